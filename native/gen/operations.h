@@ -1,0 +1,264 @@
+/* Made by tools/generate-native.ts from src/plan/. Do not edit. */
+#ifndef GEN_OPERATIONS_H
+#define GEN_OPERATIONS_H
+#define PLAN_VERSION 1
+#define REGISTER_LIMIT 256
+#define OPERAND_LIMIT 10
+#define IN_HOST 1
+#define IN_CHILD 2
+#define IN_CLEANUP 4
+#define IN_LAYER 8
+#define RULE_IN_ROOT 1
+#define RULE_PIVOT 2
+#define RULE_SECCOMP 4
+#define RULE_CONFINED 8
+#define RULE_CLOSE 16
+#define RULE_LAST 32
+#define RULE_CLONE 64
+#define RULE_WITH_CHILD 128
+#define RULE_CONTROLLER 256
+
+/* X(number, symbol, name, operand kinds, stages, rules) */
+#define OPERATIONS(X) \
+  X(1, open_path, "open-path", "t4+", 3, 0) \
+  X(2, close, "close", "-", 7, 8) \
+  X(3, make_pipe, "make-pipe", "++", 1, 0) \
+  X(4, tell_child, "tell-child", "4", 1, 128) \
+  X(5, await_child, "await-child", "4", 1, 128) \
+  X(6, tell_host, "tell-host", "4", 2, 8) \
+  X(7, await_host, "await-host", "4", 2, 8) \
+  X(8, send_fd, "send-fd", "f", 1, 128) \
+  X(9, receive_fd, "receive-fd", "+", 2, 0) \
+  X(10, sync, "sync", "4", 1, 256) \
+  X(11, report, "report", "4", 1, 256) \
+  X(12, await_exec, "await-exec", "", 1, 128) \
+  X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
+  X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
+  X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
+  X(23, move_child, "move-child", "f", 1, 128) \
+  X(24, enter_cgroup, "enter-cgroup", "f", 2, 0) \
+  X(25, set_device_filter, "set-device-filter", "fb", 1, 0) \
+  X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
+  X(30, clone, "clone", "8?4", 1, 64) \
+  X(31, open_namespace, "open-namespace", "t8+", 1, 0) \
+  X(32, open_child_namespace, "open-child-namespace", "8+", 1, 128) \
+  X(33, join_namespace, "join-namespace", "f8", 3, 0) \
+  X(34, unshare, "unshare", "8", 2, 0) \
+  X(35, fork_again, "fork-again", "8", 2, 0) \
+  X(36, write_id_map, "write-id-map", "4t4t", 1, 128) \
+  X(37, set_time_offset, "set-time-offset", "t", 2, 0) \
+  X(38, become_root, "become-root", "", 2, 0) \
+  X(39, set_hostname, "set-hostname", "t", 2, 0) \
+  X(40, set_domainname, "set-domainname", "t", 2, 0) \
+  X(41, new_session, "new-session", "", 2, 8) \
+  X(42, new_keyring, "new-keyring", "t", 2, 0) \
+  X(43, raise_link, "raise-link", "t", 2, 0) \
+  X(44, set_rlimit, "set-rlimit", "488", 3, 0) \
+  X(45, set_priority, "set-priority", "48", 2, 0) \
+  X(46, set_scheduler, "set-scheduler", "4884888", 2, 0) \
+  X(47, set_affinity, "set-affinity", "b", 2, 0) \
+  X(48, set_death_signal, "set-death-signal", "4", 2, 8) \
+  X(49, run_hook, "run-hook", "tTTt4", 3, 0) \
+  X(60, set_propagation, "set-propagation", "8", 2, 0) \
+  X(61, clone_tree, "clone-tree", "t4+", 3, 0) \
+  X(62, make_mount, "make-mount", "tT8+", 3, 0) \
+  X(63, set_mount_attributes, "set-mount-attributes", "f8884?", 3, 0) \
+  X(64, attach_mount, "attach-mount", "fft4", 2, 1) \
+  X(65, attach_root, "attach-root", "f", 2, 1) \
+  X(66, mask_path, "mask-path", "ft", 2, 1) \
+  X(67, readonly_path, "readonly-path", "ft", 2, 1) \
+  X(68, pivot, "pivot", "f4", 2, 3) \
+  X(69, copy_up, "copy-up", "ftf", 2, 1) \
+  X(70, open_proc, "open-proc", "+", 2, 0) \
+  X(71, write_proc, "write-proc", "ftt", 2, 0) \
+  X(80, make_directory_in_root, "make-directory-in-root", "ft4", 2, 1) \
+  X(81, make_device, "make-device", "ft444444", 2, 1) \
+  X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
+  X(83, set_cwd, "set-cwd", "t4", 2, 8) \
+  X(100, set_stdio, "set-stdio", "???", 2, 8) \
+  X(101, set_umask, "set-umask", "4", 2, 8) \
+  X(102, drop_bounding, "drop-bounding", "8", 2, 0) \
+  X(103, set_user, "set-user", "44N4", 2, 8) \
+  X(104, set_capabilities, "set-capabilities", "8888", 2, 8) \
+  X(105, set_no_new_privileges, "set-no-new-privileges", "", 2, 8) \
+  X(106, load_seccomp, "load-seccomp", "8b4", 2, 4) \
+  X(107, receive_listener, "receive-listener", "+", 1, 128) \
+  X(108, default_home, "default-home", "4", 2, 8) \
+  X(109, find_program, "find-program", "tT", 2, 8) \
+  X(110, await_start, "await-start", "-f", 2, 8) \
+  X(111, close_descriptors, "close-descriptors", "4", 2, 24) \
+  X(112, exec, "exec", "TT", 2, 40) \
+  X(120, record_start, "record-start", "ttt", 1, 128) \
+  X(121, supervise, "supervise", "????tt4844", 1, 160) \
+  X(122, record_exit, "record-exit", "tttt", 4, 0) \
+  X(123, remove_tree, "remove-tree", "tt", 4, 0) \
+  X(124, run_program, "run-program", "TT", 4, 0) \
+  X(125, kill_child, "kill-child", "", 4, 0)
+
+/* operand positions */
+#define OPEN_PATH_PATH 0
+#define OPEN_PATH_KIND 1
+#define OPEN_PATH_FD 2
+#define CLOSE_FD 0
+#define MAKE_PIPE_READ 0
+#define MAKE_PIPE_WRITE 1
+#define TELL_CHILD_STEP 0
+#define AWAIT_CHILD_STEP 0
+#define TELL_HOST_STEP 0
+#define AWAIT_HOST_STEP 0
+#define SEND_FD_FD 0
+#define RECEIVE_FD_FD 0
+#define SYNC_POINT 0
+#define REPORT_POINT 0
+#define MAKE_CGROUP_MOUNT 0
+#define MAKE_CGROUP_PATH 1
+#define MAKE_CGROUP_INIT 2
+#define MAKE_CGROUP_DIR 3
+#define WRITE_CGROUP_DIR 0
+#define WRITE_CGROUP_FILE 1
+#define WRITE_CGROUP_VALUE 2
+#define WRITE_CGROUP_OPTIONAL 3
+#define ENABLE_CONTROLLERS_MOUNT 0
+#define ENABLE_CONTROLLERS_PATH 1
+#define ENABLE_CONTROLLERS_CONTROLLERS 2
+#define MOVE_CHILD_DIR 0
+#define ENTER_CGROUP_DIR 0
+#define SET_DEVICE_FILTER_DIR 0
+#define SET_DEVICE_FILTER_PROGRAM 1
+#define REMOVE_CGROUP_MOUNT 0
+#define REMOVE_CGROUP_PATH 1
+#define CLONE_NAMESPACES 0
+#define CLONE_CGROUP 1
+#define CLONE_NEW_PARENT 2
+#define OPEN_NAMESPACE_PATH 0
+#define OPEN_NAMESPACE_KIND 1
+#define OPEN_NAMESPACE_FD 2
+#define OPEN_CHILD_NAMESPACE_KIND 0
+#define OPEN_CHILD_NAMESPACE_FD 1
+#define JOIN_NAMESPACE_FD 0
+#define JOIN_NAMESPACE_KIND 1
+#define UNSHARE_NAMESPACES 0
+#define FORK_AGAIN_NAMESPACES 0
+#define WRITE_ID_MAP_KIND 0
+#define WRITE_ID_MAP_MAP 1
+#define WRITE_ID_MAP_SETGROUPS 2
+#define WRITE_ID_MAP_HELPER 3
+#define SET_TIME_OFFSET_OFFSETS 0
+#define SET_HOSTNAME_NAME 0
+#define SET_DOMAINNAME_NAME 0
+#define NEW_KEYRING_NAME 0
+#define RAISE_LINK_NAME 0
+#define SET_RLIMIT_RESOURCE 0
+#define SET_RLIMIT_SOFT 1
+#define SET_RLIMIT_HARD 2
+#define SET_PRIORITY_KIND 0
+#define SET_PRIORITY_VALUE 1
+#define SET_SCHEDULER_POLICY 0
+#define SET_SCHEDULER_FLAGS 1
+#define SET_SCHEDULER_NICE 2
+#define SET_SCHEDULER_PRIORITY 3
+#define SET_SCHEDULER_RUNTIME 4
+#define SET_SCHEDULER_DEADLINE 5
+#define SET_SCHEDULER_PERIOD 6
+#define SET_AFFINITY_MASK 0
+#define SET_DEATH_SIGNAL_SIGNAL 0
+#define RUN_HOOK_PATH 0
+#define RUN_HOOK_ARGS 1
+#define RUN_HOOK_ENV 2
+#define RUN_HOOK_STATE 3
+#define RUN_HOOK_TIMEOUT_MS 4
+#define SET_PROPAGATION_FLAGS 0
+#define CLONE_TREE_PATH 0
+#define CLONE_TREE_RECURSIVE 1
+#define CLONE_TREE_FD 2
+#define MAKE_MOUNT_TYPE 0
+#define MAKE_MOUNT_OPTIONS 1
+#define MAKE_MOUNT_ATTRIBUTES 2
+#define MAKE_MOUNT_FD 3
+#define SET_MOUNT_ATTRIBUTES_FD 0
+#define SET_MOUNT_ATTRIBUTES_SET 1
+#define SET_MOUNT_ATTRIBUTES_CLEAR 2
+#define SET_MOUNT_ATTRIBUTES_PROPAGATION 3
+#define SET_MOUNT_ATTRIBUTES_RECURSIVE 4
+#define SET_MOUNT_ATTRIBUTES_USERNS 5
+#define ATTACH_MOUNT_MOUNT 0
+#define ATTACH_MOUNT_ROOT 1
+#define ATTACH_MOUNT_PATH 2
+#define ATTACH_MOUNT_OPTIONS 3
+#define ATTACH_ROOT_MOUNT 0
+#define MASK_PATH_ROOT 0
+#define MASK_PATH_PATH 1
+#define READONLY_PATH_ROOT 0
+#define READONLY_PATH_PATH 1
+#define PIVOT_ROOT 0
+#define PIVOT_MODE 1
+#define COPY_UP_ROOT 0
+#define COPY_UP_PATH 1
+#define COPY_UP_MOUNT 2
+#define OPEN_PROC_FD 0
+#define WRITE_PROC_PROC 0
+#define WRITE_PROC_PATH 1
+#define WRITE_PROC_VALUE 2
+#define MAKE_DIRECTORY_IN_ROOT_ROOT 0
+#define MAKE_DIRECTORY_IN_ROOT_PATH 1
+#define MAKE_DIRECTORY_IN_ROOT_MODE 2
+#define MAKE_DEVICE_ROOT 0
+#define MAKE_DEVICE_PATH 1
+#define MAKE_DEVICE_TYPE 2
+#define MAKE_DEVICE_MAJOR 3
+#define MAKE_DEVICE_MINOR 4
+#define MAKE_DEVICE_MODE 5
+#define MAKE_DEVICE_UID 6
+#define MAKE_DEVICE_GID 7
+#define MAKE_SYMLINK_IN_ROOT_ROOT 0
+#define MAKE_SYMLINK_IN_ROOT_PATH 1
+#define MAKE_SYMLINK_IN_ROOT_TARGET 2
+#define SET_CWD_PATH 0
+#define SET_CWD_CREATE 1
+#define SET_STDIO_STDIN 0
+#define SET_STDIO_STDOUT 1
+#define SET_STDIO_STDERR 2
+#define SET_UMASK_MASK 0
+#define DROP_BOUNDING_KEEP 0
+#define SET_USER_UID 0
+#define SET_USER_GID 1
+#define SET_USER_GROUPS 2
+#define SET_USER_SET_GROUPS 3
+#define SET_CAPABILITIES_EFFECTIVE 0
+#define SET_CAPABILITIES_PERMITTED 1
+#define SET_CAPABILITIES_INHERITABLE 2
+#define SET_CAPABILITIES_AMBIENT 3
+#define LOAD_SECCOMP_FLAGS 0
+#define LOAD_SECCOMP_FILTER 1
+#define LOAD_SECCOMP_LISTENER 2
+#define RECEIVE_LISTENER_FD 0
+#define DEFAULT_HOME_UID 0
+#define FIND_PROGRAM_NAME 0
+#define FIND_PROGRAM_DIRECTORIES 1
+#define AWAIT_START_FIFO 0
+#define AWAIT_START_PROC 1
+#define CLOSE_DESCRIPTORS_KEEP 0
+#define EXEC_ARGS 0
+#define EXEC_ENV 1
+#define RECORD_START_DIR 0
+#define RECORD_START_NAME 1
+#define RECORD_START_RECORD 2
+#define SUPERVISE_STDIN 0
+#define SUPERVISE_STDOUT 1
+#define SUPERVISE_STDERR 2
+#define SUPERVISE_TERMINAL 3
+#define SUPERVISE_SOCKET 4
+#define SUPERVISE_LOG 5
+#define SUPERVISE_FORMAT 6
+#define SUPERVISE_LIMIT_BYTES 7
+#define SUPERVISE_FILES 8
+#define SUPERVISE_STOP_SIGNAL 9
+#define RECORD_EXIT_DIR 0
+#define RECORD_EXIT_NAME 1
+#define RECORD_EXIT_RECORD 2
+#define RECORD_EXIT_OOM_CGROUP 3
+#define REMOVE_TREE_DIR 0
+#define REMOVE_TREE_NAME 1
+#define RUN_PROGRAM_ARGS 0
+#define RUN_PROGRAM_ENV 1
+#endif

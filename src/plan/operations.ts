@@ -1,0 +1,162 @@
+/**
+ * The operation table: the one source of the plan language. From it come the encoder's types, the C
+ * decoder's table (native/gen/operations.h), the printer and docs/plan.md.
+ *
+ * An operation is high-level and typed. None passes an arbitrary system call through, and none
+ * resolves a path inside an untrusted root other than by openat2 with RESOLVE_IN_ROOT.
+ */
+
+/**
+ * What an operand is:
+ * - `u32`, `u64`: numbers; u64 is a bigint or a number
+ * - `text`: a string without NUL; `bytes`: any bytes; `texts`, `numbers`: lists
+ * - `fd`: a register that must hold a descriptor; `fd?`: the same, or none
+ * - `fd+`: a register that must be empty and is filled; `fd-`: a register that is used and emptied
+ */
+export type OperandKind = "u32" | "u64" | "text" | "bytes" | "texts" | "numbers" | "fd" | "fd?" | "fd+" | "fd-";
+
+/** Where an operation may stand: `layer` is the language of unpacking. */
+export type Stage = "host" | "child" | "cleanup" | "layer";
+
+/**
+ * Order rules that the executor checks before it runs anything:
+ * - `in-root`: works on a path in the root, so it may not come after `pivot`
+ * - `pivot`: at most once
+ * - `seccomp`: only operations marked `confined` may follow
+ * - `close`: after it nothing may open a descriptor, and `exec` demands that it came
+ * - `last`: ends its stage
+ * - `clone`: at most once; divides the host stage into before and after the child exists
+ * - `with-child`: only after `clone`
+ * - `controller`: needs somebody at the other end of the dialogue
+ */
+export type Rule = "in-root" | "pivot" | "seccomp" | "confined" | "close" | "last" | "clone" | "with-child" | "controller";
+
+export interface Operation {
+  readonly number: number;
+  readonly stages: readonly Stage[];
+  readonly rules: readonly Rule[];
+  readonly operands: Readonly<Record<string, OperandKind>>;
+  readonly doc: string;
+}
+
+const host = ["host"] as const;
+const child = ["child"] as const;
+const both = ["host", "child"] as const;
+const cleanup = ["cleanup"] as const;
+const anywhere = ["host", "child", "cleanup"] as const;
+
+function op<const O extends Readonly<Record<string, OperandKind>>>(
+  number: number,
+  stages: readonly Stage[],
+  rules: readonly Rule[],
+  operands: O,
+  doc: string,
+) {
+  return { number, stages, rules, operands, doc } as const;
+}
+
+export const operations = {
+  // descriptors and the dialogue
+  "open-path": op(1, both, [], { path: "text", kind: "u32", fd: "fd+" }, "opens a host path without following a final symlink; kind 0 any, 1 directory, 2 regular file, 3 fifo"),
+  "close": op(2, anywhere, ["confined"], { fd: "fd-" }, "closes a descriptor"),
+  "make-pipe": op(3, host, [], { read: "fd+", write: "fd+" }, "makes a pipe, both ends close-on-exec"),
+  "tell-child": op(4, host, ["with-child"], { step: "u32" }, "lets the child go on from await-host of the same step"),
+  "await-child": op(5, host, ["with-child"], { step: "u32" }, "waits until the child reaches tell-host of the same step, or fails with its failure"),
+  "tell-host": op(6, child, ["confined"], { step: "u32" }, "reports a step to the host side"),
+  "await-host": op(7, child, ["confined"], { step: "u32" }, "waits for tell-child of the same step"),
+  "send-fd": op(8, host, ["with-child"], { fd: "fd" }, "sends a descriptor to the child"),
+  "receive-fd": op(9, child, [], { fd: "fd+" }, "receives the next descriptor that the host side sends"),
+  "sync": op(10, host, ["controller"], { point: "u32" }, "reports the point and the child's pid to the controller and waits for its go"),
+  "report": op(11, host, ["controller"], { point: "u32" }, "reports the point and the child's pid to the controller"),
+  "await-exec": op(12, host, ["with-child"], {}, "waits until the child has become the program, or fails with its failure"),
+
+  // cgroups
+  "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
+  "write-cgroup": op(21, both, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
+  "enable-controllers": op(22, host, [], { mount: "text", path: "text", controllers: "texts" }, "enables controllers in cgroup.subtree_control from the mount down to the parent of path (v2)"),
+  "move-child": op(23, host, ["with-child"], { dir: "fd" }, "moves the child into the cgroup"),
+  "enter-cgroup": op(24, child, [], { dir: "fd" }, "moves the calling process into the cgroup"),
+  "set-device-filter": op(25, host, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup, replacing one of ours"),
+  "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
+
+  // the child
+  "clone": op(30, host, ["clone"], { namespaces: "u64", cgroup: "fd?", newParent: "u32" }, "starts the child stage in a new process with new namespaces (CLONE_NEW* bits), in a v2 cgroup if given; newParent 1 lets the caller's parent reap it"),
+  "open-namespace": op(31, host, [], { path: "text", kind: "u64", fd: "fd+" }, "opens a namespace file and proves its kind (a CLONE_NEW* bit)"),
+  "open-child-namespace": op(32, host, ["with-child"], { kind: "u64", fd: "fd+" }, "opens a namespace of the child"),
+  "join-namespace": op(33, both, [], { fd: "fd", kind: "u64" }, "moves the calling process into a namespace; a pid or time namespace takes effect for the next clone or fork-again"),
+  "unshare": op(34, child, [], { namespaces: "u64" }, "makes new namespaces for the calling process"),
+  "fork-again": op(35, child, [], { namespaces: "u64" }, "goes on in a new process that takes this one's place as the child: needed after joining or unsharing a pid or time namespace"),
+  "write-id-map": op(36, host, ["with-child"], { kind: "u32", map: "text", setgroups: "u32", helper: "text" }, "writes uid_map (kind 0) or gid_map (kind 1) of the child; setgroups 1 denies setgroups first; helper is newuidmap or newgidmap by absolute path, or empty"),
+  "set-time-offset": op(37, child, [], { offsets: "text" }, "writes /proc/self/timens_offsets before the first process enters the time namespace"),
+  "become-root": op(38, child, [], {}, "takes uid 0, gid 0 of the user namespace that the host side has mapped"),
+  "set-hostname": op(39, child, [], { name: "text" }, "sets the host name"),
+  "set-domainname": op(40, child, [], { name: "text" }, "sets the NIS domain name"),
+  "new-session": op(41, child, ["confined"], {}, "starts a session (setsid)"),
+  "new-keyring": op(42, child, [], { name: "text" }, "joins a new session keyring; kernels without keyrings are passed over"),
+  "raise-link": op(43, child, [], { name: "text" }, "sets a network interface up"),
+  "set-rlimit": op(44, both, [], { resource: "u32", soft: "u64", hard: "u64" }, "sets a resource limit of the child"),
+  "set-priority": op(45, child, [], { kind: "u32", value: "u64" }, "kind 0: nice value; kind 1: IO priority as for ioprio_set; kind 2: personality"),
+  "set-scheduler": op(46, child, [], { policy: "u32", flags: "u64", nice: "u64", priority: "u32", runtime: "u64", deadline: "u64", period: "u64" }, "sched_setattr on the calling thread"),
+  "set-affinity": op(47, child, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
+  "set-death-signal": op(48, child, ["confined"], { signal: "u32" }, "the signal that this process gets when its parent ends"),
+  "run-hook": op(49, both, [], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
+
+  // mounts
+  "set-propagation": op(60, child, [], { flags: "u64" }, "changes the propagation of everything under / of the own mount namespace (MS_* bits)"),
+  "clone-tree": op(61, both, [], { path: "text", recursive: "u32", fd: "fd+" }, "a detached copy of the mount tree at a host path"),
+  "make-mount": op(62, both, [], { type: "text", options: "texts", attributes: "u64", fd: "fd+" }, "a new detached mount of a file system; each option is key or key=value, `lowerdir+=` may repeat; attributes are MOUNT_ATTR_* bits"),
+  "set-mount-attributes": op(63, both, [], { fd: "fd", set: "u64", clear: "u64", propagation: "u64", recursive: "u32", userns: "fd?" }, "changes attributes, propagation and id mapping of a mount"),
+  "attach-mount": op(64, child, ["in-root"], { mount: "fd", root: "fd", path: "text", options: "u32" }, "puts a detached mount on a path in the root, making the path if it is missing; options bit 0: no symlink anywhere in the path, bit 1: the path must exist"),
+  "attach-root": op(65, child, ["in-root"], { mount: "fd" }, "puts the detached mount of the root file system over / of the own mount namespace"),
+  "mask-path": op(66, child, ["in-root"], { root: "fd", path: "text" }, "hides a path: a directory under an empty read-only tmpfs, a file under /dev/null; missing is fine"),
+  "readonly-path": op(67, child, ["in-root"], { root: "fd", path: "text" }, "makes a path read-only; missing is fine"),
+  "pivot": op(68, child, ["in-root", "pivot"], { root: "fd", mode: "u32" }, "makes the root the root: mode 0 pivot_root, 1 move the mount and chroot, 2 chroot"),
+  "copy-up": op(69, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "copies what is at a path of the root into a detached tmpfs (tmpcopyup)"),
+  "open-proc": op(70, child, [], { fd: "fd+" }, "a private mount of proc that nobody else can reach"),
+  "write-proc": op(71, child, [], { proc: "fd", path: "text", value: "text" }, "writes a file of a private proc, crossing no mount and no magic link"),
+
+  // in the root
+  "make-directory-in-root": op(80, child, ["in-root"], { root: "fd", path: "text", mode: "u32" }, "makes a directory and its missing parents"),
+  "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo; one that is there must be the same"),
+  "make-symlink-in-root": op(82, child, ["in-root"], { root: "fd", path: "text", target: "text" }, "makes a symbolic link; one that is there must be the same"),
+  "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root"),
+
+  // confinement and exec
+  "set-stdio": op(100, child, ["confined"], { stdin: "fd?", stdout: "fd?", stderr: "fd?" }, "puts descriptors on 0, 1 and 2; none leaves what was inherited"),
+  "set-umask": op(101, child, ["confined"], { mask: "u32" }, "sets the umask"),
+  "drop-bounding": op(102, child, [], { keep: "u64" }, "drops every capability that is not in the set from the bounding set"),
+  "set-user": op(103, child, ["confined"], { uid: "u32", gid: "u32", groups: "numbers", setGroups: "u32" }, "takes user, group and supplementary groups, keeping capabilities for set-capabilities"),
+  "set-capabilities": op(104, child, ["confined"], { effective: "u64", permitted: "u64", inheritable: "u64", ambient: "u64" }, "sets the four sets of the thread"),
+  "set-no-new-privileges": op(105, child, ["confined"], {}, "no execve may raise privileges from here on"),
+  "load-seccomp": op(106, child, ["seccomp"], { flags: "u64", filter: "bytes", listener: "u32" }, "installs a filter; listener 1 sends the notify descriptor to the host side"),
+  "receive-listener": op(107, host, ["with-child"], { fd: "fd+" }, "receives the seccomp notify descriptor from the child"),
+  "default-home": op(108, child, ["confined"], { uid: "u32" }, "sets HOME from /etc/passwd of the root for exec, where the environment has none"),
+  "find-program": op(109, child, ["confined"], { name: "text", directories: "texts" }, "finds the program as execvp would, for exec"),
+  "await-start": op(110, child, ["confined"], { fifo: "fd-", proc: "fd" }, "blocks until somebody opens the fifo to read"),
+  "close-descriptors": op(111, child, ["confined", "close"], { keep: "u32" }, "marks all descriptors from 3 + keep on as close-on-exec"),
+  "exec": op(112, child, ["confined", "last"], { args: "texts", env: "texts" }, "becomes the program that find-program found"),
+
+  // the life of a container
+  "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
+  "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
+  "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text", oomCgroup: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true or false as the cgroup's files tell"),
+  "remove-tree": op(123, cleanup, [], { dir: "text", name: "text" }, "removes a file or directory tree below a host directory, crossing no symlink; missing is fine"),
+  "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
+  "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
+} as const satisfies Readonly<Record<string, Operation>>;
+
+export type OperationName = keyof typeof operations;
+
+/** The value that a step carries for an operand kind; descriptors are registers by name. */
+export interface OperandValue {
+  readonly u32: number;
+  readonly u64: number | bigint;
+  readonly text: string;
+  readonly bytes: Uint8Array;
+  readonly texts: readonly string[];
+  readonly numbers: readonly number[];
+  readonly fd: string;
+  readonly "fd?": string | undefined;
+  readonly "fd+": string;
+  readonly "fd-": string;
+}

@@ -1,0 +1,60 @@
+/**
+ * The dialogue between a controller (engine, attached client) and the executor or shim, over one
+ * stream socket. Each frame is a header of 8 bytes, little-endian, and a payload:
+ *
+ *     u32 payload length | u8 type | u8 0 | u16 0 | payload
+ *
+ *     controller                      executor
+ *        | -- plan ------------------->  |   checked whole, then run
+ *        | <----------------- sync ----  |   {u32 point, u32 pid}; waits for
+ *        | -- go --------------------->  |   go, or abort: undo everything
+ *        | <-------------- reported ---  |   {u32 point, u32 pid}
+ *        | <--------------- failed ----  |   the plan ended; undone
+ *        | <----------------- done ----  |   the plan ended well (no supervise in it)
+ *        | <------- stdout, stderr ----  |   supervise: output of the container
+ *        | -- stdin, stdin-end, signal,  |
+ *        |    resize ----------------->  |
+ *        | <------------------ exit ---  |   the container and its clean-up are over
+ *
+ * A client that connects to the shim's socket begins with `attach` or `wait` and then sees the same.
+ */
+
+/** Frame types that a controller sends. */
+export const requests = {
+  plan: 1,
+  go: 2,
+  abort: 3,
+  /** Bytes for the container's stdin. */
+  stdin: 4,
+  "stdin-end": 5,
+  /** {u16 rows, u16 columns} */
+  resize: 6,
+  /** {u32 signal, u32 0 only init, 1 all processes of the container} */
+  signal: 7,
+  /** {u32 bits: 1 stdin, 2 stdout, 4 stderr}: be shown the streams from now on. */
+  attach: 8,
+  /** Be told of the exit only. */
+  wait: 9,
+} as const;
+
+/** Frame types that the executor sends. */
+export const replies = {
+  sync: 65,
+  reported: 66,
+  /** {u32 stage, u32 step, i32 errno, u32 status, text detail}: see FailureReport. */
+  failed: 67,
+  done: 68,
+  stdout: 69,
+  stderr: 70,
+  /** {i32 code 0-255, u32 signal, u32 oom 0/1} */
+  exit: 71,
+  /** {u32 errno}: the answer to signal, resize, attach and wait. */
+  answer: 72,
+} as const;
+
+export const frameHeaderBytes = 8;
+/** Longest payload either side accepts; a plan may be this long, streams are cut smaller. */
+export const frameLimitBytes = 16 * 1024 * 1024;
+
+/** Stages by number, as reports name them. */
+export const stageNumbers = { check: 0, host: 1, child: 2, cleanup: 3, layer: 4 } as const;

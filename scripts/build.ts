@@ -8,7 +8,16 @@
  * that a running test never sees half of one.
  */
 import { createHash } from "node:crypto";
-import { existsSync, globSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  globSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { run, top } from "./run.ts";
 
@@ -101,9 +110,14 @@ async function build(name: string, part: Part): Promise<void> {
 /** Digest of the names and contents of all inputs, of this script, and of the compiler's name. */
 function digestOf(patterns: readonly string[]): string {
   const hash = createHash("sha256");
-  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: top })).filter((path) => !isTest(path));
+  const files = patterns
+    .flatMap((pattern) => globSync(pattern, { cwd: top }))
+    .filter((path) => !isTest(path));
   for (const path of [...new Set(files), "scripts/build.ts"].sort()) {
-    hash.update(`${path}\0`).update(readFileSync(join(top, path))).update("\0");
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(top, path)))
+      .update("\0");
   }
   return hash.digest("hex");
 }

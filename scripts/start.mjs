@@ -21,7 +21,17 @@ const tasks = {
     script: "scripts/test.ts",
     packages: [
       ...["gcc", "libc6-dev", "libseccomp-dev", "busybox-static", "openssl", "docker-registry", "skopeo"],
-      ...["runc", "crun", "podman", "containerd", "docker.io", "qemu-system-x86", "e2fsprogs", "cpio", "kmod"],
+      ...[
+        "runc",
+        "crun",
+        "podman",
+        "containerd",
+        "docker.io",
+        "qemu-system-x86",
+        "e2fsprogs",
+        "cpio",
+        "kmod",
+      ],
     ],
   },
   quickstart: { script: "scripts/quickstart.ts", packages: ["gcc", "libc6-dev", "busybox-static"] },
@@ -88,7 +98,8 @@ function bringPackages(packages) {
   // Any compiler that answers to `cc` will do.
   if (spawnSync("cc", ["--version"]).status === 0) missing = missing.filter((name) => name !== "gcc");
   if (missing.length === 0) return;
-  const skip = (why) => console.error(`not installed: ${missing.join(" ")} (${why}); what needs them is skipped`);
+  const skip = (why) =>
+    console.error(`not installed: ${missing.join(" ")} (${why}); what needs them is skipped`);
   if (process.env.GANTRY_NO_APT) return skip("GANTRY_NO_APT is set");
   if (spawnSync("apt-get", ["--version"]).status !== 0) return skip("this machine has no apt-get");
   if (process.getuid?.() !== 0) return skip(`root may bring them: apt-get install ${missing.join(" ")}`);

@@ -61,11 +61,14 @@ function fromAt(tokens: readonly Token[], at: number): Omit<Import, "line"> | un
 }
 
 const statementWords = new Set(
-  "const let var function class interface enum abstract async default declare namespace import export".split(" "),
+  "const let var function class interface enum abstract async default declare namespace import export".split(
+    " ",
+  ),
 );
 
 /** After these, a slash begins a regular expression; after anything else it divides. */
-const beforeRegex = /^$|^[-(,=:[!&|?{};+*%<>~^]$|^(return|typeof|case|in|of|throw|await|yield|new|delete|void)$/;
+const beforeRegex =
+  /^$|^[-(,=:[!&|?{};+*%<>~^]$|^(return|typeof|case|in|of|throw|await|yield|new|delete|void)$/;
 
 function tokenize(source: string): Token[] {
   const tokens: Token[] = [];
@@ -81,10 +84,13 @@ function tokenize(source: string): Token[] {
     for (; at < source.length; at++) {
       if (source[at] === "\\") at++;
       else if (source[at] === "\n") line++;
-      else if (source[at] === "`") return void at++;
-      else if (source.startsWith("${", at)) {
+      else if (source[at] === "`") {
+        at++;
+        return;
+      } else if (source.startsWith("${", at)) {
         templates.push(0);
-        return void (at += 2);
+        at += 2;
+        return;
       }
     }
   };

@@ -27,7 +27,9 @@ const impure = new Set(
 
 /** Folders and files below src/ that the table does not list. */
 export function unlisted(files: readonly SourceFile[], { ranks }: Architecture): string[] {
-  const lost = files.filter((file) => homeOf(file.path, ranks.keys()) === undefined).map((file) => folderOf(file.path));
+  const lost = files
+    .filter((file) => homeOf(file.path, ranks.keys()) === undefined)
+    .map((file) => folderOf(file.path));
   return [...new Set(lost)].map((folder) => `${folder} is not in the ranks table of ARCHITECTURE.md`);
 }
 
@@ -39,7 +41,8 @@ export function againstTheRanks(files: readonly SourceFile[], { ranks }: Archite
     if (own === undefined || other === undefined || own === other) return [];
     const [ownRank, otherRank] = [ranks.get(own)!, ranks.get(other)!];
     if (otherRank < ownRank) return [];
-    const why = otherRank === ownRank ? `both have rank ${ownRank}` : `rank ${ownRank} imports rank ${otherRank}`;
+    const why =
+      otherRank === ownRank ? `both have rank ${ownRank}` : `rank ${ownRank} imports rank ${otherRank}`;
     return [`${from}:${line} imports ${to}: ${why}; a folder imports from lower ranks only`];
   });
 }
@@ -48,7 +51,8 @@ export function againstTheRanks(files: readonly SourceFile[], { ranks }: Archite
 export function forbiddenModules(files: readonly SourceFile[], architecture: Architecture): string[] {
   return edgesOf(files.filter((file) => !isTest(file.path))).flatMap(({ from, line, to, typeOnly }) => {
     const where = `${from}:${line}`;
-    if (to === "bun" || to.startsWith("bun:")) return [`${where} imports ${to}: the library runs on Node too`];
+    if (to === "bun" || to.startsWith("bun:"))
+      return [`${where} imports ${to}: the library runs on Node too`];
     if (isBuiltinWithoutPrefix(to)) return [`${where} imports ${to}: write node:${to}`];
     if (typeOnly || !to.startsWith("node:")) return [];
     if (homeOf(from, architecture.pure) !== undefined && impure.has(to)) {
@@ -100,7 +104,10 @@ function edgesOf(files: readonly SourceFile[]): Edge[] {
 }
 
 function isBuiltinWithoutPrefix(specifier: string): boolean {
-  return impure.has(`node:${specifier}`) || ["path", "util", "stream", "events", "crypto", "zlib"].includes(specifier);
+  return (
+    impure.has(`node:${specifier}`) ||
+    ["path", "util", "stream", "events", "crypto", "zlib"].includes(specifier)
+  );
 }
 
 function isTest(path: string): boolean {

@@ -1,0 +1,171 @@
+/**
+ * `npm test [-- SUITE…]`: every kind of test that this machine allows, each suite in a fresh process.
+ *
+ * A suite is a folder of tests; one whose folder is not there does not exist and is left out. A runner that
+ * crashes, hangs, or finds no test in a folder that exists counts as a failed test. The last line is
+ * `N passed, N failed, N skipped`, and the exit status is 1 when anything failed.
+ */
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { checks, runCheck } from "./checks.ts";
+import { type Counts, parseJunit } from "./junit.ts";
+import { run, top } from "./run.ts";
+
+interface Suite {
+  readonly name: string;
+  /** The tests need dist/. */
+  readonly built: boolean;
+  readonly folders: readonly string[];
+  readonly timeoutMs: number;
+  /** The deadline of one test that states none of its own. */
+  readonly testTimeoutMs?: number;
+}
+
+const minute = 60_000;
+const suites: readonly Suite[] = [
+  { name: "unit", built: false, folders: ["src", "tools", "scripts"], timeoutMs: 5 * minute },
+  { name: "native", built: true, folders: ["native/test"], timeoutMs: 8 * minute },
+  { name: "kernel", built: true, folders: ["test/kernel"], timeoutMs: 8 * minute },
+  { name: "seccomp", built: true, folders: ["test/seccomp"], timeoutMs: 8 * minute },
+  { name: "registry", built: true, folders: ["test/registry"], timeoutMs: 8 * minute },
+  { name: "robust", built: true, folders: ["test/robust"], timeoutMs: 12 * minute },
+  { name: "attack", built: true, folders: ["test/attack"], timeoutMs: 8 * minute },
+  { name: "cli", built: true, folders: ["test/cli"], timeoutMs: 8 * minute },
+  { name: "library", built: true, folders: ["test/library"], timeoutMs: 5 * minute },
+  { name: "testbed", built: true, folders: ["test/lib"], timeoutMs: 5 * minute },
+  { name: "peers", built: true, folders: ["test/peers"], timeoutMs: 10 * minute },
+  { name: "vm", built: true, folders: ["test/vm"], timeoutMs: 10 * minute, testTimeoutMs: 5 * minute },
+];
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const reasons = new Map<string, number>();
+const chosen = process.argv.slice(2);
+const known = ["check", "build", ...suites.map((suite) => suite.name), "quickstart"];
+for (const name of chosen)
+  if (!known.includes(name)) throw new Error(`no suite "${name}": one of ${known.join(", ")}`);
+const wanted = (name: string) => chosen.length === 0 || chosen.includes(name);
+
+const junitDir = join(top, "build/junit");
+const logDir = join(top, "build/logs");
+rmSync(junitDir, { recursive: true, force: true });
+mkdirSync(junitDir, { recursive: true });
+mkdirSync(logDir, { recursive: true });
+
+if (wanted("check")) await runChecks();
+if (
+  chosen.length === 0 ||
+  suites.some((suite) => suite.built && wanted(suite.name)) ||
+  wanted("quickstart")
+) {
+  await single("build", ["node_modules/.bin/bun", "scripts/build.ts"], 5 * minute);
+}
+for (const suite of suites) if (wanted(suite.name)) await runSuite(suite);
+if (wanted("quickstart")) await runQuickstart();
+
+if (reasons.size > 0) console.log("\nskipped:");
+for (const [reason, count] of reasons) console.log(`  ${count} x ${reason}`);
+console.log("");
+process.exitCode = total.failed > 0 ? 1 : 0;
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+
+async function runChecks(): Promise<void> {
+  for (const [name, command] of Object.entries(checks)) {
+    const done = await runCheck(command);
+    add(
+      `check: ${name}`,
+      { passed: done.code === 0 ? 1 : 0, failed: done.code === 0 ? 0 : 1, skipped: 0 },
+      done.ms,
+    );
+    if (done.code !== 0) console.log(indent(done.output));
+  }
+}
+
+/** One program that counts as one test. */
+async function single(name: string, command: readonly string[], timeoutMs: number): Promise<void> {
+  const log = join(logDir, `${name}.log`);
+  const done = await run(command, { timeoutMs, log });
+  const good = done.code === 0;
+  add(name, { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 }, done.ms);
+  if (!good) console.log(indent(`${ending(done.code, timeoutMs)}\n${tail(done.output, 60)}`));
+}
+
+async function runSuite(suite: Suite): Promise<void> {
+  const folders = suite.folders.filter((folder) => existsSync(join(top, folder)));
+  if (folders.length === 0) return;
+  const files = folders.flatMap((folder) => globSync(`${folder}/**/*.test.ts`, { cwd: top })).sort();
+  if (files.length === 0) {
+    add(suite.name, { passed: 0, failed: 1, skipped: 0 }, 0);
+    return console.log(indent(`no *.test.ts file in ${folders.join(", ")}`));
+  }
+  const xml = join(junitDir, `${suite.name}.xml`);
+  const skips = join(junitDir, `${suite.name}.skips`);
+  const paths = files.map((file) => `./${file}`);
+  const options = [
+    `--timeout=${suite.testTimeoutMs ?? 2 * minute}`,
+    "--reporter=junit",
+    `--reporter-outfile=${xml}`,
+  ];
+  const done = await run(["node_modules/.bin/bun", "test", ...options, ...paths], {
+    timeoutMs: suite.timeoutMs,
+    log: join(logDir, `${suite.name}.log`),
+    env: { GANTRY_SKIP_LOG: skips },
+  });
+  const report = existsSync(xml) ? parseJunit(readFileSync(xml, "utf8")) : undefined;
+  const counts: Counts = {
+    passed: report?.passed ?? 0,
+    failed: report?.failed ?? 0,
+    skipped: report?.skipped ?? 0,
+  };
+  const ran = counts.passed + counts.failed + counts.skipped;
+  // Zero tests, a crash, a hang, or an error outside every test: the report alone would call it good.
+  const broken = report === undefined || ran === 0 || (done.code !== 0 && counts.failed === 0);
+  if (broken) counts.failed++;
+  add(suite.name, counts, done.ms);
+  for (const failure of report?.failures ?? [])
+    console.log(indent(`${failure.name}\n${indent(failure.text)}`));
+  if (broken)
+    console.log(indent(`${ending(done.code, suite.timeoutMs)}, ${ran} tests\n${tail(done.output, 60)}`));
+  gatherReasons(suite.name, skips, counts.skipped);
+}
+
+async function runQuickstart(): Promise<void> {
+  if (!existsSync(join(top, "scripts/quickstart.ts"))) return;
+  if (process.getuid?.() !== 0) {
+    add("quickstart", { passed: 0, failed: 0, skipped: 1 }, 0);
+    return void reasons.set("quickstart: needs root", 1);
+  }
+  await single("quickstart", ["node_modules/.bin/bun", "scripts/quickstart.ts"], 5 * minute);
+}
+
+/** Reads what test/lib/needs.ts wrote down; skips without a written reason are named too. */
+function gatherReasons(suite: string, path: string, skipped: number): void {
+  let named = 0;
+  const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
+  for (const line of lines) {
+    reasons.set(`${suite}: ${line}`, (reasons.get(`${suite}: ${line}`) ?? 0) + 1);
+    named++;
+  }
+  if (skipped > named) reasons.set(`${suite}: see build/logs/${suite}.log`, skipped - named);
+}
+
+function add(name: string, counts: Counts, ms: number): void {
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+  const seconds = `${(ms / 1000).toFixed(1)} s`;
+  const word = counts.failed > 0 ? "FAIL" : "ok";
+  const sum = `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+  console.log(`${word.padEnd(5)}${name.padEnd(24)}${seconds.padStart(8)}   ${sum}`);
+}
+
+function ending(code: number | undefined, timeoutMs: number): string {
+  return code === undefined ? `stopped after ${timeoutMs / 1000} s` : `exit status ${code}`;
+}
+
+function tail(text: string, lines: number): string {
+  return text.trimEnd().split("\n").slice(-lines).join("\n");
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replace(/^/gm, "     ");
+}

@@ -1,0 +1,167 @@
+/*
+ * The executor: runs a plan that TypeScript compiled, and decides nothing by itself.
+ *
+ *   plan.c      decodes a plan and checks it whole before any of it runs
+ *   run.c       walks the stages, reports failures, undoes
+ *   dialogue.c  frames to and from the controller; messages between host side and child
+ *   root.c      paths inside an untrusted root, always by openat2
+ *   ops_*.c     one function per operation, named op_<operation>
+ *   layer.c     the operations that unpack a layer
+ *   shim.c      what stays when the container runs; attach.c its clients, log.c its log
+ *   init.c      the tiny init for --init
+ *
+ * Conventions: an operation returns 0, or -errno after `fail()` has noted the object of the failure.
+ * Descriptors are close-on-exec from birth. Nothing here allocates after the plan has been read.
+ */
+#ifndef EXECUTOR_H
+#define EXECUTOR_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "gen/operations.h"
+#include "gen/protocol.h"
+
+#define DETAIL_LIMIT 512
+#define countof(a) (sizeof(a) / sizeof *(a))
+
+struct bytes {
+	const char *at; /* text is NUL-terminated inside the plan */
+	uint32_t length;
+};
+
+struct list {
+	const uint8_t *at; /* undecoded items; walk it with next_text or next_number */
+	uint32_t count;
+};
+
+union operand {
+	uint64_t number;
+	struct bytes text;
+	struct list list;
+	int fd; /* register number; -1 for none */
+};
+
+/* One decoded step. */
+struct step {
+	const struct operation *operation;
+	uint32_t index; /* within its stage */
+	struct bytes where, phrase;
+	union operand v[OPERAND_LIMIT]; /* by the position constants of gen/operations.h */
+};
+
+struct executor;
+
+struct operation {
+	uint32_t number;
+	const char *name;
+	const char *kinds;
+	uint32_t stages, rules;
+	int (*run)(struct executor *x, const struct step *s);
+};
+
+struct stage {
+	const uint8_t *at;
+	uint32_t bytes, steps;
+};
+
+/* A checked plan; points into the bytes that it was read from. */
+struct plan {
+	const uint8_t *at;
+	uint32_t bytes, registers;
+	struct stage host, child, cleanup, layer;
+};
+
+/* Why a step failed; also the message that the child sends to the host side. */
+struct failure {
+	uint32_t stage, step;
+	int32_t error; /* errno, positive; 0 where the detail says all */
+	uint32_t status;
+	char detail[DETAIL_LIMIT];
+};
+
+struct executor {
+	struct plan plan;
+	int registers[REGISTER_LIMIT]; /* descriptor or -1 */
+	int controller; /* dialogue socket or -1 */
+	int peer; /* host side: socket to the child; child: socket to the host side */
+	uint32_t stage; /* STAGE_* that runs now */
+	pid_t child;
+	int child_pidfd;
+	bool child_reaped;
+	int wait_status; /* as wait(2) gives it, once child_reaped */
+	char mode; /* 'e' engine dialogue, 'o' plan from a file */
+	struct failure failure;
+
+	/* for exec, set by find-program and default-home in the child */
+	char program[4096];
+	char home[4096];
+};
+
+/* --- plan.c --- */
+extern const struct operation operation_table[];
+/* Decodes and checks a whole plan. Returns 0, or -EINVAL with what is wrong in `failure`. */
+int plan_check(const uint8_t *at, size_t bytes, struct plan *plan, struct failure *failure);
+/* The same for a plan in a layer session, where `live` (registers that hold a descriptor) carries over. */
+int plan_check_layer(const uint8_t *at, size_t bytes, bool live[REGISTER_LIMIT], struct plan *plan,
+                     struct failure *failure);
+/* Decodes the step at *cursor of a checked plan and moves the cursor on. */
+void plan_next(const struct plan *plan, const uint8_t **cursor, struct step *s);
+struct bytes next_text(struct list *list);
+uint32_t next_number(struct list *list);
+
+/* --- run.c --- */
+int run_stage(struct executor *x, uint32_t stage);
+/* Runs host stage and, when it is over or has failed, the clean-up. Returns the exit status. */
+int run_plan(struct executor *x);
+/* The child stage, in the child; never returns. */
+void run_child(struct executor *x) __attribute__((noreturn));
+/* Notes what an operation was about when it failed: `return fail(x, errno, "open %s", path)` -> -errno. */
+int fail(struct executor *x, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int reg(const struct executor *x, const union operand *v); /* the descriptor; -1 for none */
+void set_reg(struct executor *x, const union operand *v, int fd);
+
+/* --- dialogue.c --- */
+enum peer_kind { PEER_STEP = 1, PEER_FD = 2, PEER_FAILED = 3 };
+
+int write_all(int fd, const void *data, size_t bytes);
+int read_all(int fd, void *data, size_t bytes); /* 0, or -errno; -EPIPE at the end of file */
+int send_frame(int fd, uint8_t type, const void *payload, uint32_t bytes);
+/* Reads one frame header; payload follows on the stream. Returns the type or -errno. */
+int read_frame_header(int fd, uint32_t *bytes);
+void report_failure(struct executor *x);
+int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd);
+/* Waits for the message; a failure of the other side arrives as x->failure and -ECANCELED, its end as -EPIPE. */
+int peer_receive(struct executor *x, uint32_t kind, uint32_t number, int *fd);
+
+/* --- root.c --- */
+struct in_root {
+	int parent; /* descriptor of the directory that holds the last component */
+	char name[256];
+};
+/* Opens what a path inside a root names; flags as open(2), resolve adds RESOLVE_* bits. fd or -errno. */
+int open_in_root(int root, const char *path, uint64_t flags, uint64_t resolve);
+/* Opens the parent directory of a path, making missing components. 0 or -errno; close .parent after. */
+int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out);
+/* Opens the place at path; makes it (directory, or empty file) with its parents if it is missing. */
+int place_in_root(int root, const char *path, bool directory, uint64_t resolve);
+int write_file_at(int dir, const char *name, const char *value, size_t bytes);
+int write_beneath(int dir, const char *path, const char *value, size_t bytes);
+ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);
+uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is no such process */
+
+/* --- kernel calls that libc lacks --- */
+#include "syscalls.h"
+
+/* --- shim.c, layer.c, init.c --- */
+void shim_finish(struct executor *x); /* tells every client the exit and closes */
+int run_layer_session(struct executor *x, int fd);
+int run_init(int argc, char **argv);
+
+#define X(number, symbol, name, kinds, stages, rules) int op_##symbol(struct executor *x, const struct step *s);
+OPERATIONS(X)
+#undef X
+
+#endif

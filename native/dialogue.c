@@ -1,0 +1,130 @@
+/*
+ * Two dialogues: frames with the controller over a stream socket (src/plan/protocol.ts draws them),
+ * and fixed messages between the host side and the child over a SEQPACKET pair.
+ */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "executor.h"
+
+int write_all(int fd, const void *data, size_t bytes)
+{
+	const char *at = data;
+	while (bytes > 0) {
+		ssize_t n = write(fd, at, bytes);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int read_all(int fd, void *data, size_t bytes)
+{
+	char *at = data;
+	while (bytes > 0) {
+		ssize_t n = read(fd, at, bytes);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EPIPE;
+		at += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int send_frame(int fd, uint8_t type, const void *payload, uint32_t bytes)
+{
+	uint8_t frame[8 + 24 + DETAIL_LIMIT] = {0};
+	memcpy(frame, &bytes, 4);
+	frame[4] = type;
+	if (bytes > sizeof frame - 8)
+		return -EMSGSIZE;
+	if (bytes)
+		memcpy(frame + 8, payload, bytes);
+	return write_all(fd, frame, 8 + bytes);
+}
+
+int read_frame_header(int fd, uint32_t *bytes)
+{
+	uint8_t header[8];
+	int r = read_all(fd, header, sizeof header);
+	if (r < 0)
+		return r;
+	memcpy(bytes, header, 4);
+	return *bytes > FRAME_LIMIT ? -EMSGSIZE : header[4];
+}
+
+void report_failure(struct executor *x)
+{
+	/* {u32 stage, u32 step, i32 errno, u32 status, u32 length, text detail} */
+	uint8_t payload[20 + DETAIL_LIMIT];
+	uint32_t length = (uint32_t)strnlen(x->failure.detail, DETAIL_LIMIT);
+	memcpy(payload, &x->failure, 16);
+	memcpy(payload + 16, &length, 4);
+	memcpy(payload + 20, x->failure.detail, length);
+	send_frame(x->controller, REPLY_FAILED, payload, 20 + length);
+}
+
+int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd)
+{
+	uint32_t message[2] = {kind, number};
+	struct iovec data = {message, sizeof message};
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1};
+	if (fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof control.room;
+		control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+	}
+	while (sendmsg(x->peer, &m, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+int peer_receive(struct executor *x, uint32_t kind, uint32_t number, int *fd)
+{
+	struct {
+		uint32_t kind, number;
+		struct failure failure;
+	} message;
+	struct iovec data = {&message, sizeof message};
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+	ssize_t n;
+	while ((n = recvmsg(x->peer, &m, MSG_CMSG_CLOEXEC)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (n == 0)
+		return -EPIPE;
+	if (n == (ssize_t)sizeof message && message.kind == PEER_FAILED) {
+		x->failure = message.failure;
+		x->failure.detail[DETAIL_LIMIT - 1] = 0;
+		return -ECANCELED;
+	}
+	int received = -1;
+	if (m.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
+		memcpy(&received, CMSG_DATA(&control.header), sizeof received);
+	if (n < 8 || message.kind != kind || message.number != number || (fd && received < 0)) {
+		if (received >= 0)
+			close(received);
+		return -EPROTO;
+	}
+	if (fd)
+		*fd = received;
+	else if (received >= 0)
+		close(received);
+	return 0;
+}

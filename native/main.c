@@ -1,0 +1,128 @@
+/*
+ * Entry. The executor takes its plan from an inherited descriptor only:
+ *
+ *     gantry-executor dialogue 3     frames on descriptor 3 (a stream socket); one plan
+ *     gantry-executor layers 3       the same, plans of a layer session until end of file
+ *     gantry-executor plan 3         descriptor 3 is a file that holds one plan, no dialogue
+ *     gantry-executor init -- args   the tiny init inside a container
+ *
+ * Before anything else it becomes a sealed copy of itself in memory: a container that reaches its
+ * executable through /proc then reaches nothing that anybody else runs (CVE-2019-5736), nor a page
+ * of a file that a page-cache bug could write to (CVE-2022-0847).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "executor.h"
+
+extern char **environ;
+
+static int die(const char *what)
+{
+	dprintf(2, "gantry-executor: %s: %s\n", what, strerror(errno));
+	return 125;
+}
+
+/* True if /proc/self/exe is a memfd that can no longer change. */
+static bool is_sealed(int self)
+{
+	int seals = fcntl(self, F_GET_SEALS);
+	int all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	return seals >= 0 && (seals & all) == all;
+}
+
+/* Executes a sealed copy; returns only on failure or if this is one. */
+static int seal_self(char **argv)
+{
+	struct stat st;
+	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (self < 0)
+		return -1;
+	if (is_sealed(self))
+		return close(self);
+	int copy = (int)syscall(SYS_memfd_create, "gantry-executor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0 || fstat(self, &st) < 0)
+		return -1;
+	for (off_t offset = 0; offset < st.st_size;)
+		if (sendfile(copy, self, &offset, (size_t)(st.st_size - offset)) <= 0)
+			return -1;
+	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -1;
+	return (int)syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+}
+
+/* Maps the plan in: its bytes stay for the clean-up, so they are not on the heap. */
+static uint8_t *plan_room(size_t bytes)
+{
+	void *room = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return room == MAP_FAILED ? NULL : room;
+}
+
+static int load(struct executor *x, const uint8_t *at, size_t bytes)
+{
+	if (plan_check(at, bytes, &x->plan, &x->failure) < 0) {
+		if (x->controller >= 0)
+			report_failure(x);
+		else
+			dprintf(2, "gantry-executor: refused plan: %s\n", x->failure.detail);
+		return -1;
+	}
+	mprotect((void *)(uintptr_t)at, bytes, PROT_READ);
+	return 0;
+}
+
+static int serve_dialogue(struct executor *x, int fd)
+{
+	uint32_t bytes;
+	x->controller = fd;
+	x->mode = 'e';
+	int type = read_frame_header(fd, &bytes);
+	if (type != REQUEST_PLAN)
+		return 1;
+	uint8_t *room = plan_room(bytes);
+	if (!room || read_all(fd, room, bytes) < 0)
+		return 1;
+	return load(x, room, bytes) < 0 ? 1 : run_plan(x);
+}
+
+static int run_file(struct executor *x, int fd)
+{
+	struct stat st;
+	x->mode = 'o';
+	if (fstat(fd, &st) < 0 || st.st_size > (off_t)FRAME_LIMIT)
+		return die("read plan");
+	uint8_t *room = plan_room((size_t)st.st_size);
+	if (!room || lseek(fd, 0, SEEK_SET) < 0 || read_all(fd, room, (size_t)st.st_size) < 0)
+		return die("read plan");
+	close(fd);
+	return load(x, room, (size_t)st.st_size) < 0 ? 125 : run_plan(x);
+}
+
+int main(int argc, char **argv)
+{
+	static struct executor x;
+	if (argc > 1 && strcmp(argv[1], "init") == 0)
+		return run_init(argc, argv);
+	if (argc != 3)
+		return dprintf(2, "usage: gantry-executor dialogue|layers|plan FD\n"), 125;
+	if (seal_self(argv) < 0)
+		return die("become a sealed copy");
+	/* nobody may look into a process that holds host descriptors (CVE-2016-9962) */
+	prctl(PR_SET_DUMPABLE, 0);
+	int fd = atoi(argv[2]);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	x.controller = x.peer = x.child_pidfd = -1;
+	memset(x.registers, 0xff, sizeof x.registers);
+	if (strcmp(argv[1], "dialogue") == 0)
+		return serve_dialogue(&x, fd);
+	if (strcmp(argv[1], "layers") == 0)
+		return run_layer_session(&x, fd);
+	if (strcmp(argv[1], "plan") == 0)
+		return run_file(&x, fd);
+	return dprintf(2, "gantry-executor: no such mode: %s\n", argv[1]), 125;
+}

@@ -1,0 +1,126 @@
+/*
+ * Walks the stages of a checked plan. Whatever goes wrong in host or child stage ends the plan: the
+ * child is killed, the clean-up stage runs, and the controller gets one report that names the step.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include "executor.h"
+
+/* How an executor ends: the plan went well, or it failed and was undone. */
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1 };
+
+int fail(struct executor *x, int error, const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	vsnprintf(x->failure.detail, sizeof x->failure.detail, format, list);
+	va_end(list);
+	x->failure.error = error;
+	return -error;
+}
+
+int reg(const struct executor *x, const union operand *v)
+{
+	return v->fd < 0 ? -1 : x->registers[v->fd];
+}
+
+void set_reg(struct executor *x, const union operand *v, int fd)
+{
+	x->registers[v->fd] = fd;
+}
+
+static const struct stage *stage_of(const struct executor *x, uint32_t stage)
+{
+	switch (stage) {
+	case STAGE_HOST: return &x->plan.host;
+	case STAGE_CHILD: return &x->plan.child;
+	case STAGE_LAYER: return &x->plan.layer;
+	default: return &x->plan.cleanup;
+	}
+}
+
+int run_stage(struct executor *x, uint32_t stage)
+{
+	const struct stage *steps = stage_of(x, stage);
+	const uint8_t *cursor = steps->at;
+	struct step s;
+	int result = 0;
+
+	x->stage = stage;
+	s.index = (uint32_t)-1;
+	for (uint32_t i = 0; i < steps->steps; i++) {
+		plan_next(&x->plan, &cursor, &s);
+		x->failure.detail[0] = 0;
+		x->failure.error = 0;
+		int r = s.operation->run(x, &s);
+		if (r >= 0)
+			continue;
+		/* -ECANCELED: x->failure already names a step of the other side */
+		if (r != -ECANCELED) {
+			x->failure.stage = stage;
+			x->failure.step = i;
+			if (x->failure.error == 0)
+				x->failure.error = -r;
+		}
+		result = r;
+		/* the clean-up goes on: what can be undone is undone */
+		if (stage != STAGE_CLEANUP)
+			return r;
+	}
+	return result;
+}
+
+void run_child(struct executor *x)
+{
+	run_stage(x, STAGE_CHILD);
+	/* exec never returns, so something failed; the host side tells the controller */
+	struct {
+		uint32_t kind, number;
+		struct failure failure;
+	} message = {PEER_FAILED, 0, x->failure};
+	write_all(x->peer, &message, sizeof message);
+	_exit(EXIT_FAILED);
+}
+
+/* One line for the caller of a plan without controller, as runc writes it. */
+static void print_failure(struct executor *x)
+{
+	const struct stage *steps = stage_of(x, x->failure.stage);
+	const uint8_t *cursor = steps->at;
+	struct step s = {.operation = NULL};
+	for (uint32_t i = 0; x->failure.stage != STAGE_CHECK && i <= x->failure.step && i < steps->steps; i++)
+		plan_next(&x->plan, &cursor, &s);
+	dprintf(2, "%s: %s%s%s%s%s\n", s.operation ? s.phrase.length ? s.phrase.at : s.operation->name : "check plan",
+	        x->failure.detail, x->failure.error ? ": " : "", x->failure.error ? strerror(x->failure.error) : "",
+	        s.operation && s.where.length ? " at " : "", s.operation ? s.where.at : "");
+}
+
+int run_plan(struct executor *x)
+{
+	/* a vanished controller must not kill the shim by SIGPIPE */
+	signal(SIGPIPE, SIG_IGN);
+	int r = run_stage(x, STAGE_HOST);
+	bool supervised = x->child_reaped;
+	if (r < 0) {
+		struct failure first = x->failure;
+		run_stage(x, STAGE_CLEANUP);
+		x->failure = first;
+		if (x->controller >= 0)
+			report_failure(x);
+		else
+			print_failure(x);
+		return EXIT_FAILED;
+	}
+	if (supervised) {
+		if (run_stage(x, STAGE_CLEANUP) < 0 && x->controller >= 0)
+			report_failure(x);
+		shim_finish(x);
+	} else if (x->controller >= 0) {
+		send_frame(x->controller, REPLY_DONE, NULL, 0);
+	}
+	return EXIT_GOOD;
+}

@@ -1,7 +1,6 @@
 /* Kernel calls and constants that the C library of an older distribution does not have. */
 #ifndef SYSCALLS_H
 #define SYSCALLS_H
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>

@@ -39,7 +39,7 @@ const parts: Readonly<Record<string, Part>> = {
     outputs: ["dist/gantry-executor"],
     async make() {
       const sources = globSync("native/*.c", { cwd: top }).sort();
-      const flags = ["-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-Werror"];
+      const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-static", "-Wall", "-Wextra", "-Werror"];
       const small = ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"];
       const out = join(stage, "gantry-executor");
       await must(["cc", ...flags, ...small, "-Inative", "-o", out, ...sources]);

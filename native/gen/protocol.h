@@ -28,4 +28,5 @@
 #define STAGE_HOST 1
 #define STAGE_CHILD 2
 #define STAGE_CLEANUP 3
+#define STAGE_LAYER 4
 #endif

@@ -126,20 +126,21 @@ export function object<const S extends Shape>(shape: S): Decoder<ObjectOf<S>> {
 
 /**
  * Parses JSON text of at most `limitBytes` and decodes it. `what` names the document in errors
- * ("image manifest", "config.json").
+ * ("image manifest", "config.json"). `parse` replaces JSON.parse where numbers must stay exact.
  */
 export function decodeJson<T>(
   text: string | Uint8Array,
   decoder: Decoder<T>,
   what: string,
   limitBytes = 4 * 1024 * 1024,
+  parse: (text: string) => unknown = JSON.parse,
 ): T {
   const size = typeof text === "string" ? Buffer.byteLength(text) : text.length;
   if (size > limitBytes)
     throw new GantryError("resource-exhausted", `parse ${what}: ${size} bytes are more than the limit of ${limitBytes}`);
   let value: unknown;
   try {
-    value = JSON.parse(typeof text === "string" ? text : new TextDecoder("utf-8", { fatal: true }).decode(text));
+    value = parse(typeof text === "string" ? text : new TextDecoder("utf-8", { fatal: true }).decode(text));
   } catch (error) {
     throw new GantryError("invalid-argument", `parse ${what}: ${(error as Error).message}`, { cause: error });
   }

@@ -1,0 +1,103 @@
+/**
+ * Names of containers: a name is a file of the names folder that holds the id. It appears whole and only if the
+ * name is free, because link(2) makes it, so two processes can never both have it.
+ */
+import { randomInt } from "node:crypto";
+import { linkSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
+import { makePrivateDirectory } from "../store-layout.ts";
+import { adjectives, surnames } from "./name-words.ts";
+
+const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+/** Longest file name that every file system takes. */
+const nameLimit = 255;
+
+/** Refuses what is no container name, in docker's words. */
+export function checkContainerName(name: string): void {
+  if (nameForm.test(name) && name.length <= nameLimit) return;
+  throw new GantryError(
+    "invalid-argument",
+    `Invalid container name (${name.slice(0, 300)}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    { detail: { name: name.slice(0, 300) } },
+  );
+}
+
+/** `brave_hopper`. */
+export function randomName(): string {
+  return `${adjectives[randomInt(adjectives.length)]}_${surnames[randomInt(surnames.length)]}`;
+}
+
+export class ContainerNames {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** The id behind a name. */
+  find(name: string): string | undefined {
+    if (!nameForm.test(name) || name.length > nameLimit) return undefined;
+    try {
+      const id = readFileSync(join(this.#dir, name), "utf8").trim();
+      return /^[0-9a-f]{64}$/.test(id) ? id : undefined;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return undefined;
+      throw wrapErrno(error, "read container name", name);
+    }
+  }
+
+  /** Takes `name` for `id`; false if somebody has it. */
+  claim(name: string, id: string): boolean {
+    makePrivateDirectory(this.#dir);
+    const temporary = join(this.#dir, `.${id}`);
+    try {
+      writeFileSync(temporary, id, { mode: 0o600 });
+      linkSync(temporary, join(this.#dir, name));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST") return false;
+      throw wrapErrno(error, "claim container name", name);
+    } finally {
+      removeIfThere(temporary);
+    }
+  }
+
+  /** Takes a random free name for `id`. */
+  claimRandom(id: string): string {
+    for (let attempt = 0; ; attempt++) {
+      const name = attempt < 8 ? randomName() : `${randomName()}${randomInt(10_000)}`;
+      if (this.claim(name, id)) return name;
+    }
+  }
+
+  /** Gives `name` back, if it is `id` that has it. */
+  release(name: string, id: string): void {
+    if (this.find(name) === id) removeIfThere(join(this.#dir, name));
+  }
+
+  /** Every name with its id. */
+  list(): ReadonlyMap<string, string> {
+    let entries: string[];
+    try {
+      entries = readdirSync(this.#dir);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return new Map();
+      throw wrapErrno(error, "list container names", this.#dir);
+    }
+    return new Map(
+      entries.flatMap((name) => {
+        const id = this.find(name);
+        return id === undefined ? [] : [[name, id] as const];
+      }),
+    );
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove", path);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * What happens to containers and images, told to whoever asks: every process that works on the store appends to one
+ * file below the state directory, and every process may read it. The file is rotated once and is gone after a reboot.
+ */
+import { appendFileSync, renameSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { oneOf, record, string } from "../base/decode.ts";
+import { wrapErrno } from "../base/error.ts";
+import { type ReadLinesOptions, readLines } from "./line-reader.ts";
+import { makePrivateDirectory } from "./store-layout.ts";
+
+const kinds = ["container", "image"] as const;
+const actions = [
+  ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
+  ...(["pull", "import", "untag", "delete"] as const),
+] as const;
+
+export type EventKind = (typeof kinds)[number];
+export type EventAction = (typeof actions)[number];
+
+export interface EngineEvent {
+  readonly kind: EventKind;
+  readonly action: EventAction;
+  /** Container id, image id or reference. */
+  readonly id: string;
+  /** RFC 3339. */
+  readonly time: string;
+  /** `image`, `name`, `exitCode`, `signal`, … and the labels of the container. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export interface ReadEventsOptions {
+  /** Also what happened from this time on; otherwise only what happens from now on. */
+  readonly since?: Date;
+  /** End at this time; the future is waited for. */
+  readonly until?: Date;
+  readonly signal?: AbortSignal;
+}
+
+const rotateBytes = 4 * 1024 * 1024;
+const files = 2;
+
+export class EventLog {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  append(
+    kind: EventKind,
+    action: EventAction,
+    id: string,
+    attributes: Readonly<Record<string, string>> = {},
+    time = new Date(),
+  ): void {
+    const event: EngineEvent = { kind, action, id, time: time.toISOString(), attributes };
+    try {
+      makePrivateDirectory(dirname(this.#path));
+      // one write with O_APPEND: lines of several processes do not mix
+      appendFileSync(this.#path, `${JSON.stringify(event)}\n`, { mode: 0o600 });
+      if (statSync(this.#path).size > rotateBytes) renameSync(this.#path, `${this.#path}.1`);
+    } catch (error) {
+      throw wrapErrno(error, "record event", this.#path);
+    }
+  }
+
+  async *read(options: ReadEventsOptions = {}): AsyncGenerator<EngineEvent> {
+    const { since, until, signal } = options;
+    const future = !until || until.getTime() > Date.now();
+    const stop = Promise.withResolvers<void>();
+    const timer =
+      until && future
+        ? setTimeout(stop.resolve, Math.min(until.getTime() - Date.now(), 2 ** 31 - 1))
+        : undefined;
+    const lines: ReadLinesOptions = {
+      files,
+      ...(since ? {} : { tail: 0 }),
+      ...(future ? { ended: stop.promise } : {}),
+      ...(signal ? { signal } : {}),
+    };
+    try {
+      for await (const line of readLines(this.#path, lines)) {
+        const event = parseEvent(line.toString());
+        if (!event) continue;
+        const time = Date.parse(event.time);
+        if (since && time < since.getTime()) continue;
+        if (until && time > until.getTime()) return;
+        yield event;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+const kind = oneOf(...kinds);
+const action = oneOf(...actions);
+const attributes = record(string, 10_000);
+
+/** One line of the file; undefined for a torn one. */
+export function parseEvent(line: string): EngineEvent | undefined {
+  try {
+    const value = JSON.parse(line) as Record<string, unknown>;
+    return {
+      kind: kind(value.kind, "/kind"),
+      action: action(value.action, "/action"),
+      id: string(value.id, "/id"),
+      time: string(value.time, "/time"),
+      attributes: attributes(value.attributes, "/attributes"),
+    };
+  } catch {
+    return undefined;
+  }
+}

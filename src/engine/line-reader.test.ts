@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { type ReadLinesOptions, readLines } from "./line-reader.ts";
+
+const folder = () => {
+  const dir = mkdtempSync(join(tmpdir(), "gantry-lines-"));
+  return { path: join(dir, "log"), [Symbol.dispose]: () => rmSync(dir, { recursive: true }) };
+};
+const collect = async (path: string, options?: ReadLinesOptions) => {
+  const lines: string[] = [];
+  for await (const line of readLines(path, options)) lines.push(line.toString());
+  return lines;
+};
+
+test("rotated files are read from the oldest to the newest", async () => {
+  using place = folder();
+  writeFileSync(`${place.path}.2`, "a\nb\n");
+  writeFileSync(`${place.path}.1`, "c\n");
+  writeFileSync(place.path, "d\ne");
+  assert.deepEqual(await collect(place.path, { files: 3 }), ["a", "b", "c", "d"]);
+  assert.deepEqual(await collect(place.path, { files: 2 }), ["c", "d"]);
+});
+
+test("the tail is counted over the border between two files", async () => {
+  using place = folder();
+  writeFileSync(`${place.path}.1`, "a\nb\nc\n");
+  writeFileSync(place.path, "d\ne\n");
+  for (const [tail, expected] of [
+    [0, []],
+    [1, ["e"]],
+    [2, ["d", "e"]],
+    [3, ["c", "d", "e"]],
+    [99, ["a", "b", "c", "d", "e"]],
+  ] as const)
+    assert.deepEqual(await collect(place.path, { files: 2, tail }), [...expected], `tail ${tail}`);
+});
+
+test("a tail further back than one read is found", async () => {
+  using place = folder();
+  const lines = Array.from({ length: 30_000 }, (_, index) => `line ${index}`);
+  writeFileSync(place.path, `${lines.join("\n")}\n`);
+  assert.deepEqual(await collect(place.path, { tail: 20_000 }), lines.slice(10_000));
+});
+
+test("a file that is not there is empty, and is read when it appears", async () => {
+  using place = folder();
+  assert.deepEqual(await collect(place.path), []);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const reading = collect(place.path, { ended: promise });
+  await new Promise((later) => setTimeout(later, 20));
+  writeFileSync(place.path, "x\n");
+  resolve();
+  assert.deepEqual(await reading, ["x"]);
+});
+
+test("following sees every line, across rotations, until the end", async () => {
+  using place = folder();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  writeFileSync(place.path, "0\n");
+  const reading = collect(place.path, { files: 50, ended: promise });
+  for (let index = 1; index < 100; index++) {
+    if (index % 7 === 0) {
+      for (let old = 48; old >= 0; old--) {
+        try {
+          renameSync(old === 0 ? place.path : `${place.path}.${old}`, `${place.path}.${old + 1}`);
+        } catch {
+          // not that many yet
+        }
+      }
+    }
+    appendFileSync(place.path, `${index}\n`);
+    if (index % 10 === 0) await new Promise((later) => setTimeout(later, 5));
+  }
+  resolve();
+  assert.deepEqual(
+    await reading,
+    Array.from({ length: 100 }, (_, index) => String(index)),
+  );
+});
+
+test("an abort ends the waiting with the reason of the abort", async () => {
+  using place = folder();
+  writeFileSync(place.path, "x\n");
+  const controller = new AbortController();
+  const reading = collect(place.path, { ended: new Promise(() => {}), signal: controller.signal });
+  setTimeout(() => controller.abort(new Error("enough")), 10);
+  await assert.rejects(reading, /enough/);
+});
+
+test("a line longer than the limit is left out, those around it are not", async () => {
+  using place = folder();
+  writeFileSync(place.path, `a\n${"x".repeat(300_000)}\nb\n`);
+  assert.deepEqual(await collect(place.path, { lineLimit: 100_000 }), ["a", "b"]);
+});

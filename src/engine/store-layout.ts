@@ -1,0 +1,52 @@
+/** Where things lie on disk: persistent state below `root`, what dies with the machine below `state`. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { wrapErrno } from "../base/error.ts";
+
+export interface StoreLayout {
+  readonly root: string;
+  readonly state: string;
+  readonly content: string;
+  readonly images: string;
+  readonly snapshots: string;
+  readonly containers: string;
+  readonly names: string;
+  readonly locks: string;
+  readonly leases: string;
+  /** Of running containers: start.json, exit.json, shim.sock. */
+  readonly taskStates: string;
+  readonly events: string;
+}
+
+/** root's places for root, those of the XDG base directories for everybody else. */
+export function defaultPlaces(env: NodeJS.ProcessEnv = process.env): { root: string; state: string } {
+  if (process.getuid?.() === 0) return { root: "/var/lib/gantry", state: "/run/gantry" };
+  const data = env.XDG_DATA_HOME ?? join(env.HOME ?? "/", ".local/share");
+  const runtime = env.XDG_RUNTIME_DIR ?? join("/tmp", `gantry-${process.getuid?.() ?? 0}`);
+  return { root: join(data, "gantry"), state: join(runtime, "gantry") };
+}
+
+export function storeLayout(root: string, state: string): StoreLayout {
+  return {
+    root,
+    state,
+    content: join(root, "content"),
+    images: join(root, "images"),
+    snapshots: join(root, "snapshots"),
+    containers: join(root, "containers"),
+    names: join(root, "names"),
+    locks: join(root, "locks"),
+    leases: join(root, "leases"),
+    taskStates: join(state, "containers"),
+    events: join(state, "events.log"),
+  };
+}
+
+/** Makes a private directory and its missing parents. */
+export function makePrivateDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw wrapErrno(error, "make directory", path);
+  }
+}

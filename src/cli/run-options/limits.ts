@@ -1,0 +1,50 @@
+/** Limits as docker's options write them. Pure. */
+import { parseMemory } from "../format/units.ts";
+
+export const ulimitNames = [
+  ...(["core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc"] as const),
+  ...(["rss", "rtprio", "rttime", "sigpending", "stack"] as const),
+] as const;
+
+export interface UlimitRequest {
+  readonly name: (typeof ulimitNames)[number];
+  /** -1 is unlimited. */
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** `nofile=1024:2048`, `core=0`, `memlock=-1`. */
+export function parseUlimit(text: string): UlimitRequest {
+  const match = /^([a-z]+)=(-1|\d+)(?::(-1|\d+))?$/.exec(text);
+  if (!match) throw new Error(`invalid ulimit argument: ${text}`);
+  const name = ulimitNames.find((known) => known === match[1]);
+  if (!name) throw new Error(`invalid ulimit type: ${match[1]}`);
+  const soft = Number(match[2]);
+  const hard = match[3] === undefined ? soft : Number(match[3]);
+  if (!Number.isSafeInteger(soft) || !Number.isSafeInteger(hard))
+    throw new Error(`invalid ulimit argument: ${text}`);
+  if (hard !== -1 && (soft === -1 || soft > hard))
+    throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
+  return { name, soft, hard };
+}
+
+/** `1.5` CPUs. */
+export function parseCpus(text: string): number {
+  const value = Number(text);
+  if (!/^\d*\.?\d+$|^\d+\.$/.test(text) || !Number.isFinite(value))
+    throw new Error(`failed to parse ${text} as a rational number`);
+  if (value !== 0 && value < 0.01)
+    throw new Error("range of CPUs is from 0.01 to the number of CPUs of this machine");
+  return value;
+}
+
+/** Like a memory size; -1 is unlimited. */
+export function parseMemorySwap(text: string): number {
+  return text === "-1" ? -1 : parseMemory(text);
+}
+
+/** `0-3,7`. */
+export function parseCpuList(text: string): string {
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) throw new Error(`invalid CPU list: ${text}`);
+  return text;
+}

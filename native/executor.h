@@ -92,7 +92,8 @@ struct executor {
 	int child_pidfd;
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
-	char mode; /* 'e' engine dialogue, 'o' plan from a file */
+	bool supervised; /* the shim stayed: shim_finish tells the clients */
+	bool oom_killed; /* as record-exit found it */
 	struct failure failure;
 
 	/* for exec, set by find-program and default-home in the child */

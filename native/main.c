@@ -80,7 +80,6 @@ static int serve_dialogue(struct executor *x, int fd)
 {
 	uint32_t bytes;
 	x->controller = fd;
-	x->mode = 'e';
 	int type = read_frame_header(fd, &bytes);
 	if (type != REQUEST_PLAN)
 		return 1;
@@ -93,7 +92,6 @@ static int serve_dialogue(struct executor *x, int fd)
 static int run_file(struct executor *x, int fd)
 {
 	struct stat st;
-	x->mode = 'o';
 	if (fstat(fd, &st) < 0 || st.st_size > (off_t)FRAME_LIMIT)
 		return die("read plan");
 	uint8_t *room = plan_room((size_t)st.st_size);

@@ -142,6 +142,10 @@ void plan_next(const struct plan *plan, const uint8_t **cursor, struct step *s)
 	*cursor = r.at;
 }
 
+/* Operations that the rules below name. */
+#define EXEC 112u
+#define KILL_CHILD 125u
+
 /* What the walk over a stage has seen so far. */
 struct walk {
 	bool live[REGISTER_LIMIT];
@@ -192,7 +196,7 @@ static const char *check_order(const struct step *s, uint32_t seen, bool last)
 		return "needs a child before there is one";
 	if ((rules & RULE_LAST) && !last)
 		return "is not the last of its stage";
-	if (s->operation->number == 112 && !(seen & RULE_CLOSE))
+	if (s->operation->number == EXEC && !(seen & RULE_CLOSE))
 		return "comes without close-descriptors";
 	return NULL;
 }
@@ -273,6 +277,14 @@ int plan_check(const uint8_t *at, size_t bytes, struct plan *plan, struct failur
 		return refuse(f, STAGE_CHILD, plan->child.steps, "the child stage does not end in exec");
 	if (r == 0)
 		r = check_stage(plan, &plan->cleanup, STAGE_CLEANUP, IN_CLEANUP, &cleanup, host.live, f);
+	if (r == 0 && (host.seen & RULE_CLONE)) {
+		const uint8_t *cursor = plan->cleanup.at;
+		struct step first = {.operation = NULL};
+		if (plan->cleanup.steps)
+			plan_next(plan, &cursor, &first);
+		if (!first.operation || first.operation->number != KILL_CHILD)
+			return refuse(f, STAGE_CLEANUP, 0, "a plan with a child whose clean-up does not begin with kill-child");
+	}
 	return r;
 }
 

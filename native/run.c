@@ -103,9 +103,7 @@ int run_plan(struct executor *x)
 {
 	/* a vanished controller must not kill the shim by SIGPIPE */
 	signal(SIGPIPE, SIG_IGN);
-	int r = run_stage(x, STAGE_HOST);
-	bool supervised = x->child_reaped;
-	if (r < 0) {
+	if (run_stage(x, STAGE_HOST) < 0) {
 		struct failure first = x->failure;
 		run_stage(x, STAGE_CLEANUP);
 		x->failure = first;
@@ -113,14 +111,21 @@ int run_plan(struct executor *x)
 			report_failure(x);
 		else
 			print_failure(x);
-		return EXIT_FAILED;
+		return first.status ? (int)first.status : EXIT_FAILED;
 	}
-	if (supervised) {
-		if (run_stage(x, STAGE_CLEANUP) < 0 && x->controller >= 0)
+	if (!x->child_reaped) {
+		if (x->controller >= 0)
+			send_frame(x->controller, REPLY_DONE, NULL, 0);
+		return EXIT_GOOD;
+	}
+	memset(&x->failure, 0, sizeof x->failure);
+	if (run_stage(x, STAGE_CLEANUP) < 0) {
+		if (x->controller >= 0)
 			report_failure(x);
-		shim_finish(x);
-	} else if (x->controller >= 0) {
-		send_frame(x->controller, REPLY_DONE, NULL, 0);
+		else
+			print_failure(x);
 	}
-	return EXIT_GOOD;
+	if (x->supervised)
+		shim_finish(x);
+	return WIFSIGNALED(x->wait_status) ? 128 + WTERMSIG(x->wait_status) : WEXITSTATUS(x->wait_status);
 }

@@ -6,7 +6,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { registerLimit } from "../src/plan/encode.ts";
-import { type OperandKind, type Operation, operations, type Rule, type Stage } from "../src/plan/operations.ts";
+import {
+  type OperandKind,
+  type Operation,
+  operations,
+  type Rule,
+  type Stage,
+} from "../src/plan/operations.ts";
 import { planVersion, syncPoints } from "../src/plan/plan.ts";
 import { frameLimitBytes, replies, requests, stageNumbers } from "../src/plan/protocol.ts";
 
@@ -58,7 +64,9 @@ function operationsHeader(): string {
     "#define OPERATIONS(X) \\",
     entries
       .map(([name, { number, operands, stages, rules }]) => {
-        const kinds = Object.values(operands).map((kind) => kindLetters[kind]).join("");
+        const kinds = Object.values(operands)
+          .map((kind) => kindLetters[kind])
+          .join("");
         return `  X(${number}, ${name.replaceAll("-", "_")}, "${name}", "${kinds}", ${bits(stages, stageBits)}, ${bits(rules, ruleBits)})`;
       })
       .join(" \\\n"),
@@ -66,7 +74,8 @@ function operationsHeader(): string {
     "/* operand positions */",
     ...entries.flatMap(([name, { operands }]) =>
       Object.keys(operands).map(
-        (operand, index) => `#define ${constant(name)}_${constant(operand.replace(/([A-Z])/g, "-$1"))} ${index}`,
+        (operand, index) =>
+          `#define ${constant(name)}_${constant(operand.replace(/([A-Z])/g, "-$1"))} ${index}`,
       ),
     ),
     "#endif",

@@ -32,6 +32,8 @@
   X(10, sync, "sync", "4", 1, 256) \
   X(11, report, "report", "4", 1, 256) \
   X(12, await_exec, "await-exec", "", 1, 128) \
+  X(13, await_exit, "await-exit", "", 1, 160) \
+  X(14, adopt_child, "adopt-child", "", 1, 128) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
   X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \

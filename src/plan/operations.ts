@@ -69,6 +69,8 @@ export const operations = {
   "sync": op(10, host, ["controller"], { point: "u32" }, "reports the point and the child's pid to the controller and waits for its go"),
   "report": op(11, host, ["controller"], { point: "u32" }, "reports the point and the child's pid to the controller"),
   "await-exec": op(12, host, ["with-child"], {}, "waits until the child has become the program, or fails with its failure"),
+  "await-exit": op(13, host, ["with-child", "last"], {}, "waits for the child's end, passing signals on to it; its status becomes the executor's"),
+  "adopt-child": op(14, host, ["with-child"], {}, "takes the process that fork-again made as the child, and reaps the one it came from"),
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
@@ -110,14 +112,14 @@ export const operations = {
   "attach-root": op(65, child, ["in-root"], { mount: "fd" }, "puts the detached mount of the root file system over / of the own mount namespace"),
   "mask-path": op(66, child, ["in-root"], { root: "fd", path: "text" }, "hides a path: a directory under an empty read-only tmpfs, a file under /dev/null; missing is fine"),
   "readonly-path": op(67, child, ["in-root"], { root: "fd", path: "text" }, "makes a path read-only; missing is fine"),
-  "pivot": op(68, child, ["in-root", "pivot"], { root: "fd", mode: "u32" }, "makes the root the root: mode 0 pivot_root, 1 move the mount and chroot, 2 chroot"),
+  "pivot": op(68, child, ["in-root", "pivot"], { root: "fd", mode: "u32" }, "makes the root the root: mode 0 pivot_root, 1 chroot (a root that is an initramfs cannot be pivoted)"),
   "copy-up": op(69, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "copies what is at a path of the root into a detached tmpfs (tmpcopyup)"),
   "open-proc": op(70, child, [], { fd: "fd+" }, "a private mount of proc that nobody else can reach"),
   "write-proc": op(71, child, [], { proc: "fd", path: "text", value: "text" }, "writes a file of a private proc, crossing no mount and no magic link"),
 
   // in the root
   "make-directory-in-root": op(80, child, ["in-root"], { root: "fd", path: "text", mode: "u32" }, "makes a directory and its missing parents"),
-  "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo; one that is there must be the same"),
+  "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo (type: the S_IFMT bits of its mode); one that is there must be the same"),
   "make-symlink-in-root": op(82, child, ["in-root"], { root: "fd", path: "text", target: "text" }, "makes a symbolic link; one that is there must be the same"),
   "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root"),
 

@@ -1,0 +1,371 @@
+/*
+ * Entries are put together in one buffer and written whole, so that a full disk never leaves half an
+ * entry behind: what cannot be written is cut off at an entry's end, counted, and the container goes on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "log.h"
+
+static const char *const stream_names[] = {"stdout", "stderr"};
+
+static char *put_digits(char *to, unsigned value, unsigned digits)
+{
+	for (unsigned i = digits; i-- > 0; value /= 10)
+		to[i] = (char)('0' + value % 10);
+	return to + digits;
+}
+
+/* RFC 3339 in UTC with as many digits of the second as it takes, as Go's RFC3339Nano prints it. */
+static void format_time(char out[40], const struct timespec *now)
+{
+	/* days to date: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days */
+	uint64_t seconds = (uint64_t)now->tv_sec, days = seconds / 86400 + 719468;
+	uint64_t era = days / 146097, of_era = days % 146097;
+	uint64_t years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	uint64_t of_year = of_era - (365 * years + years / 4 - years / 100);
+	uint64_t shifted = (5 * of_year + 2) / 153;
+	unsigned month = (unsigned)(shifted < 10 ? shifted + 3 : shifted - 9);
+	unsigned rest = (unsigned)(seconds % 86400), nanos = (unsigned)now->tv_nsec, digits = 9;
+	char *at = put_digits(out, (unsigned)(years + era * 400 + (month <= 2)), 4);
+	*at++ = '-';
+	at = put_digits(at, month, 2);
+	*at++ = '-';
+	at = put_digits(at, (unsigned)(of_year - (153 * shifted + 2) / 5 + 1), 2);
+	*at++ = 'T';
+	at = put_digits(at, rest / 3600, 2);
+	*at++ = ':';
+	at = put_digits(at, rest / 60 % 60, 2);
+	*at++ = ':';
+	at = put_digits(at, rest % 60, 2);
+	for (; digits > 0 && nanos % 10 == 0; digits--)
+		nanos /= 10;
+	if (digits > 0) {
+		*at++ = '.';
+		at = put_digits(at, nanos, digits);
+	}
+	*at++ = 'Z';
+	*at = 0;
+}
+
+/* Length of the UTF-8 sequence at `at`; 0 if it is not valid, -1 if it is cut off by the end. */
+static int rune_length(const unsigned char *at, const unsigned char *end)
+{
+	unsigned char lead = *at;
+	unsigned char low = 0x80, high = 0xbf;
+	int length;
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc2 || lead > 0xf4)
+		return 0;
+	length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	/* no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629) */
+	if (lead == 0xe0)
+		low = 0xa0;
+	else if (lead == 0xed)
+		high = 0x9f;
+	else if (lead == 0xf0)
+		low = 0x90;
+	else if (lead == 0xf4)
+		high = 0x8f;
+	for (int i = 1; i < length; i++, low = 0x80, high = 0xbf) {
+		if (at + i == end)
+			return -1;
+		if (at[i] < low || at[i] > high)
+			return 0;
+	}
+	return length;
+}
+
+static char *put(char *to, const char *text)
+{
+	size_t length = strlen(text);
+	memcpy(to, text, length);
+	return to + length;
+}
+
+/* As Docker's json-file writes strings: Go's rules, <, > and & escaped too, bad bytes as U+FFFD. */
+static char *put_escaped(char *to, const char *data, size_t bytes)
+{
+	static const char hex[] = "0123456789abcdef";
+	const unsigned char *at = (const unsigned char *)data, *end = at + bytes;
+	while (at < end) {
+		unsigned char c = *at;
+		if (c >= 0x80) {
+			int length = rune_length(at, end);
+			if (length <= 0) {
+				to = put(to, "\\ufffd");
+				at++;
+			} else if (length == 3 && c == 0xe2 && at[1] == 0x80 && (at[2] & 0xfe) == 0xa8) {
+				to = put(to, at[2] == 0xa8 ? "\\u2028" : "\\u2029"); /* line ends for JavaScript */
+				at += 3;
+			} else {
+				memcpy(to, at, (size_t)length);
+				to += length;
+				at += length;
+			}
+			continue;
+		}
+		at++;
+		if (c == '"' || c == '\\') {
+			*to++ = '\\';
+			*to++ = (char)c;
+		} else if (c == '\n' || c == '\r') {
+			*to++ = '\\';
+			*to++ = c == '\n' ? 'n' : 'r';
+		} else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
+			to = put(to, "\\u00");
+			*to++ = hex[c >> 4];
+			*to++ = hex[c & 15];
+		} else {
+			*to++ = (char)c;
+		}
+	}
+	return to;
+}
+
+static void lose(struct log *log, int error, uint64_t bytes)
+{
+	if (!log->error) {
+		log->error = error;
+		dprintf(2, "gantry-executor: write log %s: %s: output is being lost\n", log->name, strerror(error));
+	}
+	log->lost += bytes;
+}
+
+/* Cuts a half-written entry off, so that what stands in the file stays readable. Every entry ends in a newline. */
+static uint32_t keep_whole_entries(struct log *log, uint32_t written)
+{
+	uint32_t whole = written;
+	struct stat st;
+	while (whole > 0 && log->out[whole - 1] != '\n')
+		whole--;
+	if (whole < written && fstat(log->fd, &st) == 0 && ftruncate(log->fd, st.st_size - (off_t)(written - whole)) < 0)
+		lose(log, errno, 0);
+	return whole;
+}
+
+static void flush(struct log *log)
+{
+	uint32_t written = 0;
+	int error = 0;
+	while (written < log->pending && !error) {
+		ssize_t n = write(log->fd, log->out + written, log->pending - written);
+		if (n >= 0)
+			written += (uint32_t)n;
+		else if (errno != EINTR)
+			error = errno;
+	}
+	if (error) {
+		uint32_t whole = keep_whole_entries(log, written);
+		lose(log, error, log->pending - whole);
+		log->size -= log->pending - whole;
+	}
+	log->pending = 0;
+}
+
+static int open_file(struct log *log)
+{
+	struct stat st;
+	int fd = openat(log->dir, log->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	log->size = (uint64_t)st.st_size;
+	return fd;
+}
+
+static void numbered(const struct log *log, char out[280], uint32_t number)
+{
+	char *at = put(out, log->name);
+	if (number > 0) {
+		*at++ = '.';
+		at = put_digits(at, number, number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 10);
+	}
+	*at = 0;
+}
+
+/* name -> name.1 -> name.2 …; the oldest is overwritten. A single file begins anew, as Docker's does. */
+static void rotate(struct log *log)
+{
+	char from[280], to[280];
+	flush(log);
+	if (log->files < 2) {
+		if (ftruncate(log->fd, 0) < 0)
+			lose(log, errno, 0);
+		log->size = 0;
+		return;
+	}
+	for (uint32_t i = log->files - 1; i > 0; i--) {
+		numbered(log, to, i);
+		numbered(log, from, i - 1);
+		if (renameat(log->dir, from, log->dir, to) < 0 && errno != ENOENT)
+			lose(log, errno, 0);
+	}
+	int fd = open_file(log);
+	if (fd < 0) {
+		/* goes on in the old file rather than lose anything, and tries again a file's length later */
+		lose(log, -fd, 0);
+		log->size = 0;
+		return;
+	}
+	close(log->fd);
+	log->fd = fd;
+}
+
+static void put_entry(struct log *log, unsigned stream, const char *time, const char *data, size_t bytes, bool partial)
+{
+	if (log->limit && log->size >= log->limit)
+		rotate(log);
+	if (sizeof log->out - log->pending < 6 * bytes + 128)
+		flush(log);
+	char *start = log->out + log->pending, *at = start;
+	if (log->format == LOG_JSON) {
+		at = put(at, "{\"log\":\"");
+		at = put_escaped(at, data, bytes);
+		at = put(at, partial ? "\",\"stream\":\"" : "\\n\",\"stream\":\"");
+		at = put(at, stream_names[stream]);
+		at = put(at, "\",\"time\":\"");
+		at = put(at, time);
+		at = put(at, "\"}\n");
+	} else {
+		at = put(at, time);
+		*at++ = ' ';
+		at = put(at, stream_names[stream]);
+		at = put(at, partial ? " P " : " F ");
+		memcpy(at, data, bytes);
+		at += bytes;
+		*at++ = '\n';
+	}
+	log->pending += (uint32_t)(at - start);
+	log->size += (uint64_t)(at - start);
+}
+
+/* Bytes at the end of an unfinished line that begin a character: they wait for the rest of it. */
+static uint32_t cut_rune(const struct log_stream *s)
+{
+	const unsigned char *line = (const unsigned char *)s->line, *end = line + s->length;
+	for (uint32_t back = 1; back <= 3 && back <= s->length; back++)
+		if (end[-(int)back] >= 0xc0)
+			return rune_length(end - back, end) < 0 ? back : 0;
+	return 0;
+}
+
+/* The line is too long for one entry. All parts carry the time of the first, as Docker's do. */
+static void put_part(struct log *log, unsigned stream, const char *time)
+{
+	struct log_stream *s = &log->streams[stream];
+	uint32_t keep = log->format == LOG_JSON ? cut_rune(s) : 0;
+	if (!s->continued)
+		strcpy(s->time, time);
+	s->continued = true;
+	put_entry(log, stream, s->time, s->line, s->length - keep, true);
+	memmove(s->line, s->line + s->length - keep, keep);
+	s->length = keep;
+}
+
+void log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
+{
+	struct log_stream *s = &log->streams[stream];
+	/* containerd counts the newline apart from the line, Docker within it */
+	size_t slack = log->format == LOG_CRI;
+	struct timespec now;
+	char time[40];
+	if (log->fd < 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	format_time(time, &now);
+	while (bytes > 0) {
+		size_t room = LOG_LINE_LIMIT + slack - s->length;
+		size_t take = bytes < room ? bytes : room;
+		const char *newline = memchr(data, '\n', take);
+		if (newline)
+			take = (size_t)(newline - data);
+		else if (take > LOG_LINE_LIMIT - s->length)
+			take = LOG_LINE_LIMIT - s->length;
+		if (newline && s->length == 0) {
+			put_entry(log, stream, s->continued ? s->time : time, data, take, false);
+			s->continued = false;
+		} else {
+			memcpy(s->line + s->length, data, take);
+			s->length += (uint32_t)take;
+			if (newline) {
+				put_entry(log, stream, s->continued ? s->time : time, s->line, s->length, false);
+				s->length = 0;
+				s->continued = false;
+			} else if (s->length == LOG_LINE_LIMIT && take + slack <= bytes) {
+				put_part(log, stream, time);
+			}
+		}
+		take += newline != NULL;
+		data += take;
+		bytes -= take;
+	}
+	flush(log);
+}
+
+void log_end(struct log *log, unsigned stream)
+{
+	struct log_stream *s = &log->streams[stream];
+	struct timespec now;
+	char time[40];
+	if (log->fd < 0 || s->length == 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	format_time(time, &now);
+	put_entry(log, stream, s->continued ? s->time : time, s->line, s->length, true);
+	s->length = 0;
+	flush(log);
+}
+
+int log_open(struct log *log, const char *path, enum log_format format, uint64_t limit, uint32_t files)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[4096];
+	/* field by field: writing the buffers would make their pages resident */
+	log->dir = log->fd = -1;
+	log->format = format;
+	log->limit = limit;
+	log->files = files;
+	log->size = log->lost = log->pending = 0;
+	log->error = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		log->streams[i].length = 0;
+		log->streams[i].continued = false;
+	}
+	if (format == LOG_NONE)
+		return 0;
+	if (format > LOG_CRI || !slash || path[0] != '/' || (size_t)(slash - path) >= sizeof dir ||
+	    slash[1] == 0 || strlen(slash + 1) >= sizeof log->name)
+		return -EINVAL;
+	memcpy(dir, path, (size_t)(slash - path));
+	strcpy(dir + (slash - path), slash == path ? "/" : "");
+	strcpy(log->name, slash + 1);
+	log->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (log->dir < 0)
+		return -errno;
+	int fd = open_file(log);
+	if (fd < 0) {
+		close(log->dir);
+		log->dir = -1;
+		return fd;
+	}
+	log->fd = fd;
+	return 0;
+}
+
+void log_close(struct log *log)
+{
+	if (log->fd >= 0)
+		close(log->fd);
+	if (log->dir >= 0)
+		close(log->dir);
+	log->fd = log->dir = -1;
+}

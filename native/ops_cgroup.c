@@ -1,0 +1,277 @@
+/*
+ * cgroups, v1 and v2. Paths come from the plan and lie below a cgroup mount; a directory is walked
+ * once, component by component, and used by descriptor from then on.
+ */
+#include <dirent.h>
+#include <linux/bpf.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+#include "executor.h"
+
+#define CGROUP1_MAGIC 0x27e0eb
+#define CGROUP2_MAGIC 0x63677270
+
+static int open_cgroup_mount(struct executor *x, const char *path)
+{
+	struct statfs fs;
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(x, errno, "%s", path);
+	if (fstatfs(fd, &fs) < 0 || (fs.f_type != CGROUP1_MAGIC && fs.f_type != CGROUP2_MAGIC)) {
+		close(fd);
+		return fail(x, EINVAL, "%s is not a cgroup mount", path);
+	}
+	return fd;
+}
+
+/* Takes the next component of *path; false at its end. */
+static bool next_component(const char **path, char name[256])
+{
+	while (**path == '/')
+		(*path)++;
+	size_t length = strcspn(*path, "/");
+	if (length == 0 || length > 255)
+		return false;
+	memcpy(name, *path, length);
+	name[length] = 0;
+	*path += length;
+	return true;
+}
+
+/* cpuset on v1 starts empty and takes no process until both files are set. */
+static void inherit_cpuset(int parent, int dir)
+{
+	static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
+	char own[4096], above[4096];
+	for (size_t i = 0; i < countof(files); i++) {
+		if (read_file_at(dir, files[i], own, sizeof own) < 0 || (own[0] && own[0] != '\n'))
+			continue;
+		ssize_t n = read_file_at(parent, files[i], above, sizeof above);
+		if (n > 0)
+			write_file_at(dir, files[i], above, (size_t)n);
+	}
+}
+
+static bool holds_processes(int dir)
+{
+	char text[16];
+	return read_file_at(dir, "cgroup.procs", text, sizeof text) > 0;
+}
+
+int op_make_cgroup(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[MAKE_CGROUP_PATH].text.at;
+	uint64_t init = s->v[MAKE_CGROUP_INIT].number;
+	char name[256];
+	int dir = open_cgroup_mount(x, s->v[MAKE_CGROUP_MOUNT].text.at);
+	if (dir < 0)
+		return dir;
+	while (next_component(&path, name)) {
+		/* a sibling's last process may remove an empty parent between the two calls: once more */
+		int next = -1;
+		for (int tries = 0; next < 0 && tries < 3; tries++) {
+			if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+				break;
+			next = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		}
+		if (next < 0) {
+			int error = errno;
+			close(dir);
+			return fail(x, error, "%s", s->v[MAKE_CGROUP_PATH].text.at);
+		}
+		if (init == 1)
+			inherit_cpuset(dir, next);
+		close(dir);
+		dir = next;
+	}
+	if (init == 2 && holds_processes(dir)) {
+		close(dir);
+		return fail(x, EEXIST, "%s holds processes", s->v[MAKE_CGROUP_PATH].text.at);
+	}
+	set_reg(x, &s->v[MAKE_CGROUP_DIR], dir);
+	return 0;
+}
+
+int op_write_cgroup(struct executor *x, const struct step *s)
+{
+	const struct bytes *file = &s->v[WRITE_CGROUP_FILE].text, *value = &s->v[WRITE_CGROUP_VALUE].text;
+	if (strchr(file->at, '/'))
+		return fail(x, EINVAL, "%s holds a slash", file->at);
+	int r = write_file_at(reg(x, &s->v[WRITE_CGROUP_DIR]), file->at, value->at, value->length);
+	if (r == -ENOENT && s->v[WRITE_CGROUP_OPTIONAL].number)
+		return 0;
+	return r < 0 ? fail(x, -r, "%s = %.64s", file->at, value->at) : 0;
+}
+
+int op_enable_controllers(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[ENABLE_CONTROLLERS_PATH].text.at;
+	char name[256], line[80];
+	int dir = open_cgroup_mount(x, s->v[ENABLE_CONTROLLERS_MOUNT].text.at);
+	if (dir < 0)
+		return dir;
+	while (next_component(&path, name)) {
+		struct list list = s->v[ENABLE_CONTROLLERS_CONTROLLERS].list;
+		while (list.count > 0) {
+			int n = snprintf(line, sizeof line, "+%s", next_text(&list).at);
+			int r = write_file_at(dir, "cgroup.subtree_control", line, (size_t)n);
+			/* ENOENT: the parent does not have it; a value that needs it fails with its own name */
+			if (r < 0 && r != -ENOENT && r != -EINVAL) {
+				close(dir);
+				return fail(x, -r, "cgroup.subtree_control %s above %s", line, name);
+			}
+		}
+		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+			break;
+		int next = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (next < 0)
+			break;
+		close(dir);
+		dir = next;
+	}
+	close(dir);
+	return 0;
+}
+
+static int enter(struct executor *x, int dir, pid_t pid)
+{
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d", pid);
+	int r = write_file_at(dir, "cgroup.procs", text, (size_t)n);
+	return r < 0 ? fail(x, -r, "cgroup.procs") : 0;
+}
+
+int op_move_child(struct executor *x, const struct step *s)
+{
+	return enter(x, reg(x, &s->v[MOVE_CHILD_DIR]), x->child);
+}
+
+int op_enter_cgroup(struct executor *x, const struct step *s)
+{
+	return enter(x, reg(x, &s->v[ENTER_CGROUP_DIR]), 0);
+}
+
+int op_set_device_filter(struct executor *x, const struct step *s)
+{
+	const struct bytes *program = &s->v[SET_DEVICE_FILTER_PROGRAM].text;
+	char log[256] = "";
+	union bpf_attr load = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.insns = (uint64_t)(uintptr_t)program->at,
+		.insn_cnt = program->length / 8,
+		.license = (uint64_t)(uintptr_t)"GPL",
+		.log_level = 1,
+		.log_buf = (uint64_t)(uintptr_t)log,
+		.log_size = sizeof log,
+	};
+	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	if (fd < 0 && errno == ENOSPC) { /* the log was too small: that is no reason to refuse the program */
+		load.log_level = 0;
+		load.log_buf = load.log_size = 0;
+		fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
+	}
+	if (fd < 0)
+		return fail(x, errno, "load device program %s", log);
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", reg(x, &s->v[SET_DEVICE_FILTER_DIR]));
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	union bpf_attr attach = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)fd, .attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
+	int r = dir < 0 || syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) < 0 ? -errno : 0;
+	if (dir >= 0)
+		close(dir);
+	close(fd);
+	return r < 0 ? fail(x, -r, "attach device program") : 0;
+}
+
+/* --- removal --- */
+
+static void pause_ms(long ms)
+{
+	struct timespec t = {0, ms * 1000000};
+	nanosleep(&t, NULL);
+}
+
+/* Kills every process of one cgroup directory; false if there was none. */
+static bool kill_members(int dir)
+{
+	char text[16384];
+	if (write_file_at(dir, "cgroup.kill", "1", 1) == 0)
+		return holds_processes(dir);
+	ssize_t n = read_file_at(dir, "cgroup.procs", text, sizeof text);
+	bool any = false;
+	for (char *at = text; n > 0 && *at;) {
+		char *end;
+		long pid = strtol(at, &end, 10);
+		if (end == at)
+			break;
+		if (pid > 1 && pid != getpid()) {
+			kill((pid_t)pid, SIGKILL);
+			any = true;
+		}
+		at = *end ? end + 1 : end;
+	}
+	return any;
+}
+
+/* Removes a cgroup and what lies below it, depth first. */
+static int remove_below(int parent, const char *name, int depth)
+{
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY && errno != ENOTEMPTY)
+		return -errno;
+	int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	/* a frozen v1 group does not die before it thaws */
+	write_file_at(dir, "freezer.state", "THAWED", 6);
+	if (depth < 32) {
+		DIR *list = fdopendir(dup(dir));
+		struct dirent *entry;
+		while (list && (entry = readdir(list)))
+			if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+				remove_below(dir, entry->d_name, depth + 1);
+		if (list)
+			closedir(list);
+	}
+	/* killed processes leave when they are reaped: up to two seconds */
+	int r = -EBUSY;
+	for (int tries = 0; r == -EBUSY && tries < 400; tries++) {
+		bool busy = kill_members(dir);
+		r = unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+		if (r == -EBUSY)
+			pause_ms(busy || tries > 3 ? 5 : 1);
+	}
+	close(dir);
+	return r;
+}
+
+int op_remove_cgroup(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[REMOVE_CGROUP_PATH].text.at;
+	char above[4096], name[256];
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+	if (length >= sizeof above || !next_component(&(const char *){slash ? slash + 1 : path}, name))
+		return fail(x, EINVAL, "%s", path);
+	memcpy(above, path, length);
+	above[length] = 0;
+	int mount = open_cgroup_mount(x, s->v[REMOVE_CGROUP_MOUNT].text.at);
+	if (mount < 0)
+		return mount;
+	const char *rest = above;
+	while (*rest == '/')
+		rest++;
+	int parent = *rest ? openat(mount, rest, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : dup(mount);
+	int r = parent < 0 ? (errno == ENOENT ? 0 : -errno) : remove_below(parent, name, 0);
+	if (parent >= 0)
+		close(parent);
+	close(mount);
+	return r < 0 ? fail(x, -r, "%s", path) : 0;
+}

@@ -1,0 +1,310 @@
+/*
+ * Mounts. A mount is made detached, given its attributes, and only then attached to a place that was
+ * opened inside the root: no path is resolved twice. Needs mount_setattr (Linux 5.12).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "executor.h"
+
+#define PROC_SUPER_MAGIC 0x9fa0
+/* fsconfig takes values shorter than this; longer paths go in as /proc/self/fd/N. */
+#define VALUE_LIMIT 256
+
+int op_set_propagation(struct executor *x, const struct step *s)
+{
+	unsigned long flags = s->v[SET_PROPAGATION_FLAGS].number;
+	return mount(NULL, "/", NULL, flags, NULL) < 0 ? fail(x, errno, "propagation of /") : 0;
+}
+
+int op_clone_tree(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[CLONE_TREE_PATH].text.at;
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (s->v[CLONE_TREE_RECURSIVE].number ? AT_RECURSIVE : 0);
+	int fd = sys_open_tree(AT_FDCWD, path, flags);
+	if (fd < 0)
+		return fail(x, errno, "%s", path);
+	set_reg(x, &s->v[CLONE_TREE_FD], fd);
+	return 0;
+}
+
+/* Descriptors that stand for long paths while a file system is configured. */
+struct held {
+	int fds[64];
+	size_t count;
+};
+
+/* A value short enough for fsconfig: the path itself, or a descriptor of it. */
+static const char *short_path(struct held *held, const char *path, size_t limit, char buffer[32])
+{
+	if (strlen(path) < limit)
+		return path;
+	if (held->count == countof(held->fds))
+		return NULL;
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	held->fds[held->count++] = fd;
+	snprintf(buffer, 32, "/proc/self/fd/%d", fd);
+	return buffer;
+}
+
+/* Kernels before 6.8 know no lowerdir+: all layers in one value, each by descriptor. */
+static int set_joined_layers(int fs, struct list options, struct held *held)
+{
+	char value[VALUE_LIMIT] = "", buffer[32];
+	while (options.count > 0) {
+		const char *option = next_text(&options).at;
+		if (strncmp(option, "lowerdir+=", 10) != 0)
+			continue;
+		const char *path = short_path(held, option + 10, 0, buffer);
+		if (!path || strlen(value) + strlen(path) + 2 > sizeof value)
+			return path ? -E2BIG : -errno;
+		if (*value)
+			strcat(value, ":");
+		strcat(value, path);
+	}
+	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", value, 0) < 0 ? -errno : 0;
+}
+
+static int set_option(int fs, const char *option, struct held *held)
+{
+	char key[64], buffer[32];
+	const char *equals = strchr(option, '=');
+	size_t length = equals ? (size_t)(equals - option) : strlen(option);
+	if (length >= sizeof key)
+		return -ENAMETOOLONG;
+	memcpy(key, option, length);
+	key[length] = 0;
+	if (!equals)
+		return sys_fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0) < 0 ? -errno : 0;
+	const char *value = equals[1] == '/' ? short_path(held, equals + 1, VALUE_LIMIT, buffer) : equals + 1;
+	if (!value)
+		return -errno;
+	return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
+}
+
+/* What the file system itself said, where it did: "e overlay: No changes allowed …". */
+static void read_fs_log(int fs, char *text, size_t size)
+{
+	ssize_t n = read(fs, text, size - 1);
+	text[n > 0 ? n : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+}
+
+int op_make_mount(struct executor *x, const struct step *s)
+{
+	const char *type = s->v[MAKE_MOUNT_TYPE].text.at, *option = "";
+	struct list options = s->v[MAKE_MOUNT_OPTIONS].list;
+	struct held held = {.count = 0};
+	bool joined = false;
+	int r = 0, mount = -1, fs = sys_fsopen(type, FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return fail(x, errno, "file system %s", type);
+	while (r == 0 && options.count > 0) {
+		option = next_text(&options).at;
+		bool layer = strncmp(option, "lowerdir+=", 10) == 0;
+		if (layer && joined)
+			continue;
+		r = set_option(fs, option, &held);
+		if (r == -EINVAL && layer) {
+			joined = true;
+			r = set_joined_layers(fs, s->v[MAKE_MOUNT_OPTIONS].list, &held);
+		}
+	}
+	if (r == 0) {
+		option = "";
+		if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+			r = -errno;
+	}
+	if (r == 0) {
+		mount = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)s->v[MAKE_MOUNT_ATTRIBUTES].number);
+		if (mount < 0)
+			r = -errno;
+	}
+	if (r < 0) {
+		char said[200];
+		read_fs_log(fs, said, sizeof said);
+		fail(x, -r, "%s%s%s%s%s", type, *option ? " option " : "", option, *said ? ": " : "", said);
+	}
+	while (held.count > 0)
+		close(held.fds[--held.count]);
+	close(fs);
+	if (r < 0)
+		return r;
+	set_reg(x, &s->v[MAKE_MOUNT_FD], mount);
+	return 0;
+}
+
+int op_set_mount_attributes(struct executor *x, const struct step *s)
+{
+	int userns = reg(x, &s->v[SET_MOUNT_ATTRIBUTES_USERNS]);
+	struct mount_attr attr = {
+		.attr_set = s->v[SET_MOUNT_ATTRIBUTES_SET].number,
+		.attr_clr = s->v[SET_MOUNT_ATTRIBUTES_CLEAR].number,
+		.propagation = s->v[SET_MOUNT_ATTRIBUTES_PROPAGATION].number,
+		.userns_fd = userns >= 0 ? (uint64_t)userns : 0,
+	};
+	unsigned flags = AT_EMPTY_PATH | (s->v[SET_MOUNT_ATTRIBUTES_RECURSIVE].number ? AT_RECURSIVE : 0);
+	if (sys_mount_setattr(reg(x, &s->v[SET_MOUNT_ATTRIBUTES_FD]), "", flags, &attr) < 0)
+		return fail(x, errno, "attributes 0x%llx%s", (unsigned long long)attr.attr_set, userns >= 0 ? " with id map" : "");
+	return 0;
+}
+
+static int is_directory(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) < 0 ? -errno : S_ISDIR(st.st_mode);
+}
+
+int op_attach_mount(struct executor *x, const struct step *s)
+{
+	enum { no_symlinks = 1, must_exist = 2 };
+	const char *path = s->v[ATTACH_MOUNT_PATH].text.at;
+	int mount = reg(x, &s->v[ATTACH_MOUNT_MOUNT]), root = reg(x, &s->v[ATTACH_MOUNT_ROOT]);
+	uint64_t options = s->v[ATTACH_MOUNT_OPTIONS].number;
+	uint64_t resolve = options & no_symlinks ? RESOLVE_NO_SYMLINKS : 0;
+	int directory = is_directory(mount);
+	if (directory < 0)
+		return fail(x, -directory, "%s", path);
+	int place = options & must_exist ? open_in_root(root, path, O_PATH | (directory ? O_DIRECTORY : 0), resolve)
+	                                 : place_in_root(root, path, directory, resolve);
+	if (place < 0)
+		return fail(x, -place, "%s", path);
+	int r = sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+	close(place);
+	return r < 0 ? fail(x, -r, "%s", path) : 0;
+}
+
+int op_attach_root(struct executor *x, const struct step *s)
+{
+	int mount = reg(x, &s->v[ATTACH_ROOT_MOUNT]);
+	if (sys_move_mount(mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return fail(x, errno, "root");
+	return 0;
+}
+
+int op_pivot(struct executor *x, const struct step *s)
+{
+	int root = reg(x, &s->v[PIVOT_ROOT]);
+	if (fchdir(root) < 0)
+		return fail(x, errno, "enter root");
+	if (s->v[PIVOT_MODE].number) {
+		if (chroot(".") < 0 || chdir("/") < 0)
+			return fail(x, errno, "chroot");
+		return 0;
+	}
+	int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (old < 0 || sys_pivot_root(".", ".") < 0)
+		return fail(x, errno, "pivot_root");
+	/* the old root now lies over the new one: no event of ours may reach it, then it goes */
+	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 || umount2(".", MNT_DETACH) < 0 ||
+	    chdir("/") < 0)
+		return fail(x, errno, "leave old root");
+	close(old);
+	return 0;
+}
+
+/* --- masked and read-only paths --- */
+
+/* A detached copy of the host's /dev/null, proved to be the device 1:3 (CVE-2025-31133). */
+static int null_mount(void)
+{
+	struct stat st;
+	int fd = sys_open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == ((1 << 8) | 3))
+		return fd;
+	close(fd);
+	return -ENODEV;
+}
+
+static int empty_mount(void)
+{
+	int mount = -1, fs = sys_fsopen("tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	if (sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) == 0 &&
+	    sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "755", 0) == 0 &&
+	    sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		mount = sys_fsmount(fs, FSMOUNT_CLOEXEC,
+		                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	int error = errno;
+	close(fs);
+	return mount < 0 ? -error : mount;
+}
+
+int op_mask_path(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[MASK_PATH_PATH].text.at;
+	int place = open_in_root(reg(x, &s->v[MASK_PATH_ROOT]), path, O_PATH, 0);
+	if (place == -ENOENT || place == -ENOTDIR)
+		return 0;
+	if (place < 0)
+		return fail(x, -place, "%s", path);
+	int directory = is_directory(place);
+	int mount = directory < 0 ? directory : directory ? empty_mount() : null_mount();
+	int r = mount;
+	if (mount >= 0) {
+		r = sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+		close(mount);
+	}
+	close(place);
+	return r < 0 ? fail(x, -r, "%s", path) : 0;
+}
+
+int op_readonly_path(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[READONLY_PATH_PATH].text.at;
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	int place = open_in_root(reg(x, &s->v[READONLY_PATH_ROOT]), path, O_PATH, 0);
+	if (place == -ENOENT || place == -ENOTDIR)
+		return 0;
+	if (place < 0)
+		return fail(x, -place, "%s", path);
+	int r = 0;
+	int tree = sys_open_tree(place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (tree < 0 || sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0 ||
+	    sys_move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		r = -errno;
+	if (tree >= 0)
+		close(tree);
+	close(place);
+	return r < 0 ? fail(x, -r, "%s", path) : 0;
+}
+
+/* --- proc --- */
+
+int op_open_proc(struct executor *x, const struct step *s)
+{
+	struct statfs fs;
+	int context = sys_fsopen("proc", FSOPEN_CLOEXEC), fd = -1;
+	if (context >= 0) {
+		if (sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+			fd = sys_fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+		close(context);
+	}
+	/* in a user namespace under a masked proc no new one may be mounted: a copy of the caller's */
+	if (fd < 0)
+		fd = sys_open_tree(AT_FDCWD, "/proc", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0)
+		return fail(x, errno, "proc");
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) {
+		close(fd);
+		return fail(x, EINVAL, "/proc is not procfs");
+	}
+	set_reg(x, &s->v[OPEN_PROC_FD], fd);
+	return 0;
+}
+
+int op_write_proc(struct executor *x, const struct step *s)
+{
+	const struct bytes *value = &s->v[WRITE_PROC_VALUE].text;
+	int r = write_beneath(reg(x, &s->v[WRITE_PROC_PROC]), s->v[WRITE_PROC_PATH].text.at, value->at, value->length);
+	return r < 0 ? fail(x, -r, "/proc/%s = %.64s", s->v[WRITE_PROC_PATH].text.at, value->at) : 0;
+}

@@ -1,0 +1,299 @@
+/* The life of a container as files tell it, hooks, and what the clean-up does besides cgroups. */
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "executor.h"
+
+/* Values that a plan could not know. */
+struct late {
+	const char *name;
+	char value[40];
+};
+
+static void now_text(char out[40])
+{
+	struct timespec t;
+	struct tm parts;
+	char seconds[24];
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &parts);
+	strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(out, 40, "%s.%09ldZ", seconds, t.tv_nsec);
+}
+
+/* Copies `text` with every @NAME@ replaced. Returns the length, or -1 if it does not fit. */
+static long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size)
+{
+	size_t length = 0;
+	while (*text) {
+		const char *piece = text;
+		size_t bytes = 1;
+		text++;
+		for (size_t i = 0; *piece == '@' && i < count; i++) {
+			size_t name = strlen(values[i].name);
+			if (strncmp(piece, values[i].name, name) == 0) {
+				text = piece + name;
+				piece = values[i].value;
+				bytes = strlen(piece);
+				break;
+			}
+		}
+		if (length + bytes >= size)
+			return -1;
+		memcpy(out + length, piece, bytes);
+		length += bytes;
+	}
+	out[length] = 0;
+	return (long)length;
+}
+
+static int write_record(struct executor *x, const char *path, const char *name, const char *data, size_t bytes)
+{
+	char temporary[280];
+	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return fail(x, errno, "%s", path);
+	snprintf(temporary, sizeof temporary, ".%.200s.%d", name, getpid());
+	int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = fd < 0 ? -errno : write_all(fd, data, bytes);
+	if (fd >= 0)
+		close(fd);
+	if (r == 0 && renameat(dir, temporary, dir, name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, temporary, 0);
+	close(dir);
+	return r < 0 ? fail(x, -r, "%s/%s", path, name) : 0;
+}
+
+int op_record_start(struct executor *x, const struct step *s)
+{
+	struct late values[] = {{"@PID@", ""}, {"@START@", ""}, {"@SHIM@", ""}, {"@SHIMSTART@", ""}, {"@TIME@", ""}};
+	char text[16384];
+	snprintf(values[0].value, 40, "%d", x->child);
+	snprintf(values[1].value, 40, "%llu", (unsigned long long)process_start_time(x->child));
+	snprintf(values[2].value, 40, "%d", getpid());
+	snprintf(values[3].value, 40, "%llu", (unsigned long long)process_start_time(getpid()));
+	now_text(values[4].value);
+	long bytes = fill_in(s->v[RECORD_START_RECORD].text.at, values, countof(values), text, sizeof text);
+	if (bytes < 0)
+		return fail(x, E2BIG, "record");
+	return write_record(x, s->v[RECORD_START_DIR].text.at, s->v[RECORD_START_NAME].text.at, text, (size_t)bytes);
+}
+
+/* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */
+static bool oom_killed(const char *cgroup)
+{
+	static const char *const files[] = {"memory.events", "memory.oom_control"};
+	char text[512];
+	int dir = *cgroup ? open(cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool killed = false;
+	for (size_t i = 0; dir >= 0 && i < countof(files); i++) {
+		if (read_file_at(dir, files[i], text, sizeof text) <= 0)
+			continue;
+		const char *count = strstr(text, "oom_kill ");
+		killed |= count && strtoul(count + 9, NULL, 10) > 0;
+	}
+	if (dir >= 0)
+		close(dir);
+	return killed;
+}
+
+int op_record_exit(struct executor *x, const struct step *s)
+{
+	struct late values[] = {{"@CODE@", ""}, {"@SIGNAL@", ""}, {"@OOM@", ""}, {"@TIME@", ""}, {"@PID@", ""}};
+	char text[4096];
+	int status = x->wait_status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	/* a container that never became its program has no exit to record */
+	if (!x->child_reaped || x->failure.stage != STAGE_CHECK)
+		return 0;
+	x->oom_killed = oom_killed(s->v[RECORD_EXIT_OOM_CGROUP].text.at);
+	snprintf(values[0].value, 40, "%d", signal ? 128 + signal : WEXITSTATUS(status));
+	snprintf(values[1].value, 40, "%d", signal);
+	snprintf(values[2].value, 40, "%s", x->oom_killed ? "true" : "false");
+	now_text(values[3].value);
+	snprintf(values[4].value, 40, "%d", x->child);
+	long bytes = fill_in(s->v[RECORD_EXIT_RECORD].text.at, values, countof(values), text, sizeof text);
+	if (bytes < 0)
+		return fail(x, E2BIG, "record");
+	return write_record(x, s->v[RECORD_EXIT_DIR].text.at, s->v[RECORD_EXIT_NAME].text.at, text, (size_t)bytes);
+}
+
+/* --- the end of the child --- */
+
+static void reap_child(struct executor *x)
+{
+	if (!x->child_reaped && waitpid(x->child, &x->wait_status, 0) == x->child)
+		x->child_reaped = true;
+}
+
+int op_kill_child(struct executor *x, const struct step *s)
+{
+	(void)s;
+	if (x->child <= 0 || x->child_reaped)
+		return 0;
+	sys_pidfd_send_signal(x->child_pidfd, SIGKILL);
+	/* a child that was born to somebody else is reaped by them: its end is enough */
+	struct pollfd end = {.fd = x->child_pidfd, .events = POLLIN};
+	poll(&end, 1, 10000);
+	reap_child(x);
+	return 0;
+}
+
+int op_await_exit(struct executor *x, const struct step *s)
+{
+	(void)s;
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	int signals = signalfd(-1, &all, SFD_CLOEXEC);
+	struct pollfd wait[] = {{.fd = x->child_pidfd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	while (poll(wait, 2, -1) >= 0 || errno == EINTR) {
+		struct signalfd_siginfo info;
+		if (wait[1].revents && read(signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+			sys_pidfd_send_signal(x->child_pidfd, (int)info.ssi_signo);
+		if (wait[0].revents)
+			break;
+	}
+	close(signals);
+	reap_child(x);
+	return x->child_reaped ? 0 : fail(x, ECHILD, "the child belongs to another process");
+}
+
+/* --- hooks and programs --- */
+
+static char **words(struct list list)
+{
+	char **all = calloc(list.count + 1, sizeof *all);
+	for (size_t i = 0; all && list.count > 0; i++)
+		all[i] = (char *)(uintptr_t)next_text(&list).at;
+	return all;
+}
+
+static pid_t start_program(const char *path, char **args, char **env, int input)
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	dup2(input, 0);
+	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	execve(path, args, env);
+	_exit(127);
+}
+
+int op_run_hook(struct executor *x, const struct step *s)
+{
+	struct late pid = {"@PID@", ""};
+	char state[16384];
+	const char *path = s->v[RUN_HOOK_PATH].text.at;
+	uint64_t timeout = s->v[RUN_HOOK_TIMEOUT_MS].number;
+	int input[2], status = 0;
+	snprintf(pid.value, sizeof pid.value, "%d", x->child > 0 ? x->child : getpid());
+	long bytes = fill_in(s->v[RUN_HOOK_STATE].text.at, &pid, 1, state, sizeof state);
+	if (bytes < 0)
+		return fail(x, E2BIG, "state for %s", path);
+	char **args = words(s->v[RUN_HOOK_ARGS].list), **env = words(s->v[RUN_HOOK_ENV].list);
+	if (!args || !env || pipe2(input, O_CLOEXEC) < 0) {
+		free(args);
+		free(env);
+		return fail(x, errno, "%s", path);
+	}
+	pid_t hook = start_program(path, args, env, input[0]);
+	free(args);
+	free(env);
+	close(input[0]);
+	/* at most 16 KiB: fits the pipe, so a hook that does not read cannot block us */
+	write_all(input[1], state, (size_t)bytes);
+	close(input[1]);
+	int pidfd = hook < 0 ? -1 : sys_pidfd_open(hook, 0);
+	if (pidfd < 0)
+		return fail(x, errno, "%s", path);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	bool late = poll(&end, 1, timeout ? (int)timeout : -1) == 0;
+	if (late)
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+	waitpid(hook, &status, 0);
+	close(pidfd);
+	if (late)
+		return fail(x, ETIMEDOUT, "%s", path);
+	if (status == 0)
+		return 0;
+	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
+	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return -EIO;
+}
+
+int op_run_program(struct executor *x, const struct step *s)
+{
+	char **args = words(s->v[RUN_PROGRAM_ARGS].list), **env = words(s->v[RUN_PROGRAM_ENV].list);
+	int status, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	pid_t middle = args && env && args[0] ? fork() : -1;
+	if (middle == 0) {
+		/* a grandchild in a session of its own: it outlives us and is nobody's zombie */
+		setsid();
+		dup2(null, 1);
+		dup2(null, 2);
+		_exit(start_program(args[0], args, env, null) < 0 ? 1 : 0);
+	}
+	int error = errno;
+	if (middle > 0)
+		waitpid(middle, &status, 0);
+	if (null >= 0)
+		close(null);
+	free(args);
+	free(env);
+	return middle < 0 ? fail(x, error, "start program") : 0;
+}
+
+/* --- removal --- */
+
+static int remove_entry(int dir, const char *name, int depth)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
+		return 0;
+	int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
+	if (below < 0)
+		return errno == ENOENT ? 0 : -errno;
+	DIR *list = depth < 4096 ? fdopendir(below) : NULL;
+	struct dirent *entry;
+	if (!list) {
+		close(below);
+		return depth < 4096 ? -errno : -ELOOP;
+	}
+	while ((entry = readdir(list)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
+			int one = remove_entry(dirfd(list), entry->d_name, depth + 1);
+			r = r ? r : one;
+		}
+	closedir(list);
+	return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : r ? r : -errno;
+}
+
+int op_remove_tree(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[REMOVE_TREE_DIR].text.at, *name = s->v[REMOVE_TREE_NAME].text.at;
+	if (strchr(name, '/') || !*name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
+		return fail(x, EINVAL, "%s", name);
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : fail(x, errno, "%s", path);
+	int r = remove_entry(dir, name, 0);
+	close(dir);
+	return r < 0 ? fail(x, -r, "%s/%s", path, name) : 0;
+}

@@ -1,0 +1,151 @@
+/*
+ * Paths inside an untrusted root. Every lookup is one openat2 that cannot leave the root and follows
+ * no magic link; everything after it works on descriptors, so a swapped path changes nothing
+ * (CVE-2021-30465 and its kin).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "executor.h"
+
+/* openat2 answers EAGAIN when a rename elsewhere races with "..": bounded retries, as the man page asks. */
+static int openat2_retry(int dir, const char *path, const struct open_how *how)
+{
+	for (int tries = 0;; tries++) {
+		int fd = sys_openat2(dir, path, how);
+		if (fd >= 0 || (errno != EAGAIN && errno != EINTR) || tries == 64)
+			return fd < 0 ? -errno : fd;
+	}
+}
+
+int open_in_root(int root, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
+	};
+	while (*path == '/')
+		path++;
+	return openat2_retry(root, *path ? path : ".", &how);
+}
+
+int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out)
+{
+	char prefix[4096];
+	size_t length = strlen(path);
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	if (length == 0 || length >= sizeof prefix)
+		return length ? -ENAMETOOLONG : -EISDIR;
+	memcpy(prefix, path, length);
+	prefix[length] = 0;
+
+	char *slash = strrchr(prefix, '/');
+	const char *name = slash ? slash + 1 : prefix;
+	if (strlen(name) >= sizeof out->name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
+		return strlen(name) >= sizeof out->name ? -ENAMETOOLONG : -EINVAL;
+	strcpy(out->name, name);
+	if (slash)
+		*slash = 0;
+	else
+		prefix[0] = 0;
+	out->parent = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
+	if (out->parent != -ENOENT)
+		return out->parent < 0 ? out->parent : 0;
+	/* make what is missing, from the top: each mkdirat is one component below a descriptor */
+	struct in_root above;
+	int r = parent_in_root(root, prefix, mode, &above);
+	if (r < 0)
+		return r;
+	if (mkdirat(above.parent, above.name, mode) < 0 && errno != EEXIST)
+		r = -errno;
+	close(above.parent);
+	if (r < 0)
+		return r;
+	out->parent = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
+	return out->parent < 0 ? out->parent : 0;
+}
+
+int place_in_root(int root, const char *path, bool directory, uint64_t resolve)
+{
+	int fd = open_in_root(root, path, O_PATH | (directory ? O_DIRECTORY : 0), resolve);
+	if (fd != -ENOENT)
+		return fd;
+	struct in_root at;
+	int r = parent_in_root(root, path, 0755, &at);
+	if (r < 0)
+		return r;
+	if (directory) {
+		if (mkdirat(at.parent, at.name, 0755) < 0 && errno != EEXIST)
+			r = -errno;
+	} else {
+		int file = openat(at.parent, at.name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (file >= 0)
+			close(file);
+		else if (errno != EEXIST)
+			r = -errno;
+	}
+	close(at.parent);
+	return r < 0 ? r : open_in_root(root, path, O_PATH | (directory ? O_DIRECTORY : 0), resolve);
+}
+
+int write_file_at(int dir, const char *name, const char *value, size_t bytes)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	/* one write: kernel files take a value whole */
+	ssize_t n = write(fd, value, bytes);
+	int error = n < 0 ? errno : (size_t)n == bytes ? 0 : EIO;
+	close(fd);
+	return -error;
+}
+
+int write_beneath(int dir, const char *path, const char *value, size_t bytes)
+{
+	struct open_how how = {
+		.flags = O_WRONLY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	};
+	int fd = openat2_retry(dir, path, &how);
+	if (fd < 0)
+		return fd;
+	ssize_t n = write(fd, value, bytes);
+	int error = n < 0 ? errno : 0;
+	close(fd);
+	return -error;
+}
+
+ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size)
+{
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size_t length = 0;
+	while (length < size - 1) {
+		ssize_t n = read(fd, buffer + length, size - 1 - length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+	}
+	close(fd);
+	buffer[length] = 0;
+	return (ssize_t)length;
+}
+
+uint64_t process_start_time(pid_t pid)
+{
+	char path[64], text[1024];
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	if (read_file_at(AT_FDCWD, path, text, sizeof text) <= 0)
+		return 0;
+	/* the name may hold anything, so count fields from its closing parenthesis: state is field 3 */
+	char *at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at + 1, NULL, 10) : 0;
+}

@@ -1,0 +1,399 @@
+/*
+ * What stays while a container runs. One loop over its output, its stdin, its end, and the clients of
+ * its socket; all memory is static, so nothing grows with output, clients or time.
+ *
+ * - The log gets all output. A client that is attached gets it too, or holds it up; one that has gone
+ *   holds nothing up.
+ * - All signals are blocked: only SIGKILL ends a shim before its container. SIGTERM is handed on as
+ *   the container's stop signal, so that a host that shuts down stops containers in order.
+ * - After the container's end its pipes are read to the end of file, or for two seconds where
+ *   somebody outside of it (a host pid namespace) holds them open.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "shim.h"
+
+#define DRAIN_MS 2000
+/* How long a client that takes nothing may keep a shim whose container is over: a pager at rest. */
+#define FAREWELL_MS 600000
+/* A terminal without any open slave is looked at again after this time. */
+#define HANGUP_MS 100
+
+static struct shim the_shim;
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void read_cgroup(pid_t pid, char *text, size_t size)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
+	ssize_t n = read_file_at(AT_FDCWD, path, text, size - 1);
+	text[n > 0 ? n : 0] = 0;
+}
+
+/* True if `text` has the line of `length` bytes at `line`, or one of a cgroup below it. */
+static bool has_cgroup(const char *text, const char *line, size_t length)
+{
+	for (; text; text = strchr(text, '\n'), text = text ? text + 1 : NULL)
+		if (strncmp(text, line, length) == 0 && (text[length] == '\n' || text[length] == '/'))
+			return true;
+	return false;
+}
+
+/* Signals every process in the cgroup of the container, if that is not the shim's own. */
+static void signal_cgroup(struct shim *shim, int number)
+{
+	static char text[sizeof shim->cgroup];
+	const char *line = shim->cgroup, *end;
+	struct dirent *entry;
+	read_cgroup(getpid(), text, sizeof text);
+	while ((end = strchr(line, '\n')) && has_cgroup(text, line, (size_t)(end - line)))
+		line = end + 1;
+	DIR *proc = end ? opendir("/proc") : NULL;
+	while (proc && (entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+		int fd = pid > 0 && pid != shim->x->child ? sys_pidfd_open(pid, 0) : -1;
+		if (fd < 0)
+			continue;
+		/* read after the descriptor was opened: it is this process that is in the cgroup */
+		read_cgroup(pid, text, sizeof text);
+		if (has_cgroup(text, line, (size_t)(end - line)))
+			sys_pidfd_send_signal(fd, number);
+		close(fd);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+int signal_container(struct shim *shim, uint32_t number, bool all)
+{
+	if (number > 64)
+		return -EINVAL;
+	if (all)
+		signal_cgroup(shim, (int)number);
+	if (shim->exited)
+		return all ? 0 : -ESRCH;
+	return sys_pidfd_send_signal(shim->x->child_pidfd, (int)number) < 0 ? -errno : 0;
+}
+
+static void close_output(struct shim *shim, unsigned i)
+{
+	log_end(&shim->log, i);
+	close(shim->out[i]);
+	shim->out[i] = -1;
+}
+
+/* Reads one chunk; false when nothing was there. */
+static bool read_output(struct shim *shim, unsigned i)
+{
+	struct chunk *chunk = shim->out[i] < 0 ? NULL : free_chunk(shim);
+	if (!chunk)
+		return false;
+	ssize_t n = read(shim->out[i], chunk->frame + 8, CHUNK_BYTES);
+	if (n > 0) {
+		log_write(&shim->log, i, (const char *)chunk->frame + 8, (size_t)n);
+		publish_chunk(shim, i == 0 ? REPLY_STDOUT : REPLY_STDERR, (uint32_t)n);
+		return true;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	/* a terminal hangs up whenever nobody in the container has it open; it may be opened again */
+	if (!shim->terminal || shim->exited)
+		close_output(shim, i);
+	return false;
+}
+
+static void reap(struct shim *shim)
+{
+	int status = 0;
+	if (waitpid(shim->x->child, &status, WNOHANG) != shim->x->child)
+		return;
+	shim->x->wait_status = status;
+	shim->x->child_reaped = true;
+	shim->exited = true;
+}
+
+/* What a client's descriptor is good for now; -1 where poll would only report the same again. */
+static struct pollfd interest(const struct shim *shim, const struct client *c)
+{
+	struct pollfd p = {.fd = c->stuck && c->gone ? -1 : c->fd};
+	if (!c->input_over && !c->stuck)
+		p.events |= POLLIN;
+	if (client_has_output(shim, c))
+		p.events |= POLLOUT;
+	return p;
+}
+
+static void serve_client(struct shim *shim, struct client *c, short events)
+{
+	bool over = events & (POLLHUP | POLLERR | POLLNVAL);
+	if (over) {
+		/* owed nothing any more; what it asked before it went is still done */
+		c->bits &= ~(ATTACH_STDOUT | ATTACH_STDERR);
+		while (c->fd >= 0 && !c->input_over && !c->stuck) {
+			c->out_bytes = c->out_sent = c->sent = 0;
+			uint32_t before = c->payload;
+			read_client(shim, c);
+			if (c->out_bytes == 0 && c->payload == before)
+				break;
+		}
+		c->gone = c->stuck;
+		if (!c->stuck)
+			close_client(shim, c);
+		return;
+	}
+	if (events & POLLOUT)
+		write_client(shim, c);
+	if ((events & POLLIN) && c->fd >= 0)
+		read_client(shim, c);
+	if (c->input_over && !c->waits && !c->bits && c != &shim->clients[0] && c->out_bytes == 0)
+		close_client(shim, c);
+}
+
+static void resume_stdin(struct shim *shim)
+{
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		struct client *c = &shim->clients[i];
+		if (c->fd < 0 || !c->stuck)
+			continue;
+		c->stuck = false;
+		if (c->gone)
+			serve_client(shim, c, POLLHUP);
+		else
+			read_client(shim, c);
+	}
+}
+
+enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
+
+static void gather(const struct shim *shim, int signals, bool hung_up, struct pollfd p[])
+{
+	bool stuck = false, room = free_chunk((struct shim *)shim) != NULL;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		p[AT_CLIENTS + i] = interest(shim, &shim->clients[i]);
+		stuck |= shim->clients[i].fd >= 0 && shim->clients[i].stuck;
+	}
+	p[AT_CHILD] = (struct pollfd){shim->exited ? -1 : shim->x->child_pidfd, POLLIN, 0};
+	p[AT_SIGNAL] = (struct pollfd){signals, POLLIN, 0};
+	p[AT_LISTENER] = (struct pollfd){shim->listener, POLLIN, 0};
+	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
+	for (unsigned i = 0; i < 2; i++)
+		p[AT_OUT + i] = (struct pollfd){room && !hung_up ? shim->out[i] : -1, POLLIN, 0};
+}
+
+static void forward_stop(struct shim *shim, int signals)
+{
+	struct signalfd_siginfo info;
+	while (read(signals, &info, sizeof info) == (ssize_t)sizeof info)
+		signal_container(shim, shim->stop_signal, false);
+}
+
+/* One turn of the loop. */
+static void turn(struct shim *shim, int signals, int timeout_ms)
+{
+	struct pollfd p[AT_CLIENTS + CLIENTS];
+	static bool hung_up;
+	gather(shim, signals, hung_up, p);
+	if (hung_up && (timeout_ms < 0 || timeout_ms > HANGUP_MS))
+		timeout_ms = HANGUP_MS;
+	hung_up = false;
+	if (poll(p, countof(p), timeout_ms) <= 0)
+		return;
+	if (p[AT_SIGNAL].revents)
+		forward_stop(shim, signals);
+	/* clients first: what they asked before the output came counts for it */
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (p[AT_CLIENTS + i].revents && shim->clients[i].fd == p[AT_CLIENTS + i].fd)
+			serve_client(shim, &shim->clients[i], p[AT_CLIENTS + i].revents);
+	if (p[AT_LISTENER].revents)
+		accept_clients(shim);
+	if (p[AT_STDIN].revents)
+		resume_stdin(shim);
+	for (unsigned i = 0; i < 2; i++)
+		if (p[AT_OUT + i].revents && !read_output(shim, i))
+			hung_up |= shim->terminal && shim->out[i] >= 0;
+	if (p[AT_CHILD].revents)
+		reap(shim);
+}
+
+/* The time is up with the pipes still open: takes what lies in them, over the heads of slow clients. */
+static void sweep(struct shim *shim)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		/* a pipe holds 1 MiB at most; somebody who writes on and on is not waited for */
+		for (unsigned most = 0; most < 64 && shim->out[i] >= 0; most++) {
+			for (unsigned k = 0; k < CLIENTS && !free_chunk(shim); k++)
+				if (shim->clients[k].bits && shim->clients[k].next == oldest_needed(shim))
+					close_client(shim, &shim->clients[k]);
+			if (!read_output(shim, i))
+				break;
+		}
+		if (shim->out[i] >= 0)
+			close_output(shim, i);
+	}
+}
+
+static void keep_nonblocking(int fd)
+{
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+/* Takes the descriptors of the step out of the registers and closes every other one. */
+static void take_registers(struct shim *shim, struct executor *x, const struct step *s)
+{
+	int terminal = reg(x, &s->v[SUPERVISE_TERMINAL]);
+	int kept[] = {reg(x, &s->v[SUPERVISE_STDIN]), reg(x, &s->v[SUPERVISE_STDOUT]), reg(x, &s->v[SUPERVISE_STDERR]),
+	              terminal};
+	for (unsigned i = 0; i < REGISTER_LIMIT; i++) {
+		bool keep = false;
+		for (unsigned k = 0; k < countof(kept); k++)
+			keep |= x->registers[i] == kept[k];
+		if (!keep)
+			close(x->registers[i]);
+		x->registers[i] = -1;
+	}
+	shim->in = kept[0];
+	shim->out[0] = kept[1];
+	shim->out[1] = kept[2];
+	shim->terminal = terminal >= 0;
+	if (shim->terminal) {
+		shim->in = fcntl(terminal, F_DUPFD_CLOEXEC, 3);
+		shim->out[0] = terminal;
+	}
+	if (x->peer >= 0)
+		close(x->peer);
+	x->peer = -1;
+	keep_nonblocking(shim->in);
+	keep_nonblocking(shim->out[0]);
+	keep_nonblocking(shim->out[1]);
+}
+
+static void run_loop(struct shim *shim, int signals)
+{
+	int64_t deadline = 0;
+	while (!shim->exited || shim->out[0] >= 0 || shim->out[1] >= 0) {
+		int timeout = -1;
+		if (shim->exited) {
+			int64_t now = now_ms();
+			if (deadline == 0)
+				deadline = now + DRAIN_MS;
+			if (now >= deadline)
+				break;
+			timeout = (int)(deadline - now);
+		}
+		turn(shim, signals, timeout);
+	}
+	sweep(shim);
+}
+
+int op_supervise(struct executor *x, const struct step *s)
+{
+	struct shim *shim = &the_shim;
+	sigset_t all, stop;
+	int r = 0;
+
+	shim->x = x;
+	shim->stop_signal = (uint32_t)s->v[SUPERVISE_STOP_SIGNAL].number;
+	shim->listener = shim->dir = -1;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		shim->clients[i].fd = -1;
+	r = log_open(&shim->log, s->v[SUPERVISE_LOG].text.at, (enum log_format)s->v[SUPERVISE_FORMAT].number,
+	             s->v[SUPERVISE_LIMIT_BYTES].number, (uint32_t)s->v[SUPERVISE_FILES].number);
+	if (r < 0)
+		return fail(x, -r, "open log %s", s->v[SUPERVISE_LOG].text.at);
+	r = listen_at(shim, s->v[SUPERVISE_SOCKET].text.at);
+	if (r < 0)
+		return fail(x, -r, "listen at %s", s->v[SUPERVISE_SOCKET].text.at);
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	int signals = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		return fail(x, errno, "signalfd");
+	prctl(PR_SET_NAME, "gantry-shim");
+	read_cgroup(x->child, shim->cgroup, sizeof shim->cgroup);
+	take_registers(shim, x, s);
+	if (x->controller >= 0) {
+		adopt_client(shim, 0, x->controller);
+		x->controller = -1; /* from here on its frames wait their turn behind the output */
+		/* what it sent with its last go counts for the first byte of output */
+		read_client(shim, &shim->clients[0]);
+	}
+	run_loop(shim, signals);
+	log_close(&shim->log);
+	stop_listening(shim);
+	close(signals);
+	if (shim->in >= 0)
+		close(shim->in);
+	shim->in = -1;
+	return 0;
+}
+
+static void send_exit(struct shim *shim, struct client *c)
+{
+	const struct executor *x = shim->x;
+	uint32_t status[3] = {0, 0, x->oom_killed};
+	if (WIFSIGNALED(x->wait_status)) {
+		status[1] = (uint32_t)WTERMSIG(x->wait_status);
+		status[0] = 128 + status[1];
+	} else {
+		status[0] = (uint32_t)WEXITSTATUS(x->wait_status);
+	}
+	answer(shim, c, REPLY_EXIT, status, sizeof status);
+}
+
+/* Called after the clean-up: every client gets the rest of the output and then the exit. */
+void shim_finish(struct executor *x)
+{
+	struct shim *shim = &the_shim;
+	bool told[CLIENTS] = {false};
+	int64_t deadline = now_ms() + FAREWELL_MS;
+	accept_clients(shim);
+	close(shim->listener);
+	for (unsigned open = 1; open > 0 && now_ms() < deadline;) {
+		struct pollfd p[CLIENTS];
+		open = 0;
+		for (unsigned i = 0; i < CLIENTS; i++) {
+			struct client *c = &shim->clients[i];
+			p[i] = (struct pollfd){-1, POLLOUT, 0};
+			if (c->fd < 0)
+				continue;
+			/* a request that came in the meantime is answered, as far as it still can be */
+			c->stuck = c->gone = false;
+			read_client(shim, c);
+			write_client(shim, c);
+			if (c->fd >= 0 && !client_has_output(shim, c) && !told[i]) {
+				told[i] = true;
+				send_exit(shim, c);
+			}
+			if (c->fd >= 0 && told[i] && c->out_bytes == 0) {
+				close_client(shim, c);
+			}
+			if (c->fd >= 0) {
+				p[i].fd = c->fd;
+				open++;
+			}
+		}
+		if (open > 0 && poll(p, countof(p), FAREWELL_MS) > 0)
+			deadline = now_ms() + FAREWELL_MS;
+	}
+}

@@ -1,0 +1,78 @@
+/* What shim.c (the loop) and attach.c (the clients) share. */
+#ifndef SHIM_H
+#define SHIM_H
+
+#include "executor.h"
+#include "log.h"
+
+#define CHUNK_BYTES 32768
+/*
+ * Output on its way to attached clients: a ring of chunks, each read once from the container and sent
+ * from there to every client. While a client has not taken the oldest, reading stops: that is the
+ * back-pressure. The reserve is used only after the container's end, so that what its pipes still hold
+ * (64 KiB each) reaches the log at once, however slow a client is.
+ */
+#define CHUNKS 16
+#define CHUNK_RESERVE 6
+#define CLIENTS 65 /* the launching controller is number 0 */
+
+/* attach bits */
+#define ATTACH_STDIN 1u
+#define ATTACH_STDOUT 2u
+#define ATTACH_STDERR 4u
+#define ATTACH_OWNS_STDIN 8u /* stdin ends with this connection */
+
+struct chunk {
+	uint32_t bytes; /* header included */
+	uint8_t frame[8 + CHUNK_BYTES];
+};
+
+struct client {
+	int fd; /* -1: free */
+	uint32_t bits;
+	bool waits;       /* asked for the exit */
+	bool input_over;  /* nothing more to read from it */
+	bool stuck;       /* holds bytes that stdin has no room for */
+	bool gone;        /* closed its end while stuck */
+	uint32_t got;     /* of `in` */
+	uint32_t payload; /* bytes of a stdin frame still to come */
+	uint8_t in[24];   /* header and payload of a small frame */
+	uint64_t next;    /* number of the chunk that it gets next */
+	uint32_t sent;    /* bytes of that chunk it has */
+	uint32_t out_bytes, out_sent;
+	uint8_t out[64]; /* answers, then the exit */
+};
+
+struct shim {
+	struct executor *x;
+	int in, out[2], listener, dir;
+	char name[128]; /* of the socket in dir */
+	bool terminal, exited;
+	uint32_t stop_signal;
+	char cgroup[4096]; /* /proc/<child>/cgroup at the start */
+	uint64_t head;     /* chunks filled so far */
+	uint64_t base;     /* the chunk with this number lies in slot 0 */
+	struct client clients[CLIENTS];
+	struct log log;
+	struct chunk chunks[CHUNKS];
+};
+
+/* --- attach.c --- */
+int listen_at(struct shim *shim, const char *path);
+void stop_listening(struct shim *shim); /* takes the name away; connections made before are still served */
+void adopt_client(struct shim *shim, unsigned slot, int fd);
+void accept_clients(struct shim *shim);
+void close_client(struct shim *shim, struct client *c);
+void read_client(struct shim *shim, struct client *c);
+void write_client(struct shim *shim, struct client *c);
+bool client_has_output(const struct shim *shim, const struct client *c);
+uint64_t oldest_needed(const struct shim *shim);
+struct chunk *free_chunk(struct shim *shim); /* NULL: a client must take something first */
+void publish_chunk(struct shim *shim, uint8_t type, uint32_t bytes);
+void answer(struct shim *shim, struct client *c, uint8_t type, const void *payload, uint32_t bytes);
+void close_stdin(struct shim *shim);
+
+/* --- shim.c --- */
+int signal_container(struct shim *shim, uint32_t number, bool all);
+
+#endif

@@ -32,6 +32,17 @@ interface Part {
 const dist = join(top, "dist");
 const stage = join(top, "build/stage", String(process.pid));
 
+/**
+ * A small libc where there is one: with musl the executor is a ninth of its size with glibc, and every
+ * start copies it once into sealed memory. The kernel's own headers lie beside glibc's, so they come last.
+ */
+function staticCompiler(): readonly string[] {
+  const path = (process.env.PATH ?? "").split(":").map((folder) => join(folder, "musl-gcc"));
+  if (!path.some((file) => existsSync(file))) return ["cc"];
+  const headers = ["/usr/include", `/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`];
+  return ["musl-gcc", ...headers.flatMap((folder) => ["-idirafter", folder])];
+}
+
 const parts: Readonly<Record<string, Part>> = {
   native: {
     entry: "native",
@@ -39,10 +50,10 @@ const parts: Readonly<Record<string, Part>> = {
     outputs: ["dist/gantry-executor"],
     async make() {
       const sources = globSync("native/*.c", { cwd: top }).sort();
-      const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-static", "-Wall", "-Wextra", "-Werror"];
+      const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Os", "-static", "-Wall", "-Wextra", "-Werror"];
       const small = ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"];
       const out = join(stage, "gantry-executor");
-      await must(["cc", ...flags, ...small, "-Inative", "-o", out, ...sources]);
+      await must([...staticCompiler(), ...flags, ...small, "-Inative", "-o", out, ...sources]);
       renameSync(out, join(dist, "gantry-executor"));
     },
   },

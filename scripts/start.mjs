@@ -20,7 +20,7 @@ const tasks = {
   test: {
     script: "scripts/test.ts",
     packages: [
-      ...["gcc", "libc6-dev", "libseccomp-dev", "busybox-static", "openssl", "docker-registry", "skopeo"],
+      ...["gcc", "libc6-dev", "musl-tools", "libseccomp-dev", "busybox-static", "openssl", "docker-registry", "skopeo"],
       ...[
         "runc",
         "crun",
@@ -34,11 +34,11 @@ const tasks = {
       ],
     ],
   },
-  quickstart: { script: "scripts/quickstart.ts", packages: ["gcc", "libc6-dev", "busybox-static"] },
+  quickstart: { script: "scripts/quickstart.ts", packages: ["gcc", "libc6-dev", "musl-tools", "busybox-static"] },
   bench: {
     script: "bench/run.ts",
     packages: [
-      ...["gcc", "libc6-dev", "busybox-static", "docker-registry", "skopeo"],
+      ...["gcc", "libc6-dev", "musl-tools", "busybox-static", "docker-registry", "skopeo"],
       ...["runc", "crun", "podman", "containerd", "docker.io"],
     ],
   },

@@ -1,0 +1,91 @@
+/**
+ * `linux.resources` -> the files of a cgroup and what is written to them, in the order in which they
+ * must be written. Devices are apart: device-rules.ts (v1) and device-filter.ts (v2).
+ *
+ * Values and their quirks are those of runc 1.4 (libcontainer/cgroups fs and fs2), since programs rely
+ * on them: 0 means "not set" for memory and cpu, -1 means "no limit".
+ */
+import { GantryError } from "../base/error.ts";
+import type { LinuxResources } from "./resources.ts";
+
+export interface CgroupWrite {
+  /** The controller whose hierarchy (v1) holds the file, or that must be enabled (v2). */
+  readonly controller: string;
+  readonly file: string;
+  readonly value: string;
+  /** Where in `linux.resources` this was asked for, as a JSON pointer. */
+  readonly pointer: string;
+  /** The kernel may lack the file; then nothing is written and that is no failure. */
+  readonly optional?: true;
+  /** The kernel may refuse the value (EINVAL) because of another that is still old; a later write repeats it. */
+  readonly provisional?: true;
+  /** What to write instead if the kernel lacks `file`. */
+  readonly otherwise?: { readonly file: string; readonly value: string };
+}
+
+/** A condition to check before the writes: fail if the number in `file` is above `limit`. */
+export interface CgroupCheck {
+  readonly controller: string;
+  readonly file: string;
+  readonly limit: number;
+  readonly pointer: string;
+}
+
+export interface CgroupValues {
+  readonly checks: readonly CgroupCheck[];
+  readonly writes: readonly CgroupWrite[];
+  /** Pointers to what was asked for and this cgroup version cannot do; runc is silent about them too. */
+  readonly ignored: readonly string[];
+}
+
+export function invalidResource(pointer: string, reason: string): GantryError {
+  return new GantryError("invalid-argument", `set cgroup resources: ${reason}`, { detail: { pointer } });
+}
+
+type Extra = Partial<Pick<CgroupWrite, "optional" | "provisional" | "otherwise">>;
+
+/** Collects the outcome for one version. */
+export class CgroupValuesBuilder {
+  readonly checks: CgroupCheck[] = [];
+  readonly writes: CgroupWrite[] = [];
+  readonly ignored: string[] = [];
+
+  /** Adds the write of `value` to "CONTROLLER.rest" for the field at `pointer`. */
+  write(controller: string, file: string, value: string | number, pointer: string, extra: Extra = {}): void {
+    this.writes.push({ controller, file, value: String(value), pointer, ...extra });
+  }
+
+  ignore(pointer: string, asked: boolean): void {
+    if (asked) this.ignored.push(pointer);
+  }
+
+  build(): CgroupValues {
+    return { checks: this.checks, writes: this.writes, ignored: this.ignored };
+  }
+}
+
+export const isSet = (value: number | undefined): value is number => value !== undefined && value !== 0;
+
+/** -1 (any negative) is the word that the file uses for "no limit". */
+export const limitText = (value: number, unlimited: string): string =>
+  value < 0 ? unlimited : String(value);
+
+/** Swap limit in the v1 sense (memory + swap), with the default that a limit of -1 brings along. */
+export function memorySwapOf(memory: NonNullable<LinuxResources["memory"]>): number | undefined {
+  if (memory.limit !== undefined && memory.limit < 0 && !isSet(memory.swap)) return -1;
+  return isSet(memory.swap) ? memory.swap : undefined;
+}
+
+/** "2MB" -> "2MB" if it is a size as the kernel names hugetlb files. */
+export function hugePageSize(size: string, pointer: string): string {
+  if (!/^[1-9][0-9]*[KMG]B$/.test(size))
+    throw invalidResource(pointer, `page size ${JSON.stringify(size)} is malformed`);
+  return size;
+}
+
+/** A name that becomes part of a line of a cgroup file. */
+export function plainWord(text: string, pointer: string, what: string): string {
+  if (text === "" || /[\s/]/.test(text))
+    throw invalidResource(pointer, `${what} ${JSON.stringify(text)} is malformed`);
+  return text;
+}

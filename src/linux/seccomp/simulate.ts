@@ -1,0 +1,112 @@
+/**
+ * An interpreter of classic BPF as the kernel runs it for seccomp (kernel/seccomp.c
+ * seccomp_check_filter lists what a filter may hold). Tests use it to ask a program for its verdict;
+ * `explain` can use it to show what a policy does to one call.
+ */
+import { bug } from "../../base/error.ts";
+import { opcodes } from "./assembler.ts";
+
+/** struct seccomp_data: what a filter sees of a system call. */
+export interface SyscallSeen {
+  readonly number: number;
+  readonly auditArch: number;
+  readonly args?: readonly bigint[];
+  readonly instructionPointer?: bigint;
+}
+
+export interface Verdict {
+  /** The SECCOMP_RET_* value with its data. */
+  readonly action: number;
+  /** How many instructions ran. */
+  readonly steps: number;
+}
+
+/** The bytes of struct seccomp_data, little-endian: nr, arch, instruction_pointer, args[6]. */
+export function seccompData(call: SyscallSeen): DataView {
+  const view = new DataView(new ArrayBuffer(64));
+  view.setUint32(0, call.number >>> 0, true);
+  view.setUint32(4, call.auditArch >>> 0, true);
+  view.setBigUint64(8, call.instructionPointer ?? 0n, true);
+  for (let i = 0; i < 6; i++) view.setBigUint64(16 + 8 * i, BigInt.asUintN(64, call.args?.[i] ?? 0n), true);
+  return view;
+}
+
+/** Runs `program` (struct sock_filter array, little-endian) over `data` (see seccompData). */
+export function runSeccompFilter(program: Uint8Array, data: DataView): Verdict {
+  const code = new DataView(program.buffer, program.byteOffset, program.byteLength);
+  const scratch = new Uint32Array(16);
+  let accumulator = 0;
+  let index = 0;
+  let pc = 0;
+  for (let steps = 1; ; steps++) {
+    if (pc * 8 >= program.length) bug(`seccomp filter runs past its end at ${pc}`);
+    const at = pc * 8;
+    const operand = code.getUint32(at + 4, true);
+    const branch = (taken: boolean) => pc + 1 + code.getUint8(at + (taken ? 2 : 3));
+    switch (code.getUint16(at, true)) {
+      case opcodes.loadWord:
+        if (operand % 4 !== 0 || operand > 60) bug(`seccomp filter loads offset ${operand}`);
+        accumulator = data.getUint32(operand, true);
+        pc++;
+        break;
+      case opcodes.and:
+        accumulator = (accumulator & operand) >>> 0;
+        pc++;
+        break;
+      case opcodes.jump:
+        pc += 1 + operand;
+        break;
+      case opcodes.ifEqual:
+        pc = branch(accumulator === operand);
+        break;
+      case opcodes.ifGreater:
+        pc = branch(accumulator > operand);
+        break;
+      case opcodes.ifGreaterOrEqual:
+        pc = branch(accumulator >= operand);
+        break;
+      case 0x45: // BPF_JMP | BPF_JSET | BPF_K
+        pc = branch((accumulator & operand) !== 0);
+        break;
+      case opcodes.return:
+        return { action: operand, steps };
+      case 0x16: // BPF_RET | BPF_A
+        return { action: accumulator, steps };
+      case 0x00: // BPF_LD | BPF_IMM
+        accumulator = operand;
+        pc++;
+        break;
+      case 0x60: // BPF_LD | BPF_MEM
+        accumulator = scratch[operand]!;
+        pc++;
+        break;
+      case 0x61: // BPF_LDX | BPF_MEM
+        index = scratch[operand]!;
+        pc++;
+        break;
+      case 0x02: // BPF_ST
+        scratch[operand] = accumulator;
+        pc++;
+        break;
+      case 0x03: // BPF_STX
+        scratch[operand] = index;
+        pc++;
+        break;
+      case 0x07: // BPF_MISC | BPF_TAX
+        index = accumulator;
+        pc++;
+        break;
+      case 0x87: // BPF_MISC | BPF_TXA
+        accumulator = index;
+        pc++;
+        break;
+      default:
+        bug(`seccomp filter holds opcode 0x${code.getUint16(at, true).toString(16)}`);
+    }
+  }
+}
+
+/** The verdict of `program` on one call. */
+export function simulateSeccomp(program: Uint8Array, call: SyscallSeen): Verdict {
+  return runSeccompFilter(program, seccompData(call));
+}

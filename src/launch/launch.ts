@@ -1,0 +1,98 @@
+/** Runs plans: sends one, answers its sync points, turns a failure report into an error. */
+import { bug, GantryError } from "../base/error.ts";
+import { encodePlan } from "../plan/encode.ts";
+import { type Plan, type SyncPoint, syncPoints } from "../plan/plan.ts";
+import { replies, requests } from "../plan/protocol.ts";
+import { Dialogue, type DialogueOptions } from "./dialogue.ts";
+import { decodeFailure, failureError } from "./report.ts";
+
+export interface LaunchOptions {
+  /** Path of the executor. */
+  readonly executor: string;
+  readonly stdio?: DialogueOptions["stdio"];
+  readonly env?: DialogueOptions["env"];
+  /** Does the controller's part at a sync point; a rejection undoes the whole plan. */
+  readonly onSync?: (point: SyncPoint, pid: number) => Promise<void> | void;
+  /** Aborting before the plan is over undoes it. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Launched {
+  /** The child, as this process sees it; 0 if the plan has none. */
+  readonly pid: number;
+  /** The connection: open for a shim, at its end otherwise. */
+  readonly dialogue: Dialogue;
+}
+
+function pointOf(payload: Uint8Array): { point: SyncPoint; pid: number } {
+  const view = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const number = view.readUInt32LE(0);
+  const point = Object.entries(syncPoints).find(([, value]) => value === number)?.[0];
+  return point ? { point: point as SyncPoint, pid: view.readUInt32LE(4) } : bug(`sync point ${number}`);
+}
+
+/**
+ * Runs `plan` until it is done, or until it reports `until`. Throws what failed after the executor has
+ * undone it; an abort passes its reason on, also after the undoing.
+ */
+async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promise<Launched> {
+  options.signal?.throwIfAborted();
+  const bytes = encodePlan(plan);
+  const dialogue = new Dialogue({ ...options, mode: "dialogue" });
+  // closing our end is "no": the executor undoes and ends, and we wait for that
+  const abort = () => dialogue.finish();
+  options.signal?.addEventListener("abort", abort, { once: true });
+  let refusal: unknown;
+  let pid = 0;
+  try {
+    dialogue.send(requests.plan, bytes);
+    for (;;) {
+      const frame = await dialogue.next();
+      if (frame === undefined) break;
+      if (frame.type === replies.sync || frame.type === replies.reported) {
+        const reached = pointOf(frame.payload);
+        pid = reached.pid || pid;
+        if (frame.type === replies.reported) {
+          if (reached.point === until) return { pid, dialogue };
+          continue;
+        }
+        try {
+          options.signal?.throwIfAborted();
+          await options.onSync?.(reached.point, reached.pid);
+          dialogue.send(requests.go);
+        } catch (error) {
+          refusal ??= error;
+          dialogue.send(requests.abort);
+        }
+      } else if (frame.type === replies.failed) {
+        options.signal?.throwIfAborted();
+        throw refusal ?? failureError(plan, decodeFailure(frame.payload));
+      } else if (frame.type === replies.done) {
+        if (until === undefined) return { pid, dialogue };
+        bug(`a plan that ended before ${until}`);
+      }
+    }
+    options.signal?.throwIfAborted();
+    throw refusal ?? new GantryError("unavailable", "run plan: the executor ended without a report");
+  } catch (error) {
+    dialogue.close();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Runs a plan to its end, e.g. OCI create, a clean-up, a cgroup update. */
+export async function runPlan(plan: Plan, options: LaunchOptions): Promise<{ readonly pid: number }> {
+  const { pid, dialogue } = await run(plan, options);
+  dialogue.close();
+  return { pid };
+}
+
+/**
+ * Runs a plan that ends in `supervise`; returns once the program has started. The executor is then the
+ * shim, and the dialogue an attached connection: close it, or read stdout, stderr and exit from it.
+ */
+export async function launchShim(plan: Plan, options: LaunchOptions): Promise<Launched> {
+  return await run(plan, options, "started");
+}

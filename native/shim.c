@@ -345,7 +345,25 @@ int op_supervise(struct executor *x, const struct step *s)
 	if (shim->in >= 0)
 		close(shim->in);
 	shim->in = -1;
+	x->supervised = true;
 	return 0;
+}
+
+/* What of the clean-up failed, for the launching controller; it stands on stderr in any case. */
+static void send_failure(const struct shim *shim, const struct client *c)
+{
+	const struct failure *f = &shim->x->failure;
+	uint8_t frame[8 + 20 + DETAIL_LIMIT] = {0};
+	uint32_t length = (uint32_t)strnlen(f->detail, DETAIL_LIMIT), bytes = 20 + length;
+	if (f->stage != STAGE_CLEANUP || c != &shim->clients[0])
+		return;
+	memcpy(frame, &bytes, 4);
+	frame[4] = REPLY_FAILED;
+	memcpy(frame + 8, f, 16);
+	memcpy(frame + 24, &length, 4);
+	memcpy(frame + 28, f->detail, length);
+	/* the stream stands between two frames here, and a socket with nothing in it takes this whole */
+	send(c->fd, frame, 8 + bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void send_exit(struct shim *shim, struct client *c)
@@ -358,6 +376,7 @@ static void send_exit(struct shim *shim, struct client *c)
 	} else {
 		status[0] = (uint32_t)WEXITSTATUS(x->wait_status);
 	}
+	send_failure(shim, c);
 	answer(shim, c, REPLY_EXIT, status, sizeof status);
 }
 
@@ -365,6 +384,7 @@ static void send_exit(struct shim *shim, struct client *c)
 void shim_finish(struct executor *x)
 {
 	struct shim *shim = &the_shim;
+	shim->x = x;
 	bool told[CLIENTS] = {false};
 	int64_t deadline = now_ms() + FAREWELL_MS;
 	accept_clients(shim);

@@ -22,6 +22,8 @@ export interface Launched {
   readonly pid: number;
   /** The connection: open for a shim, at its end otherwise. */
   readonly dialogue: Dialogue;
+  /** Exit status of the child (128 + n after signal n), where the plan waited for it. */
+  readonly status?: number;
 }
 
 function pointOf(payload: Uint8Array): { point: SyncPoint; pid: number } {
@@ -67,6 +69,8 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
       } else if (frame.type === replies.failed) {
         options.signal?.throwIfAborted();
         throw refusal ?? failureError(plan, decodeFailure(frame.payload));
+      } else if (frame.type === replies.exit && until === undefined) {
+        return { pid, dialogue, status: Buffer.from(frame.payload).readInt32LE(0) };
       } else if (frame.type === replies.done) {
         if (until === undefined) return { pid, dialogue };
         bug(`a plan that ended before ${until}`);
@@ -82,11 +86,11 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
   }
 }
 
-/** Runs a plan to its end, e.g. OCI create, a clean-up, a cgroup update. */
-export async function runPlan(plan: Plan, options: LaunchOptions): Promise<{ readonly pid: number }> {
-  const { pid, dialogue } = await run(plan, options);
+/** Runs a plan to its end: OCI create, a run that waits (`await-exit`), a clean-up, a cgroup update. */
+export async function runPlan(plan: Plan, options: LaunchOptions): Promise<Omit<Launched, "dialogue">> {
+  const { dialogue, ...result } = await run(plan, options);
   dialogue.close();
-  return { pid };
+  return result;
 }
 
 /**

@@ -1,0 +1,74 @@
+/** Gantry as a contender: through its command and through its library; the one file that knows both. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { must } from "../test/lib/command.ts";
+import { gantryProgram, top } from "../test/lib/sandbox.ts";
+import type { Contender } from "./measure.ts";
+import { owning, type Peer } from "./peers/peer.ts";
+
+const image = "busybox:latest";
+
+/** The command `gantry` with stores of its own. */
+export function openGantry(dir: string, rootTar: string): Promise<Peer> {
+  return owning(async (scope) => {
+    const [root, state] = [join(dir, "root"), join(dir, "state")];
+    mkdirSync(root, { recursive: true });
+    mkdirSync(state, { recursive: true });
+    const gantry = [gantryProgram, "--root", root, "--state", state];
+    const call = (...args: string[]) => must([...gantry, ...args], { timeoutMs: 300_000 });
+    scope.defer(async () => {
+      const ids = (await call("ps", "--all", "--quiet")).split("\n").filter(Boolean);
+      if (ids.length > 0) await call("rm", "--force", ...ids);
+    });
+    await call("import", rootTar, image);
+    return {
+      name: "gantry",
+      env: {},
+      monitor: /gantry/,
+      runTrue: () => [...gantry, "run", "--rm", "--network", "none", image, "true"],
+      async startIdle(name: string) {
+        await call("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");
+      },
+      async removeIdle(name: string) {
+        await call("rm", "--force", name);
+      },
+      async pull(reference: string) {
+        await call("pull", "--quiet", reference);
+      },
+      async forget(reference: string) {
+        await call("rmi", "--force", reference);
+      },
+    };
+  });
+}
+
+/** What the benchmark uses of the library, on the stores that `openGantry` made. */
+interface EngineLibrary {
+  readonly Engine: {
+    open(options: { root: string; state: string }): Promise<
+      AsyncDisposable & {
+        run(options: {
+          image: string;
+          command: readonly string[];
+          network: "none";
+          remove: boolean;
+        }): Promise<{ wait(): Promise<unknown> }>;
+      }
+    >;
+  };
+}
+
+/** Start, wait and remove `true` inside this process. */
+export async function openLibrary(dir: string): Promise<Contender & AsyncDisposable> {
+  const library: EngineLibrary = await import(join(top, "dist/lib/index.js"));
+  const engine = await library.Engine.open({ root: join(dir, "root"), state: join(dir, "state") });
+  return {
+    name: "gantry library",
+    async run() {
+      const container = await engine.run({ image, command: ["true"], network: "none", remove: true });
+      await container.wait();
+      return undefined;
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+}

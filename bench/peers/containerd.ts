@@ -1,0 +1,69 @@
+/** containerd with a root, state and socket of its own, driven by ctr. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { command, must } from "../../test/lib/command.ts";
+import { owning, type Peer, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
+
+export interface Containerd extends AsyncDisposable {
+  readonly socket: string;
+}
+
+/** The daemon alone; dockerd needs one too. */
+export async function startContainerd(dir: string): Promise<Containerd> {
+  mkdirSync(dir, { recursive: true });
+  const socket = join(dir, "containerd.sock");
+  const file = join(dir, "config.toml");
+  const config = [
+    "version = 2",
+    `root = "${join(dir, "root")}"`,
+    `state = "${join(dir, "state")}"`,
+    'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs"]',
+    "[grpc]",
+    `  address = "${socket}"`,
+  ];
+  writeFileSync(file, `${config.join("\n")}\n`);
+  const answers = async () => (await command(["ctr", "-a", socket, "version"])).code === 0;
+  const daemon = await startDaemon(["containerd", "--config", file], dir, answers);
+  return {
+    socket,
+    async [Symbol.asyncDispose]() {
+      await daemon.stop();
+      await unmountBelow(dir);
+    },
+  };
+}
+
+const busybox = "docker.io/library/busybox:latest";
+
+export function openContainerd(dir: string, layout: string): Promise<Peer> {
+  return owning(async (scope) => {
+    scope.defer(() => removeGroups("default"));
+    const containerd = scope.use(await startContainerd(dir));
+    const ctr = ["ctr", "-a", containerd.socket];
+    const call = (...args: string[]) => must([...ctr, ...args], { timeoutMs: 300_000 });
+    const archive = join(dir, "busybox.tar");
+    await must(["tar", "-C", layout, "-cf", archive, "."]);
+    // Containers of ctr are named by its user.
+    let runs = 0;
+    await call("images", "import", "--base-name", "docker.io/library/busybox", archive);
+    return {
+      name: "ctr",
+      env: {},
+      monitor: /containerd-shim/,
+      runTrue: () => [...ctr, "run", "--rm", busybox, `bench-${++runs}`, "true"],
+      async startIdle(name) {
+        await call("run", "--detach", busybox, name, "sleep", "1000");
+      },
+      async removeIdle(name) {
+        await call("tasks", "delete", "--force", name);
+        await call("containers", "delete", name);
+      },
+      async pull(reference) {
+        await call("images", "pull", "--plain-http", reference);
+      },
+      async forget(reference) {
+        await call("images", "remove", "--sync", reference);
+      },
+    };
+  });
+}

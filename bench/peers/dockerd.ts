@@ -1,0 +1,49 @@
+/** dockerd over a containerd of its own, driven by the docker command. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { command, must } from "../../test/lib/command.ts";
+import { startContainerd } from "./containerd.ts";
+import { owning, type Peer, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
+
+export function openDockerd(dir: string, layout: string): Promise<Peer> {
+  return owning(async (scope) => {
+    mkdirSync(dir, { recursive: true });
+    scope.defer(() => removeGroups("docker"));
+    scope.defer(() => unmountBelow(dir));
+    const containerd = scope.use(await startContainerd(join(dir, "containerd")));
+    const socket = join(dir, "docker.sock");
+    const places = [
+      ...["--data-root", join(dir, "data"), "--exec-root", join(dir, "exec"), "--pidfile", join(dir, "pid")],
+      ...["--host", `unix://${socket}`, "--containerd", containerd.socket],
+    ];
+    // It shall not touch the machine's network.
+    const confined = ["--bridge=none", "--iptables=false", "--exec-opt", "native.cgroupdriver=cgroupfs"];
+    const docker = ["docker", "--host", `unix://${socket}`];
+    const answers = async () => (await command([...docker, "version"])).code === 0;
+    const daemon = await startDaemon(["dockerd", ...places, ...confined], dir, answers);
+    scope.defer(() => daemon.stop());
+    const call = (...args: string[]) => must([...docker, ...args], { timeoutMs: 300_000 });
+    const archive = join(dir, "busybox.tar");
+    const target = `docker-archive:${archive}:busybox:latest`;
+    await must(["skopeo", "--insecure-policy", "copy", "--quiet", `oci:${layout}:latest`, target]);
+    await call("load", "--quiet", "--input", archive);
+    return {
+      name: "docker",
+      env: {},
+      monitor: /containerd-shim/,
+      runTrue: () => [...docker, "run", "--rm", "--network", "none", "busybox:latest", "true"],
+      async startIdle(name) {
+        await call("run", "--detach", "--network", "none", "--name", name, "busybox:latest", "sleep", "1000");
+      },
+      async removeIdle(name) {
+        await call("rm", "--force", name);
+      },
+      async pull(reference) {
+        await call("pull", "--quiet", reference);
+      },
+      async forget(reference) {
+        await call("rmi", "--force", reference);
+      },
+    };
+  });
+}

@@ -1,0 +1,134 @@
+/** What the benchmark asks of another engine, and what several of them share. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { Scope } from "../../src/base/scope.ts";
+import { command } from "../../test/lib/command.ts";
+import { until } from "../../test/lib/until.ts";
+
+/** An engine that is ready to work: its daemon runs, if it has one, and it has the busybox image. */
+export interface Peer extends AsyncDisposable {
+  readonly name: string;
+  /** Matches the command line of the processes that the engine keeps beside a container. */
+  readonly monitor: RegExp;
+  /** Start `true` in a container without network, wait, remove; the engine's own shortest way. */
+  runTrue(): readonly string[];
+  /** Environment for all commands of this engine. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Starts a container that sleeps, detached. */
+  startIdle(name: string): Promise<void>;
+  removeIdle(name: string): Promise<void>;
+  /** Pulls an image from a plain HTTP registry on loopback. */
+  pull(reference: string): Promise<void>;
+  /** Removes what was pulled, blobs and layers, so that the next pull is cold. */
+  forget(reference: string): Promise<void>;
+}
+
+/** Makes something out of several acquired parts: the scope is released when the result is, or at once on failure. */
+export async function owning<T extends object>(
+  make: (scope: Scope) => Promise<T>,
+): Promise<T & AsyncDisposable> {
+  const scope = new Scope();
+  const release = () => scope[Symbol.asyncDispose]();
+  try {
+    return { ...(await make(scope)), [Symbol.asyncDispose]: release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Starts a daemon, its log in `dir`; ends it by its own pid. */
+export async function startDaemon(
+  argv: readonly string[],
+  dir: string,
+  ready: () => Promise<boolean>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly pid: number; stop(): Promise<void> }> {
+  const [program = "", ...args] = argv;
+  const log = openSync(join(dir, "daemon.log"), "a");
+  const child: ChildProcess = spawn(program, args, {
+    stdio: ["ignore", log, log],
+    env: { ...process.env, ...env },
+  });
+  closeSync(log);
+  const exited = new Promise<void>((resolve) => {
+    child.on("exit", () => resolve());
+    child.on("error", () => resolve());
+  });
+  const stop = async () => {
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
+    await exited;
+    clearTimeout(timer);
+  };
+  try {
+    await until(
+      `${program} to be ready`,
+      async () => {
+        if (child.exitCode !== null)
+          throw new Error(`${program} ended:\n${lastLines(join(dir, "daemon.log"))}`);
+        return await ready();
+      },
+      30_000,
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { pid: child.pid ?? 0, stop };
+}
+
+export function lastLines(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(-15).join("\n") : "";
+}
+
+/** Unmounts what an engine left mounted below its folder, innermost first. */
+export async function unmountBelow(dir: string): Promise<void> {
+  const points = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((point) => point.startsWith(`${dir}/`));
+  for (const point of points.reverse()) await command(["umount", "-l", point]);
+}
+
+/** Removes an engine's own parent groups ("libpod_parent", "docker", …) where they hold nothing any more. */
+export function removeGroups(name: string): void {
+  const hierarchies = ["/sys/fs/cgroup", ...folders("/sys/fs/cgroup")];
+  for (const hierarchy of hierarchies) removeTree(join(hierarchy, name));
+}
+
+function removeTree(path: string): void {
+  if (!existsSync(path)) return;
+  for (const child of folders(path)) removeTree(child);
+  try {
+    rmdirSync(path);
+  } catch {
+    // Somebody else uses an engine of the same kind: the group is theirs.
+  }
+}
+
+function folders(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(path, entry.name));
+}
+
+/**
+ * crun 1.8 refuses a hybrid layout whose v2 tree has the hugetlb controller: mounting it as v1 takes it away from
+ * there. Undone at the end; does nothing where it is not needed.
+ */
+export async function hugetlbAsV1(): Promise<AsyncDisposable> {
+  const point = "/sys/fs/cgroup/hugetlb";
+  const v2 = "/sys/fs/cgroup/unified/cgroup.controllers";
+  const needed = existsSync(v2) && readFileSync(v2, "utf8").includes("hugetlb") && !existsSync(point);
+  if (!needed) return { async [Symbol.asyncDispose]() {} };
+  mkdirSync(point);
+  await command(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", point]);
+  return {
+    async [Symbol.asyncDispose]() {
+      await command(["umount", point]);
+      rmdirSync(point);
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * `npm run bench [-- options]`: Gantry beside podman, containerd and dockerd on this machine, in one run.
+ *
+ *     --only start,memory,pull,crowd   rows to measure
+ *     --engines gantry,podman,ctr,docker
+ *     --runs N      rounds of the start row (20)
+ *     --pulls N     rounds of the pull row (1)
+ *     --size MB --files N --layers N   the image of the pull row (1600, 48000, 7)
+ *     --write       put the tables into bench/RESULTS.md
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { machineFacts, type Table, tableText, writeResults } from "./report.ts";
+import { crowdRow } from "./rows/crowd.ts";
+import { memoryRow } from "./rows/memory.ts";
+import { pullRow } from "./rows/pull.ts";
+import { startRow } from "./rows/start.ts";
+import { engineNames, Setting } from "./setting.ts";
+
+const rows: Readonly<Record<string, (setting: Setting) => Promise<Table>>> = {
+  start: startRow,
+  memory: memoryRow,
+  crowd: crowdRow,
+  pull: pullRow,
+};
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", default: Object.keys(rows).join(",") },
+    engines: { type: "string", default: engineNames.join(",") },
+    runs: { type: "string", default: "20" },
+    pulls: { type: "string", default: "1" },
+    size: { type: "string", default: "1600" },
+    files: { type: "string", default: "48000" },
+    layers: { type: "string", default: "7" },
+    write: { type: "boolean", default: false },
+  },
+});
+
+if (process.getuid?.() !== 0) throw new Error("bench: needs root, containers are started for real");
+const only = values.only.split(",");
+for (const name of only) {
+  if (!rows[name]) throw new Error(`bench: no row "${name}": one of ${Object.keys(rows).join(", ")}`);
+}
+const dir = mkdtempSync(join(tmpdir(), "gantry-bench-"));
+try {
+  await using setting = new Setting(dir, {
+    only,
+    engines: values.engines.split(","),
+    runs: Number(values.runs),
+    pulls: Number(values.pulls),
+    sizeBytes: Number(values.size) * 1e6,
+    files: Number(values.files),
+    layers: Number(values.layers),
+    write: values.write,
+  });
+  const facts = await machineFacts();
+  console.log(`${facts.join("\n")}\n`);
+  const tables: Table[] = [];
+  for (const name of only) {
+    const table = await rows[name]!(setting);
+    tables.push(table);
+    console.log(`${tableText(table)}\n`);
+  }
+  if (values.write) writeResults(facts, tables);
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}

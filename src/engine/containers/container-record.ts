@@ -1,0 +1,60 @@
+/** What is kept of a container: one JSON file, replaced atomically. Its present state is asked of the kernel instead. */
+import {
+  array,
+  boolean,
+  type Decoded,
+  decodeJson,
+  integer,
+  object,
+  oneOf,
+  optional,
+  pattern,
+  record,
+  string,
+} from "../../base/decode.ts";
+import type { ContainerOptions } from "../../bundle/container-options.ts";
+import { digest } from "../../spec/digest.ts";
+
+const time = pattern(/^\d{4}-\d\d-\d\dT/, "a time");
+
+/** How the last run ended. */
+const lastRun = object({
+  startedAt: optional(time),
+  finishedAt: time,
+  exitCode: integer(0, 255),
+  oomKilled: boolean,
+  /** Why it could not be started, or that its shim was killed. */
+  error: optional(string),
+});
+
+const shape = object({
+  version: integer(1, 1),
+  id: pattern(/^[0-9a-f]{64}$/, "a container id"),
+  name: string,
+  createdAt: time,
+  image: object({
+    /** As the user wrote it. */
+    reference: string,
+    id: digest,
+    manifest: digest,
+  }),
+  /** The program and its arguments. */
+  args: array(string),
+  labels: record(string),
+  autoRemove: boolean,
+  stopSignal: integer(1, 64),
+  stopTimeoutSeconds: integer(-1),
+  log: object({ format: oneOf("json", "none"), limitBytes: integer(0), files: integer(1, 1000) }),
+  /** What was asked for; the bundle was made of it. */
+  options: (value: unknown) => value as ContainerOptions,
+  lastRun: optional(lastRun),
+});
+
+export type ContainerRecord = Decoded<typeof shape>;
+export type LastRun = Decoded<typeof lastRun>;
+
+const limitBytes = 8 * 1024 * 1024;
+
+export function decodeContainerRecord(bytes: Uint8Array, path: string): ContainerRecord {
+  return decodeJson(bytes, shape, `container record "${path}"`, limitBytes);
+}

@@ -4,6 +4,7 @@ import { encodePlan } from "../plan/encode.ts";
 import { type Plan, type SyncPoint, syncPoints } from "../plan/plan.ts";
 import { replies, requests } from "../plan/protocol.ts";
 import { Dialogue, type DialogueOptions } from "./dialogue.ts";
+import { type AttachChoice, encodeRequest } from "./messages.ts";
 import { decodeFailure, failureError } from "./report.ts";
 
 export interface LaunchOptions {
@@ -13,6 +14,11 @@ export interface LaunchOptions {
   readonly env?: DialogueOptions["env"];
   /** Does the controller's part at a sync point; a rejection undoes the whole plan. */
   readonly onSync?: (point: SyncPoint, pid: number) => Promise<void> | void;
+  /**
+   * Streams of the container to be shown over the dialogue from its first byte on. Said with the last
+   * `go`, when the program has not begun: said later, what it printed before would be in the log only.
+   */
+  readonly attach?: AttachChoice;
   /** Aborting before the plan is over undoes it. */
   readonly signal?: AbortSignal;
 }
@@ -46,8 +52,14 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
   options.signal?.addEventListener("abort", abort, { once: true });
   let refusal: unknown;
   let pid = 0;
+  let syncsLeft = plan.host.filter((step) => step.op === "sync").length;
+  const attachWithLastGo = () => {
+    if (options.attach && syncsLeft === 0)
+      dialogue.socket.write(encodeRequest({ kind: "attach", ...options.attach }));
+  };
   try {
     dialogue.send(requests.plan, bytes);
+    attachWithLastGo();
     for (;;) {
       const frame = await dialogue.next();
       if (frame === undefined) break;
@@ -62,6 +74,8 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
           options.signal?.throwIfAborted();
           await options.onSync?.(reached.point, reached.pid);
           dialogue.send(requests.go);
+          syncsLeft--;
+          attachWithLastGo();
         } catch (error) {
           refusal ??= error;
           dialogue.send(requests.abort);

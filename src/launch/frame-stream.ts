@@ -1,0 +1,102 @@
+/**
+ * Frames over a connected stream socket, with back-pressure both ways: what nobody takes with `next`
+ * stays in the kernel and, behind it, with the sender.
+ */
+import type { Socket } from "node:net";
+import { wrapErrno } from "../base/error.ts";
+import { type Frame, FrameReader } from "./frames.ts";
+import { encodeRequest, type Request } from "./messages.ts";
+
+/** Frames kept before the socket is paused; a chunk of output is at most 32 KiB. */
+const pauseAt = 16;
+
+export class FrameStream {
+  readonly #socket: Socket;
+  readonly #reader: FrameReader;
+  readonly #frames: Frame[] = [];
+  #wake: (() => void) | undefined;
+  #ended = false;
+  #error: unknown;
+
+  /** `what` names the peer in errors ("talk to shim"). */
+  constructor(socket: Socket, what: string, limitBytes?: number) {
+    this.#socket = socket;
+    this.#reader = new FrameReader(limitBytes);
+    socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
+    socket.on("end", () => this.#end());
+    socket.on("close", () => this.#end());
+    socket.on("error", (error) => this.#end(wrapErrno(error, what)));
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  /** Sends a request; resolves when the socket would take another. What is sent to one that has gone is dropped. */
+  async send(request: Request, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (!this.#socket.writable || this.#socket.write(encodeRequest(request))) return;
+    const { signal } = options;
+    await new Promise<void>((resolve, reject) => {
+      const done = (settle: () => void) => () => {
+        this.#socket.off("drain", drained);
+        this.#socket.off("close", drained);
+        signal?.removeEventListener("abort", aborted);
+        settle();
+      };
+      const drained = done(resolve);
+      const aborted = done(() => reject(signal?.reason));
+      this.#socket.on("drain", drained);
+      this.#socket.on("close", drained);
+      signal?.addEventListener("abort", aborted);
+    });
+  }
+
+  /** The next frame, or undefined at the end of the stream. One reader at a time. */
+  async next(options: { readonly signal?: AbortSignal } = {}): Promise<Frame | undefined> {
+    const { signal } = options;
+    while (this.#frames.length === 0) {
+      signal?.throwIfAborted();
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return undefined;
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      const aborted = () => this.#wake?.();
+      signal?.addEventListener("abort", aborted);
+      await woken;
+      signal?.removeEventListener("abort", aborted);
+    }
+    const frame = this.#frames.shift();
+    if (this.#frames.length < pauseAt / 2 && this.#socket.isPaused()) this.#socket.resume();
+    return frame;
+  }
+
+  /** No more requests from this side. */
+  finish(): void {
+    this.#socket.end();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+    this.#end();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    try {
+      this.#frames.push(...this.#reader.push(chunk));
+    } catch (error) {
+      this.#end(error);
+      this.#socket.destroy();
+      return;
+    }
+    if (this.#frames.length >= pauseAt) this.#socket.pause();
+    this.#wake?.();
+  }
+
+  #end(error?: unknown): void {
+    if (!this.#ended) this.#error = error;
+    this.#ended = true;
+    this.#wake?.();
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What a shim leaves on disk about its container, in one directory that the engine makes anew for every
+ * start: start.json before the program runs, exit.json when all is over.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  array,
+  boolean,
+  type Decoder,
+  decodeJson,
+  integer,
+  object,
+  optional,
+  string,
+} from "../base/decode.ts";
+import { errnoOf, wrapErrno } from "../base/error.ts";
+
+export const startRecordName = "start.json";
+export const exitRecordName = "exit.json";
+export const shimSocketName = "shim.sock";
+
+/** A process by number and start time, which together are never used twice within one boot. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly startTime: number;
+}
+
+export interface StartRecord {
+  readonly init: ProcessIdentity;
+  readonly shim: ProcessIdentity;
+  /** RFC 3339 with nanoseconds. */
+  readonly startedAt: string;
+  /** Directories of the container's cgroups, by absolute path, one in each hierarchy. */
+  readonly cgroups: readonly string[];
+}
+
+export interface ExitRecord {
+  /** Exit status, or 128 + signal. */
+  readonly code: number;
+  /** The signal that ended it, 0 for none. */
+  readonly signal: number;
+  /** RFC 3339 with nanoseconds. */
+  readonly exitedAt: string;
+  /** Whether the kernel killed something of it for want of memory. */
+  readonly oomKilled: boolean;
+  /** Set where the status is not the container's own word. */
+  readonly error?: string;
+}
+
+const pid = integer(1, 0x7fffffff);
+const ticks = integer(0);
+
+const startForm = object({
+  pid,
+  startTime: ticks,
+  shimPid: pid,
+  shimStartTime: ticks,
+  startedAt: string,
+  cgroups: optional(array(string, 64)),
+});
+
+const exitForm = object({
+  code: integer(0, 255),
+  signal: integer(0, 64),
+  exitedAt: string,
+  oomKilled: boolean,
+  error: optional(string),
+});
+
+function readRecord<T>(dir: string, name: string, form: Decoder<T>): T | undefined {
+  const path = join(dir, name);
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw wrapErrno(error, "read record", path);
+  }
+  return decodeJson(bytes, form, path, 64 * 1024);
+}
+
+/** undefined until the program has been started. */
+export function readStartRecord(dir: string): StartRecord | undefined {
+  const found = readRecord(dir, startRecordName, startForm);
+  return (
+    found && {
+      init: { pid: found.pid, startTime: found.startTime },
+      shim: { pid: found.shimPid, startTime: found.shimStartTime },
+      startedAt: found.startedAt,
+      cgroups: found.cgroups ?? [],
+    }
+  );
+}
+
+/** undefined until the container and its clean-up are over. */
+export function readExitRecord(dir: string): ExitRecord | undefined {
+  const found = readRecord(dir, exitRecordName, exitForm);
+  if (!found) return undefined;
+  const { error, ...record } = found;
+  return error === undefined ? record : { ...record, error };
+}

@@ -1,0 +1,66 @@
+/**
+ * What is done when a shim was killed: it can no longer watch its container, so the container is ended,
+ * what the plan's clean-up would have undone is undone, and a true record is written in its place.
+ */
+
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { writeFileAtomic } from "../base/atomic-file.ts";
+import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { type LaunchOptions, runPlan } from "../launch/launch.ts";
+import type { Plan } from "../plan/plan.ts";
+import { killCgroup } from "./kill-cgroup.ts";
+import { isAlive } from "./liveness.ts";
+import { type ExitRecord, exitRecordName, type ProcessIdentity } from "./records.ts";
+import type { Cancellable } from "./task.ts";
+import { taskState } from "./task-state.ts";
+
+export interface RecoverOptions extends Cancellable {
+  /** Path of the executor. */
+  readonly executor: LaunchOptions["executor"];
+  /** A plan with nothing but a clean-up stage: that of the plan which started the container. */
+  readonly cleanup: Plan;
+}
+
+async function killInit(init: ProcessIdentity, { signal }: Cancellable): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (isAlive(init)) {
+    if (Date.now() > deadline)
+      throw new GantryError("deadline-exceeded", `kill container: process ${init.pid} does not end`);
+    try {
+      process.kill(init.pid, "SIGKILL");
+    } catch (error) {
+      if (errnoOf(error) !== "ESRCH") throw wrapErrno(error, `kill process ${init.pid}`);
+    }
+    await pause(2, undefined, signal ? { signal } : {});
+  }
+}
+
+/**
+ * Brings a lost container to its end and returns its exit record; a container that is not lost is left
+ * alone, and the result is undefined. May be repeated after a failure or a crash at any point: only its
+ * last act makes the container count as exited. The caller holds the container's lock.
+ */
+export async function recover(dir: string, options: RecoverOptions): Promise<ExitRecord | undefined> {
+  const state = taskState(dir);
+  if (state.kind !== "lost") return undefined;
+  // init first: with it a pid namespace ends
+  await killInit(state.start.init, options);
+  for (const cgroup of state.start.cgroups) await killCgroup(cgroup, options);
+  options.signal?.throwIfAborted();
+  await runPlan(options.cleanup, { executor: options.executor });
+  const exit: ExitRecord = {
+    code: 137,
+    signal: 9,
+    exitedAt: new Date().toISOString(),
+    oomKilled: false,
+    error: "shim was killed",
+  };
+  try {
+    writeFileAtomic(join(dir, exitRecordName), `${JSON.stringify(exit)}\n`);
+  } catch (error) {
+    // the clean-up may have removed the directory, as automatic removal asks for
+    if (errnoOf((error as Error).cause) !== "ENOENT") throw error;
+  }
+  return exit;
+}

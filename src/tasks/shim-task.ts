@@ -1,0 +1,145 @@
+/** A container behind its shim: every question goes to the shim's socket, every truth comes from disk. */
+import { setTimeout as pause } from "node:timers/promises";
+import { GantryError } from "../base/error.ts";
+import type { FrameStream } from "../launch/frame-stream.ts";
+import { type AttachChoice, decodeReply, type Request } from "../launch/messages.ts";
+import { errnoName, errnoWords } from "../linux/errno.ts";
+import { attachmentOver } from "./attachment.ts";
+import { type ExitRecord, readExitRecord } from "./records.ts";
+import { connectShim } from "./shim-socket.ts";
+import type { Attachment, Cancellable, KillOptions, Task } from "./task.ts";
+import { type TaskState, taskState } from "./task-state.ts";
+
+/** Looks again while a shim begins or ends, which takes milliseconds. */
+const firstPauseMs = 2;
+const longestPauseMs = 50;
+
+function overError(dir: string, state: TaskState): GantryError {
+  switch (state.kind) {
+    case "lost":
+      return new GantryError("data-loss", `ask container "${dir}": its shim was killed`, { detail: { dir } });
+    case "created":
+      return new GantryError("failed-precondition", `ask container "${dir}": it has not been started`, {
+        detail: { dir },
+      });
+    default:
+      return new GantryError("failed-precondition", `ask container "${dir}": it is not running`, {
+        detail: { dir },
+      });
+  }
+}
+
+export class ShimTask implements Task {
+  readonly dir: string;
+
+  /** `dir`: the run-time directory of one start of a container. */
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  state(): TaskState {
+    return taskState(this.dir);
+  }
+
+  async attach(choice: AttachChoice, options: Cancellable = {}): Promise<Attachment> {
+    const connection = await this.#connect(options);
+    await connection.send({ kind: "attach", ...choice }, options);
+    await this.#answer(connection, options);
+    return attachmentOver(connection);
+  }
+
+  async wait(options: Cancellable = {}): Promise<ExitRecord> {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      const state = this.state();
+      if (state.kind === "exited") return state.exit;
+      if (state.kind !== "running") throw overError(this.dir, state);
+      const connection = await connectShim(this.dir, options);
+      const told = connection && (await this.#awaitExit(connection, options));
+      if (told) return readExitRecord(this.dir) ?? told;
+      // not listening yet, or no more: the record is about to be written
+      if (!connection) await pause(pauseMs, undefined, options);
+    }
+  }
+
+  async kill(signal: number, options: KillOptions = {}): Promise<void> {
+    await this.#ask({ kind: "signal", signal, all: options.all ?? false }, "signal container", options);
+  }
+
+  async resize(rows: number, columns: number, options: Cancellable = {}): Promise<void> {
+    await this.#ask({ kind: "resize", rows, columns }, "resize terminal of container", options);
+  }
+
+  async #connect(options: Cancellable): Promise<FrameStream> {
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      const connection = await connectShim(this.dir, options);
+      if (connection) return connection;
+      const state = this.state();
+      if (state.kind !== "running") throw overError(this.dir, state);
+      await pause(pauseMs, undefined, options);
+    }
+  }
+
+  /** One request over a connection of its own, so that no unread output stands before the answer. */
+  async #ask(request: Request, what: string, options: Cancellable): Promise<void> {
+    const connection = await this.#connect(options);
+    try {
+      await connection.send(request, options);
+      await this.#answer(connection, options, what);
+    } finally {
+      connection.close();
+    }
+  }
+
+  async #answer(connection: FrameStream, options: Cancellable, what = "attach to container"): Promise<void> {
+    try {
+      const frame = await connection.next(options);
+      const reply = frame && decodeReply(frame);
+      if (reply === undefined || reply.kind === "exit") throw overError(this.dir, this.state());
+      if (reply.kind !== "answer")
+        throw new GantryError("internal", `${what} "${this.dir}": the shim said ${reply.kind}`);
+      if (reply.errno === 0) return;
+      const errno = errnoName(reply.errno);
+      const code =
+        errno === "EINVAL"
+          ? "invalid-argument"
+          : errno === "EPERM"
+            ? "permission-denied"
+            : "failed-precondition";
+      throw new GantryError(code, `${what} "${this.dir}": ${errnoWords(reply.errno)}`, {
+        detail: { dir: this.dir, errno },
+      });
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** The shim's word for the end; undefined if the shim went without one. */
+  async #awaitExit(connection: FrameStream, options: Cancellable): Promise<ExitRecord | undefined> {
+    try {
+      await connection.send({ kind: "wait" }, options);
+      for (;;) {
+        const frame = await connection.next(options);
+        if (frame === undefined) return undefined;
+        const reply = decodeReply(frame);
+        if (reply.kind === "exit")
+          return {
+            code: reply.code,
+            signal: reply.signal,
+            oomKilled: reply.oomKilled,
+            exitedAt: new Date().toISOString(),
+          };
+        if (reply.kind === "answer" && reply.errno !== 0)
+          throw new GantryError(
+            "unavailable",
+            `wait for container "${this.dir}": ${errnoWords(reply.errno)}`,
+          );
+      }
+    } catch (error) {
+      if (error instanceof GantryError && error.detail.errno === "ECONNRESET") return undefined;
+      throw error;
+    } finally {
+      connection.close();
+    }
+  }
+}

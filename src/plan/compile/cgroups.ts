@@ -1,0 +1,127 @@
+/**
+ * The container's cgroups: made, limited and entered.
+ *
+ * v2 (and the v2 tree of a hybrid machine): made before the clone, which puts the child into it. v1:
+ * made after the clone, while the child goes on with its mounts, then the child is moved. In both cases
+ * the child waits, where it must, until all limits are written.
+ */
+import { posix } from "node:path";
+import { refuse } from "../../base/decode.ts";
+import type { CgroupHierarchy } from "../../linux/cgroup-mounts.ts";
+import type { Draft } from "./draft.ts";
+
+/** One cgroup of the container. */
+export interface ContainerCgroup {
+  readonly hierarchy: CgroupHierarchy;
+  readonly version: 1 | 2;
+  /** v1: its controllers, "name=systemd" for a named hierarchy; v2: empty. */
+  readonly controllers: readonly string[];
+  /** Below the mount point. */
+  readonly path: string;
+  readonly register: string;
+}
+
+const where = "/linux/cgroupsPath";
+export const unifiedRegister = "cgroup";
+
+/** The path of this process below the mount point. */
+function ownPathBelow(hierarchy: CgroupHierarchy): string {
+  return hierarchy.ownDirectory?.slice(hierarchy.mountPoint.length) || "/";
+}
+
+function pathIn(draft: Draft, hierarchy: CgroupHierarchy, version: 1 | 2): string {
+  const asked = draft.linux.cgroupsPath ?? "";
+  if (asked.startsWith("/")) {
+    const path = posix.normalize(asked);
+    if (path === "/") refuse(where, "must name a cgroup below the root");
+    return path.replace(/\/$/, "");
+  }
+  const own = ownPathBelow(hierarchy);
+  // v2: this process is in its cgroup, so no controller can be enabled below it (cgroups(7), "no
+  // internal processes"): beside it
+  const base = version === 2 ? posix.dirname(own) : own;
+  const relative = posix.normalize(`/${asked || draft.request.id}`);
+  if (relative === "/") refuse(where, "must name a cgroup");
+  return posix.join(base, relative);
+}
+
+/** All cgroups that the container gets: one in each hierarchy. */
+export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
+  const { unified, controllers } = draft.facts.cgroups;
+  const cgroups: ContainerCgroup[] = [];
+  for (const hierarchy of new Set(controllers.values())) {
+    const names = [
+      ...hierarchy.controllers,
+      ...(hierarchy.name === undefined ? [] : [`name=${hierarchy.name}`]),
+    ];
+    cgroups.push({
+      hierarchy,
+      version: 1,
+      controllers: names,
+      path: pathIn(draft, hierarchy, 1),
+      register: `cgroup ${names.join(",")}`,
+    });
+  }
+  if (unified)
+    cgroups.push({
+      hierarchy: unified,
+      version: 2,
+      controllers: [],
+      path: pathIn(draft, unified, 2),
+      register: unifiedRegister,
+    });
+  return cgroups;
+}
+
+function makeCgroup(draft: Draft, cgroup: ContainerCgroup): void {
+  draft.host.push({
+    op: "make-cgroup",
+    where,
+    phrase: "unable to apply cgroup configuration",
+    mount: cgroup.hierarchy.mountPoint,
+    path: cgroup.path,
+    init: cgroup.controllers.includes("cpuset") ? 1 : 2,
+    dir: cgroup.register,
+  });
+  draft.cleanup.push({ op: "remove-cgroup", where, mount: cgroup.hierarchy.mountPoint, path: cgroup.path });
+}
+
+/** What is done before the clone; says which register the clone takes. */
+export function makeUnifiedCgroup(draft: Draft, cgroups: readonly ContainerCgroup[]): string | undefined {
+  const unified = cgroups.find(({ version }) => version === 2);
+  if (!unified) return undefined;
+  if (draft.facts.unifiedControllers.length > 0)
+    draft.host.push({
+      op: "enable-controllers",
+      where,
+      phrase: "unable to apply cgroup configuration",
+      mount: unified.hierarchy.mountPoint,
+      path: unified.path,
+      controllers: draft.facts.unifiedControllers,
+    });
+  makeCgroup(draft, unified);
+  return unified.register;
+}
+
+/** What is done after the clone, beside the child. */
+export function makeControllerCgroups(draft: Draft, cgroups: readonly ContainerCgroup[]): boolean {
+  const v1 = cgroups.filter(({ version }) => version === 1);
+  for (const cgroup of v1) {
+    makeCgroup(draft, cgroup);
+    draft.host.push({
+      op: "move-child",
+      where,
+      phrase: "unable to apply cgroup configuration",
+      dir: cgroup.register,
+    });
+  }
+  return v1.length > 0;
+}
+
+/** The host directory of the cgroup that tells of the memory limit. */
+export function memoryCgroup(cgroups: readonly ContainerCgroup[]): string {
+  const found =
+    cgroups.find(({ controllers }) => controllers.includes("memory")) ??
+    cgroups.find(({ version }) => version === 2);
+  return found ? `${found.hierarchy.mountPoint}${found.path}` : "";
+}

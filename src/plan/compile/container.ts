@@ -1,0 +1,138 @@
+/**
+ * Runtime config + facts about the host -> the plan of one container start.
+ *
+ *     host side                                    child
+ *     open root, bind sources, namespaces
+ *     make v2 cgroup
+ *     clone ─────────────────────────────────────► join namespaces, wait for ids
+ *     write id maps, id-map mounts ──identity────► become root
+ *     make v1 cgroups, move child,                 root and mounts, up to the first that shows cgroups
+ *     write limits ──────────────────cgroups─────► cgroup namespace, further mounts, devices, masks
+ *     network ───────────────────────network─────►
+ *     prestart, createRuntime ◄───────mounted────► createContainer
+ *     record                                       pivot, sysctls, confinement
+ *     wait for exec ◄───────────────────────────── exec
+ */
+import { refuse } from "../../base/decode.ts";
+import { GantryError } from "../../base/error.ts";
+import { cloneFlags } from "../../linux/namespaces.ts";
+import { type Plan, syncPoints } from "../plan.ts";
+import { readCapabilities } from "./capabilities.ts";
+import { limitCgroups } from "./cgroup-limits.ts";
+import { cgroupsOf, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
+import { makeDevices, openDevices } from "./devices.ts";
+import { Draft, meetings, rootRegister } from "./draft.ts";
+import { hooksOf, runHooks } from "./hooks.ts";
+import { closeChildStdio, followChild, openStdio } from "./life.ts";
+import { hidePaths, makeRootReadOnly } from "./masks.ts";
+import { readMounts } from "./mount-entries.ts";
+import { mapSources, needsUserNamespace, openSources, placeMounts } from "./mounts.ts";
+import {
+  clonedNamespaces,
+  enterNamespaces,
+  nameNamespaces,
+  openNamespaces,
+  readNamespaces,
+  unshareCgroup,
+} from "./namespaces.ts";
+import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
+import type { ContainerRequest } from "./request.ts";
+import { attachRoot, openRoot, openUserNamespace } from "./root.ts";
+import { compileFilter } from "./seccomp.ts";
+import { needsProcForSysctl, writeSysctls } from "./sysctl.ts";
+
+/** Members of the config that are understood but not done yet: better refused than passed over. */
+function refuseUnsupported(draft: Draft): void {
+  const { netDevices, intelRdt, memoryPolicy } = draft.linux;
+  const refuseMember = (member: string) => {
+    const pointer = `/linux/${member}`;
+    throw new GantryError("unimplemented", `${pointer}: is not supported yet`, { detail: { pointer } });
+  };
+  if (netDevices && Object.keys(netDevices).length > 0) refuseMember("netDevices");
+  if (intelRdt) refuseMember("intelRdt");
+  if (memoryPolicy) refuseMember("memoryPolicy");
+}
+
+/** Compiles the start of a container. Throws invalid-argument with the JSON pointer of what is wrong. */
+export function compileContainer(request: ContainerRequest): Plan {
+  const draft = new Draft(request);
+  if (!request.config.linux) refuse("/linux", "is required");
+  refuseUnsupported(draft);
+  processOf(draft);
+  const namespaces = readNamespaces(draft);
+  const capabilities = readCapabilities(draft, namespaces);
+  const mounts = readMounts(draft);
+  const filter = compileFilter(draft);
+  const cgroups = cgroupsOf(draft);
+  const cloned = clonedNamespaces(draft, namespaces);
+
+  openNamespaces(draft, namespaces);
+  openRoot(draft, namespaces);
+  openSources(draft, mounts);
+  openDevices(draft, namespaces);
+  const stdio = openStdio(draft);
+  const cgroup = makeUnifiedCgroup(draft, cgroups);
+  draft.host.push({
+    op: "clone",
+    where: "/linux/namespaces",
+    phrase: "unable to start container process",
+    namespaces: cloneFlags(cloned),
+    cgroup,
+    newParent: 0,
+  });
+  closeChildStdio(draft, stdio);
+
+  const mapIds = needsUserNamespace(mounts);
+  enterNamespaces(draft, namespaces, cloned, () => {
+    if (!mapIds) return;
+    openUserNamespace(draft, namespaces);
+    mapSources(draft, mounts);
+  });
+
+  makeControllerCgroups(draft, cgroups);
+  limitCgroups(draft, cgroups);
+  if (cgroups.length > 0) draft.tellCgroups();
+
+  attachRoot(draft);
+  if (needsProcForProcess(draft) || needsProcForSysctl(draft)) draft.openProc();
+  nameNamespaces(draft, namespaces);
+  placeMounts(draft, mounts, namespaces, cgroups);
+  makeDevices(draft, namespaces);
+  draft.awaitCgroups();
+  unshareCgroup(draft, namespaces);
+  meetController(draft);
+  meetHooks(draft);
+  hidePaths(draft);
+  makeRootReadOnly(draft);
+  draft.child.push({
+    op: "pivot",
+    where: "/root",
+    phrase: "error jailing process inside rootfs",
+    root: rootRegister,
+    mode: request.mode.kind === "oci" && request.mode.noPivot ? 1 : 0,
+  });
+  writeSysctls(draft, namespaces);
+  becomeProgram(draft, { namespaces, capabilities, filter, stdio });
+  followChild(draft, cgroups);
+  return draft.finish();
+}
+
+/** The network is the controller's work: it gets the child's pid and says go. */
+function meetController(draft: Draft): void {
+  const { mode } = draft.request;
+  if (mode.kind !== "engine" || !mode.network) return;
+  draft.host.push({ op: "sync", where: "", point: syncPoints.network });
+  draft.meet("network");
+}
+
+/** Hooks of the runtime run when mounts are there and limits are set, those of the container before pivot. */
+function meetHooks(draft: Draft): void {
+  if (hooksOf(draft, "prestart").length + hooksOf(draft, "createRuntime").length > 0) {
+    draft.child.push({ op: "tell-host", where: "/hooks", step: meetings.mounted });
+    draft.host.push({ op: "await-child", where: "/hooks", step: meetings.mounted });
+    runHooks(draft, draft.host, "prestart", "creating");
+    runHooks(draft, draft.host, "createRuntime", "creating");
+    draft.meet("mounted");
+  }
+  runHooks(draft, draft.child, "createContainer", "creating");
+}

@@ -1,0 +1,102 @@
+/** A plan in the making: three lists of steps, and the meeting points of host side and child. */
+import { resolve } from "node:path";
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
+import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
+import type { HostFacts } from "../host-facts.ts";
+import type { Plan, Step } from "../plan.ts";
+import type { ContainerRequest } from "./request.ts";
+
+/**
+ * The steps at which one side waits for the other, in the order in which they are passed. Each is in
+ * a plan only if there is something to wait for.
+ */
+export const meetings = {
+  /** The child has unshared its user namespace, after joining others. */
+  unshared: 1,
+  /** Id maps are written. */
+  identity: 2,
+  /** The child is in its cgroups. */
+  cgroups: 3,
+  /** The network is set up. */
+  network: 4,
+  /** Mounts are done, hooks of the runtime may run; and back: they have run. */
+  mounted: 5,
+  /** Everything but the wait for `start` is done. */
+  ready: 6,
+} as const;
+
+/** Register that holds the root of the container, in the child. */
+export const rootRegister = "root";
+/** Register of the private proc, in the child. */
+export const procRegister = "proc";
+
+export class Draft {
+  readonly host: Step[] = [];
+  readonly child: Step[] = [];
+  readonly cleanup: Step[] = [];
+  readonly request: ContainerRequest;
+  #hasProc = false;
+  #waitsForCgroups = false;
+  #steps = new Set<string>();
+
+  constructor(request: ContainerRequest) {
+    this.request = request;
+  }
+
+  get config(): RuntimeConfig {
+    return this.request.config;
+  }
+
+  get linux(): RuntimeLinux {
+    return this.request.config.linux ?? {};
+  }
+
+  get facts(): HostFacts {
+    return this.request.facts;
+  }
+
+  warn(message: string, pointer: string): void {
+    this.request.warn?.(message, pointer);
+  }
+
+  /** A path of the config, relative to the bundle. */
+  path(path: string): string {
+    return resolve(this.request.bundle, path);
+  }
+
+  /** True the first time that `name` is asked for. */
+  once(name: string): boolean {
+    if (this.#steps.has(name)) return false;
+    this.#steps.add(name);
+    return true;
+  }
+
+  /** The register of a private proc, opened when first asked for. Before pivot only. */
+  openProc(): void {
+    if (this.#hasProc) return;
+    this.#hasProc = true;
+    this.child.push({ op: "open-proc", where: "", fd: procRegister });
+  }
+
+  /** The host side says go on, the child waits for it, at the place where either list is now. */
+  meet(point: keyof typeof meetings): void {
+    this.host.push({ op: "tell-child", where: "", step: meetings[point] });
+    this.child.push({ op: "await-host", where: "", step: meetings[point] });
+  }
+
+  /** The child waits, once, until it is in its cgroups. */
+  awaitCgroups(): void {
+    if (this.#waitsForCgroups) this.child.push({ op: "await-host", where: "", step: meetings.cgroups });
+    this.#waitsForCgroups = false;
+  }
+
+  /** The host side has told the child that its cgroups are ready; somebody must wait for it. */
+  tellCgroups(): void {
+    this.host.push({ op: "tell-child", where: "", step: meetings.cgroups });
+    this.#waitsForCgroups = true;
+  }
+
+  finish(): Plan {
+    return { host: this.host, child: this.child, cleanup: this.cleanup };
+  }
+}

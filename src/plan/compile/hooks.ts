@@ -1,0 +1,40 @@
+/** `hooks`: which side runs them, and the state that they read on stdin. */
+import type { HookKind, RuntimeHook } from "../../spec/runtime-hooks.ts";
+import type { Step } from "../plan.ts";
+import type { Draft } from "./draft.ts";
+
+/** States of the runtime-spec that a hook may be told of. */
+type HookStatus = "creating" | "created" | "running";
+
+/** The state of the runtime-spec, with @PID@ for the executor to fill in. */
+function stateText(draft: Draft, status: HookStatus): string {
+  const { id, bundle, config } = draft.request;
+  const state = {
+    ociVersion: config.ociVersion,
+    id,
+    status,
+    pid: 0,
+    bundle,
+    annotations: config.annotations ?? {},
+  };
+  return JSON.stringify(state).replace('"pid":0,', '"pid":@PID@,');
+}
+
+export function hooksOf(draft: Draft, kind: HookKind): readonly RuntimeHook[] {
+  return draft.config.hooks?.[kind] ?? [];
+}
+
+export function runHooks(draft: Draft, list: Step[], kind: HookKind, status: HookStatus): void {
+  for (const [index, hook] of hooksOf(draft, kind).entries())
+    list.push({
+      op: "run-hook",
+      where: `/hooks/${kind}/${index}`,
+      phrase: `error running ${kind} hook #${index}`,
+      path: hook.path,
+      args: hook.args && hook.args.length > 0 ? hook.args : [hook.path],
+      // an absent environment is an empty one, not the runtime's (runtime-spec, config.md "Hooks")
+      env: hook.env ?? [],
+      state: stateText(draft, status),
+      timeoutMs: (hook.timeout ?? 0) * 1000,
+    });
+}

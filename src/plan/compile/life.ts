@@ -1,0 +1,163 @@
+/** What surrounds the child: stdio, records, waiting, and the clean-up. */
+import { basename, dirname, join } from "node:path";
+import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
+import { syncPoints } from "../plan.ts";
+import { type ContainerCgroup, memoryCgroup } from "./cgroups.ts";
+import { type Draft, meetings } from "./draft.ts";
+import { hooksOf, runHooks } from "./hooks.ts";
+import { fifoRegister } from "./process.ts";
+import { type EngineMode, logFormats, type OciMode } from "./request.ts";
+import { rootOf } from "./root.ts";
+
+/** Names of the files in a container's state directory. */
+export const stateFiles = {
+  start: "start.json",
+  exit: "exit.json",
+  socket: "shim.sock",
+  oci: "state.json",
+  fifo: "exec.fifo",
+} as const;
+
+/** Registers of the program's stdio in engine mode. */
+const stdio = {
+  stdin: { child: "stdin", shim: "stdin of shim" },
+  stdout: { child: "stdout", shim: "stdout of shim" },
+  stderr: { child: "stderr", shim: "stderr of shim" },
+} as const;
+
+/** Before the clone. Says what the child puts on 0, 1 and 2. */
+export function openStdio(draft: Draft): readonly (string | undefined)[] {
+  const { mode } = draft.request;
+  if (mode.kind === "oci") {
+    if (mode.awaitStart)
+      draft.host.push({
+        op: "open-path",
+        where: "",
+        path: join(mode.state, stateFiles.fifo),
+        kind: 3,
+        fd: fifoRegister,
+      });
+    return [];
+  }
+  if (mode.stdin)
+    draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
+  for (const name of ["stdout", "stderr"] as const)
+    draft.host.push({ op: "make-pipe", where: "", read: stdio[name].shim, write: stdio[name].child });
+  return [mode.stdin ? stdio.stdin.child : undefined, stdio.stdout.child, stdio.stderr.child];
+}
+
+/** After the clone the child's ends are the child's alone: else no end of file would ever come. */
+export function closeChildStdio(draft: Draft, ends: readonly (string | undefined)[]): void {
+  for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
+}
+
+/** JSON with the executor's late values in it; `late` maps a member to a value such as "@PID@". */
+function recordText(known: object, late: Readonly<Record<string, string>>): string {
+  const members = Object.entries(late).map(([key, value]) => `${JSON.stringify(key)}:${value}`);
+  const text = JSON.stringify(known);
+  return `${text.slice(0, -1)}${text === "{}" ? "" : ","}${members.join(",")}}`;
+}
+
+/** The rest of the host side, once the child is in its namespaces and cgroups. */
+export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+  const { mode } = draft.request;
+  if (mode.kind === "engine") superviseChild(draft, mode, cgroups);
+  else leaveChild(draft, mode, cgroups);
+}
+
+function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly ContainerCgroup[]): void {
+  const { host, cleanup, request } = draft;
+  // beside the child, which is still busy: by the time that it becomes the program the record is there
+  host.push({
+    op: "record-start",
+    where: "",
+    dir: mode.state,
+    name: stateFiles.start,
+    record: recordText(
+      { id: request.id },
+      { pid: "@PID@", pidStart: "@START@", shim: "@SHIM@", shimStart: "@SHIMSTART@", startedAt: '"@TIME@"' },
+    ),
+  });
+  host.push({ op: "await-exec", where: "" });
+  runHooks(draft, host, "poststart", "running");
+  host.push({ op: "report", where: "", point: syncPoints.started });
+  host.push({
+    op: "supervise",
+    where: "",
+    stdin: mode.stdin ? stdio.stdin.shim : undefined,
+    stdout: stdio.stdout.shim,
+    stderr: stdio.stderr.shim,
+    terminal: undefined,
+    socket: join(mode.state, stateFiles.socket),
+    log: mode.log.path,
+    format: logFormats[mode.log.format],
+    limitBytes: mode.log.limitBytes,
+    files: mode.log.files,
+    stopSignal: mode.stopSignal,
+  });
+  cleanup.unshift(
+    { op: "kill-child", where: "" },
+    {
+      op: "record-exit",
+      where: "",
+      dir: mode.state,
+      name: stateFiles.exit,
+      record: recordText({}, { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", finishedAt: '"@TIME@"' }),
+      oomCgroup: memoryCgroup(cgroups),
+    },
+  );
+  if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
+}
+
+/** state.json: what `state`, `start`, `kill` and `delete` need, without another look at the bundle. */
+function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[]): string {
+  const { id, bundle, config } = draft.request;
+  const root = rootOf(draft);
+  return recordText(
+    {
+      ociVersion: runtimeSpecVersion,
+      id,
+      bundle,
+      rootfs: root.kind === "directory" ? root.path : "",
+      annotations: config.annotations ?? {},
+      // without a pid namespace the end of init does not end the others
+      ownPids: (draft.linux.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
+      cgroups: cgroups.map(({ hierarchy, version, path, controllers }) => ({
+        version,
+        mount: hierarchy.mountPoint,
+        path,
+        ...(version === 1 ? { controllers } : {}),
+      })),
+      hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
+    },
+    { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },
+  );
+}
+
+function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
+  const { host, cleanup } = draft;
+  host.push({
+    op: "record-start",
+    where: "",
+    dir: mode.state,
+    name: stateFiles.oci,
+    record: ociRecord(draft, cgroups),
+  });
+  if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
+  if (mode.pidFile !== undefined)
+    host.push({
+      op: "record-start",
+      where: "",
+      dir: dirname(mode.pidFile),
+      name: basename(mode.pidFile),
+      record: "@PID@",
+    });
+  if (!mode.awaitStart) {
+    host.push({ op: "await-exec", where: "" });
+    runHooks(draft, host, "poststart", "running");
+  }
+  host.push({ op: "report", where: "", point: mode.awaitStart ? syncPoints.created : syncPoints.started });
+  if (mode.foreground) host.push({ op: "await-exit", where: "" });
+  cleanup.unshift({ op: "kill-child", where: "" });
+  cleanup.push({ op: "remove-tree", where: "", dir: dirname(mode.state), name: basename(mode.state) });
+}

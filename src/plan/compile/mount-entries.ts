@@ -1,0 +1,89 @@
+/** The entries of `mounts`, understood and checked before anything is planned. */
+import { refuse } from "../../base/decode.ts";
+import { GantryError } from "../../base/error.ts";
+import { type MountOptions, parseMountOptions } from "../../linux/mount-options.ts";
+import type { RuntimeMount } from "../../spec/runtime-mount.ts";
+import { holds } from "../host-facts.ts";
+import type { Draft } from "./draft.ts";
+
+const capSysAdmin = 21;
+/** Registers are few (encode.ts, registerLimit): the binds beyond this number are opened in the child. */
+const inheritedLimit = 150;
+
+/** One entry of `mounts`, understood. */
+export interface PlannedMount {
+  readonly mount: RuntimeMount;
+  readonly where: string;
+  readonly destination: string;
+  readonly options: MountOptions;
+  readonly phrase: string;
+  readonly kind: "bind" | "cgroup" | "new";
+  /** Opened by the host side under this name, or by the child. */
+  readonly register: string;
+  readonly inherited: boolean;
+}
+
+function kindOf(mount: RuntimeMount, options: MountOptions): PlannedMount["kind"] {
+  if (options.bind || options.rbind || mount.type === "bind" || mount.type === "rbind") return "bind";
+  return mount.type === "cgroup" || mount.type === "cgroup2" ? "cgroup" : "new";
+}
+
+export function readMounts(draft: Draft): readonly PlannedMount[] {
+  const privileged = holds(draft.facts, capSysAdmin);
+  let inherited = 0;
+  return (draft.config.mounts ?? []).map((mount, index) => {
+    const where = `/mounts/${index}`;
+    const options = parseMountOptions(mount.options ?? []);
+    let { destination } = mount;
+    if (destination === "") refuse(`${where}/destination`, "must not be empty");
+    if (!destination.startsWith("/")) {
+      draft.warn(`mount destination ${JSON.stringify(destination)} is not absolute`, `${where}/destination`);
+      destination = `/${destination}`;
+    }
+    const kind = kindOf(mount, options);
+    if (options.remount)
+      throw new GantryError("unimplemented", `${where}/options: remount is not supported`, {
+        detail: { pointer: `${where}/options` },
+      });
+    if (kind === "bind" && !mount.source) refuse(`${where}/source`, "a bind mount needs a source");
+    if (kind === "new" && !mount.type) refuse(`${where}/type`, "a mount that is no bind mount needs a type");
+    checkIdMapping(draft, mount, options, where);
+    const byHost = kind === "bind" && privileged && inherited++ < inheritedLimit;
+    const source = kind === "bind" ? draft.path(mount.source!) : (mount.source ?? mount.type!);
+    return {
+      mount,
+      where,
+      destination,
+      options,
+      phrase: `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(destination)}`,
+      kind,
+      register: byHost ? `mount ${index}` : "mount",
+      inherited: byHost,
+    };
+  });
+}
+
+function checkIdMapping(draft: Draft, mount: RuntimeMount, options: MountOptions, where: string): void {
+  const { uidMappings, gidMappings } = mount;
+  if ((uidMappings === undefined) !== (gidMappings === undefined))
+    refuse(where, "uidMappings and gidMappings must be given together");
+  if (!uidMappings && options.idmap === "none") return;
+  if (!options.bind && !options.rbind && mount.type !== "bind")
+    refuse(where, "only a bind mount can be id-mapped");
+  const same = (own: unknown, container: unknown) =>
+    own === undefined || JSON.stringify(own) === JSON.stringify(container);
+  if (!draft.linux.uidMappings && !(draft.linux.namespaces ?? []).some(({ type }) => type === "user"))
+    refuse(where, "an id-mapped mount needs a user namespace");
+  if (!same(uidMappings, draft.linux.uidMappings) || !same(gidMappings, draft.linux.gidMappings))
+    throw new GantryError(
+      "unimplemented",
+      `${where}/uidMappings: only the mappings of the container are supported`,
+      {
+        detail: { pointer: `${where}/uidMappings` },
+      },
+    );
+}
+
+export function isIdMapped({ mount, options }: PlannedMount): boolean {
+  return options.idmap !== "none" || mount.uidMappings !== undefined;
+}

@@ -1,0 +1,190 @@
+/**
+ * `mounts`, in their order. A bind source is a path of the host, so the host side opens it before the
+ * clone, as a detached copy that the child inherits and attaches. A new file system is made in the
+ * child, since proc, sysfs, mqueue and cgroup show the namespaces of who makes them.
+ */
+import { GantryError } from "../../base/error.ts";
+import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
+import type { Step } from "../plan.ts";
+import { mountCgroups } from "./cgroup-mount.ts";
+import type { ContainerCgroup } from "./cgroups.ts";
+import { type Draft, rootRegister } from "./draft.ts";
+import { isIdMapped, type PlannedMount } from "./mount-entries.ts";
+import type { NamespacePlan } from "./namespaces.ts";
+import { userNamespaceRegister } from "./root.ts";
+
+/** Opens a bind source and gives it its attributes. */
+function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
+  const { mount, where, phrase, register: fd, options } = planned;
+  const recursive = options.rbind || mount.type === "rbind" ? 1 : 0;
+  list.push({
+    op: "clone-tree",
+    where: `${where}/source`,
+    phrase,
+    path: draft.path(mount.source!),
+    recursive,
+    fd,
+  });
+  // a copy is a peer of its source. Shared means to stay that; else nothing from inside may reach the
+  // host, and without a word what happens on the host shows inside, as with runc
+  const asked = options.propagation;
+  const shared = asked.some((flag) => flag & mountFlag.shared);
+  const last = asked.at(-1);
+  const covered = last !== undefined && (last & mountFlag.recursive) !== 0;
+  if (!shared && !covered) pushAttributes(list, planned, { propagation: mountFlag.slave, recursive });
+  for (const flag of covered ? [last] : asked)
+    pushAttributes(list, planned, {
+      propagation: flag & ~mountFlag.recursive,
+      recursive: flag & mountFlag.recursive ? 1 : 0,
+    });
+  pushOptionAttributes(list, planned);
+}
+
+function pushAttributes(
+  list: Step[],
+  { where, phrase, register: fd }: PlannedMount,
+  change: { set?: number; clear?: number; propagation?: number; recursive?: number; userns?: string },
+): void {
+  const { set = 0, clear = 0, propagation = 0, recursive = 0, userns } = change;
+  list.push({
+    op: "set-mount-attributes",
+    where: `${where}/options`,
+    phrase,
+    fd,
+    set,
+    clear,
+    propagation,
+    recursive,
+    userns,
+  });
+}
+
+/** Attributes of a bind: what was asked for is set, what was asked against is cleared, the rest stays. */
+function pushOptionAttributes(list: Step[], planned: PlannedMount): void {
+  const { attrSet, attrClear, recAttrSet, recAttrClear } = planned.options;
+  if (recAttrSet || recAttrClear)
+    pushAttributes(list, planned, { set: recAttrSet, clear: recAttrClear, recursive: 1 });
+  if (attrSet || attrClear) pushAttributes(list, planned, { set: attrSet, clear: attrClear });
+}
+
+/** Before the clone: the bind sources. */
+export function openSources(draft: Draft, mounts: readonly PlannedMount[]): void {
+  for (const planned of mounts) if (planned.inherited) openSource(draft, draft.host, planned);
+}
+
+export function needsUserNamespace(mounts: readonly PlannedMount[]): boolean {
+  return mounts.some(isIdMapped);
+}
+
+/** On the host side, when the user namespace has its ids and before the child attaches anything. */
+export function mapSources(draft: Draft, mounts: readonly PlannedMount[]): void {
+  for (const planned of mounts) {
+    if (!isIdMapped(planned)) continue;
+    if (!planned.inherited)
+      throw new GantryError(
+        "permission-denied",
+        `${planned.where}: an id-mapped mount needs privileges on the host`,
+      );
+    const recursive = planned.options.idmap === "ridmap" ? 1 : 0;
+    pushAttributes(draft.host, planned, { set: mountAttr.idmap, recursive, userns: userNamespaceRegister });
+  }
+}
+
+function attach(
+  draft: Draft,
+  { where, phrase, register: mount, destination: path, mount: { type } }: PlannedMount,
+): void {
+  // a link at /proc or /sys would lead the container's own files to another place (CVE-2019-19921)
+  const options = type === "proc" || type === "sysfs" ? 1 : 0;
+  draft.child.push({
+    op: "attach-mount",
+    where: `${where}/destination`,
+    phrase,
+    mount,
+    root: rootRegister,
+    path,
+    options,
+  });
+}
+
+/** Options for the file system itself. Each text may hold several, with commas, as for mount(8). */
+export function fileSystemOptions(draft: Draft, planned: PlannedMount): readonly string[] {
+  const { options, mount, where } = planned;
+  const data = mount.type === "overlay" ? options.data : options.data.flatMap((text) => text.split(","));
+  const flags: string[] = [];
+  for (const flag of options.sbFlags)
+    if (flag === "iversion")
+      draft.warn("iversion is not an option of a new mount and is left out", `${where}/options`);
+    else if (flag !== "silent") flags.push(flag);
+  const label = draft.linux.mountLabel;
+  const labelled =
+    label &&
+    draft.facts.securityModules.includes("selinux") &&
+    mount.type !== "proc" &&
+    mount.type !== "sysfs";
+  return [
+    ...(mount.source ? [`source=${mount.source}`] : []),
+    ...data.filter((text) => text !== ""),
+    ...flags,
+    ...(labelled ? [`context=${label}`] : []),
+  ];
+}
+
+function mountNew(draft: Draft, planned: PlannedMount): void {
+  const { mount, where, phrase, register: fd, options, destination: path } = planned;
+  const attributes = options.attrSet | options.recAttrSet;
+  // the content of a tmpfs that starts as a copy is written before it becomes read-only
+  const copyUp = options.tmpcopyup && mount.type === "tmpfs";
+  const late = copyUp ? attributes & mountAttr.readonly : 0;
+  draft.child.push({
+    op: "make-mount",
+    where,
+    phrase,
+    type: mount.type!,
+    options: fileSystemOptions(draft, planned),
+    attributes: attributes & ~late,
+    fd,
+  });
+  if (copyUp)
+    draft.child.push({
+      op: "copy-up",
+      where: `${where}/options`,
+      phrase,
+      root: rootRegister,
+      path,
+      mount: fd,
+    });
+  if (late) pushAttributes(draft.child, planned, { set: late });
+  for (const flag of options.propagation)
+    pushAttributes(draft.child, planned, { propagation: flag & ~mountFlag.recursive });
+}
+
+/** sysfs belongs to a network namespace; in a user namespace without an own one only a copy of the host's is allowed. */
+function bindsSys({ mount }: PlannedMount, namespaces: NamespacePlan): boolean {
+  return mount.type === "sysfs" && namespaces.private.has("user") && !namespaces.private.has("network");
+}
+
+/** In the child: everything in its order. */
+export function placeMounts(
+  draft: Draft,
+  mounts: readonly PlannedMount[],
+  namespaces: NamespacePlan,
+  cgroups: readonly ContainerCgroup[],
+): void {
+  for (const planned of mounts) {
+    if (planned.kind === "cgroup") {
+      mountCgroups(draft, planned, namespaces, cgroups);
+      continue;
+    }
+    if (planned.kind === "bind") {
+      if (!planned.inherited) openSource(draft, draft.child, planned);
+    } else if (bindsSys(planned, namespaces)) {
+      const { where, phrase, register: fd } = planned;
+      draft.child.push({ op: "clone-tree", where, phrase, path: "/sys", recursive: 1, fd });
+      pushAttributes(draft.child, planned, { propagation: mountFlag.slave, recursive: 1 });
+      pushOptionAttributes(draft.child, planned);
+    } else mountNew(draft, planned);
+    attach(draft, planned);
+    draft.child.push({ op: "close", where: planned.where, fd: planned.register });
+  }
+}

@@ -1,0 +1,213 @@
+/** `process`: what the child does to itself after pivot, up to becoming the program. */
+import { refuse } from "../../base/decode.ts";
+import { toHostId } from "../../linux/id-map.ts";
+import type { SeccompFilter } from "../../linux/seccomp/compile.ts";
+import type { RuntimeProcess } from "../../spec/runtime-process.ts";
+import { type CapabilityMasks, dropBounding, setCapabilities } from "./capabilities.ts";
+import { type Draft, procRegister } from "./draft.ts";
+import { hooksOf, runHooks } from "./hooks.ts";
+import type { NamespacePlan } from "./namespaces.ts";
+import { setRlimits } from "./rlimits.ts";
+import { setScheduling } from "./scheduling.ts";
+import { loadFilter } from "./seccomp.ts";
+
+/** runc's and crun's default; the specification leaves it open. */
+const defaultUmask = 0o022;
+
+export function processOf(draft: Draft): RuntimeProcess & { readonly args: readonly string[] } {
+  const { process } = draft.config;
+  if (!process) refuse("/process", "process property must not be empty");
+  const { args } = process;
+  if (!args || args.length === 0) refuse("/process/args", "args must not be empty");
+  if (args[0] === "") refuse("/process/args/0", "the program must have a name");
+  for (const [index, entry] of (process.env ?? []).entries())
+    if (entry.indexOf("=") < 1)
+      refuse(`/process/env/${index}`, `invalid environment variable: ${JSON.stringify(entry.slice(0, 100))}`);
+  if (process.terminal && draft.request.mode.kind === "engine")
+    refuse("/process/terminal", "a terminal is not supported yet");
+  checkIds(draft, process);
+  checkLabels(draft, process);
+  return { ...process, args };
+}
+
+function checkIds(draft: Draft, { user }: RuntimeProcess): void {
+  const { uidMappings, gidMappings, namespaces = [] } = draft.linux;
+  if (!namespaces.some(({ type, path }) => type === "user" && !path)) return;
+  const check = (mappings: typeof uidMappings, id: number, pointer: string) => {
+    if (toHostId(mappings ?? [], id) === undefined)
+      refuse(pointer, `${id} is not mapped in the user namespace`);
+  };
+  check(uidMappings, user?.uid ?? 0, "/process/user/uid");
+  check(gidMappings, user?.gid ?? 0, "/process/user/gid");
+  for (const [index, gid] of (user?.additionalGids ?? []).entries())
+    check(gidMappings, gid, `/process/user/additionalGids/${index}`);
+}
+
+function checkLabels(draft: Draft, { apparmorProfile, selinuxLabel }: RuntimeProcess): void {
+  const { securityModules } = draft.facts;
+  if (apparmorProfile && apparmorProfile !== "unconfined" && !securityModules.includes("apparmor"))
+    refuse("/process/apparmorProfile", "apparmor is not enabled on this host");
+  if (selinuxLabel && !securityModules.includes("selinux"))
+    refuse("/process/selinuxLabel", "selinux is not enabled on this host");
+}
+
+function hasLabel(draft: Draft): boolean {
+  const { apparmorProfile, selinuxLabel } = draft.config.process ?? {};
+  return (
+    Boolean(apparmorProfile && draft.facts.securityModules.includes("apparmor")) || Boolean(selinuxLabel)
+  );
+}
+
+export function needsProcForProcess(draft: Draft): boolean {
+  const { mode } = draft.request;
+  return (
+    hasLabel(draft) ||
+    draft.config.process?.oomScoreAdj !== undefined ||
+    (mode.kind === "oci" && mode.awaitStart)
+  );
+}
+
+/** Takes effect at exec, so a transition of domain needs no rights afterwards. */
+function setLabels(draft: Draft): void {
+  const { apparmorProfile, selinuxLabel } = draft.config.process ?? {};
+  const write = (where: string, phrase: string, path: string, value: string) =>
+    draft.child.push({ op: "write-proc", where, phrase, proc: procRegister, path, value });
+  if (apparmorProfile && draft.facts.securityModules.includes("apparmor"))
+    write(
+      "/process/apparmorProfile",
+      "unable to apply apparmor profile",
+      "self/attr/apparmor/exec",
+      `exec ${apparmorProfile}`,
+    );
+  if (selinuxLabel)
+    write("/process/selinuxLabel", "unable to set selinux label", "self/attr/exec", selinuxLabel);
+}
+
+function setOomScore(draft: Draft): void {
+  const { oomScoreAdj } = draft.config.process ?? {};
+  if (oomScoreAdj === undefined) return;
+  draft.child.push({
+    op: "write-proc",
+    where: "/process/oomScoreAdj",
+    phrase: "failed to write oom_score_adj",
+    proc: procRegister,
+    path: "self/oom_score_adj",
+    value: String(oomScoreAdj),
+  });
+}
+
+/** The groups must be set even if there are none: else those of the caller stay. */
+function setUser(draft: Draft): void {
+  const { uid = 0, gid = 0, additionalGids = [] } = draft.config.process?.user ?? {};
+  const { gidMappings, namespaces = [] } = draft.linux;
+  // a map of the own group alone was bought with denying setgroups (user_namespaces(7))
+  const denied =
+    draft.facts.uid !== 0 &&
+    namespaces.some(({ type, path }) => type === "user" && !path) &&
+    gidMappings?.length === 1 &&
+    gidMappings[0]!.size === 1;
+  if (denied && additionalGids.length > 0)
+    refuse("/process/user/additionalGids", "cannot be set without privileges and with a single group");
+  draft.child.push({
+    op: "set-user",
+    where: "/process/user",
+    phrase: "unable to set the user",
+    uid,
+    gid,
+    groups: additionalGids,
+    setGroups: denied ? 0 : 1,
+  });
+}
+
+function findProgram(draft: Draft, args: readonly string[], env: readonly string[]): void {
+  const search = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length);
+  draft.child.push({
+    op: "find-program",
+    where: "/process/args/0",
+    // the detail says all, in the words that callers of runc look for
+    phrase: "unable to start container process",
+    name: args[0]!,
+    directories: search ? search.split(":") : [],
+  });
+}
+
+/** Later entries win, as with the environment that a shell would build. */
+function uniqueEnvironment(env: readonly string[]): readonly string[] {
+  const entries = new Map<string, string>();
+  for (const entry of env) entries.set(entry.slice(0, entry.indexOf("=")), entry);
+  return [...entries.values()];
+}
+
+export interface ProcessParts {
+  readonly namespaces: NamespacePlan;
+  readonly capabilities: CapabilityMasks;
+  readonly filter: SeccompFilter | undefined;
+  /** Registers for stdin, stdout and stderr; nothing is what was inherited. */
+  readonly stdio: readonly (string | undefined)[];
+}
+
+/**
+ * The order is bound by privileges. Limits, scheduling, labels and the bounding set need those that
+ * set-user gives up. Without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before the
+ * capabilities go, and what follows runs under it; with no_new_privs it is the last act.
+ */
+export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: ProcessParts): void {
+  const process = processOf(draft);
+  const { child } = draft;
+  const { mode } = draft.request;
+  const env = uniqueEnvironment(process.env ?? []);
+
+  child.push({ op: "set-umask", where: "/process/user/umask", mask: process.user?.umask ?? defaultUmask });
+  setRlimits(draft);
+  setScheduling(draft);
+  setOomScore(draft);
+  if (!(mode.kind === "oci" && mode.noNewKeyring))
+    child.push({
+      op: "new-keyring",
+      where: "",
+      phrase: "unable to join session keyring",
+      name: `_ses.${draft.request.id}`,
+    });
+  if (stdio.some((fd) => fd !== undefined))
+    child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2] });
+  child.push({
+    op: "set-cwd",
+    where: "/process/cwd",
+    phrase: `chdir to cwd (${JSON.stringify(process.cwd)}) set in config.json failed`,
+    path: process.cwd,
+    create: 1,
+  });
+  setLabels(draft);
+  dropBounding(draft, capabilities);
+  if (filter && !process.noNewPrivileges) loadFilter(draft, filter);
+  setUser(draft);
+  setCapabilities(draft, capabilities);
+  if (!env.some((entry) => entry.startsWith("HOME=")))
+    child.push({ op: "default-home", where: "/process/env", uid: process.user?.uid ?? 0 });
+  findProgram(draft, process.args, env);
+  if (process.noNewPrivileges) child.push({ op: "set-no-new-privileges", where: "/process/noNewPrivileges" });
+  if (mode.kind === "oci" && mode.awaitStart) awaitStart(draft);
+  runHooks(draft, child, "startContainer", "created");
+  if (filter && process.noNewPrivileges) loadFilter(draft, filter);
+  child.push({ op: "close-descriptors", where: "", keep: mode.kind === "oci" ? (mode.preserveFds ?? 0) : 0 });
+  if (mode.kind === "engine") child.push({ op: "set-death-signal", where: "", signal: 9 });
+  child.push({
+    op: "exec",
+    where: "/process/args",
+    phrase: "unable to start container process",
+    args: process.args,
+    env,
+  });
+}
+
+/** Register of the fifo at which the program waits for `start`. */
+export const fifoRegister = "exec fifo";
+
+function awaitStart(draft: Draft): void {
+  draft.child.push({ op: "tell-host", where: "", step: 6 });
+  draft.child.push({ op: "await-start", where: "", fifo: fifoRegister, proc: procRegister });
+}
+
+export function hasStartHooks(draft: Draft): boolean {
+  return hooksOf(draft, "startContainer").length > 0;
+}

@@ -1,0 +1,66 @@
+/** What compileContainer takes. */
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
+import type { HostFacts } from "../host-facts.ts";
+
+/** Where the root file system comes from; absolute host paths. */
+export type RootFileSystem =
+  /** Lower directories with the topmost first. Never mounted where the host could see it. */
+  | {
+      readonly kind: "overlay";
+      readonly lower: readonly string[];
+      readonly upper: string;
+      readonly work: string;
+    }
+  | { readonly kind: "directory"; readonly path: string };
+
+/** Formats of the log that the shim writes, by the number that `supervise` takes. */
+export const logFormats = { none: 0, json: 1, cri: 2 } as const;
+
+/** The executor stays as the container's shim. */
+export interface EngineMode {
+  readonly kind: "engine";
+  readonly root: RootFileSystem;
+  /** Whether the program gets a pipe as its stdin; else what the executor inherited (/dev/null). */
+  readonly stdin: boolean;
+  /** Directory on the run-time side that the caller has made: start.json, exit.json and shim.sock go there. */
+  readonly state: string;
+  readonly log: {
+    readonly format: keyof typeof logFormats;
+    readonly path: string;
+    /** Size at which the log is turned over, 0 for never; and how many files are kept. */
+    readonly limitBytes: number;
+    readonly files: number;
+  };
+  readonly stopSignal: number;
+  /** Whether the controller sets up a network: the plan stops at the sync point `network`. */
+  readonly network: boolean;
+  /** Program of the host that is started when all is over, if anything is left to decide. */
+  readonly onExit?: { readonly args: readonly string[]; readonly env: readonly string[] } | undefined;
+}
+
+/** The executor leaves (or waits, in the foreground); stdio is inherited. */
+export interface OciMode {
+  readonly kind: "oci";
+  /** The container's directory below --root, which the caller has made: state.json and exec.fifo. */
+  readonly state: string;
+  /** Whether the program waits for `start` at the fifo `exec.fifo` in the state directory. */
+  readonly awaitStart: boolean;
+  /** Whether the executor waits for the program's end and passes its exit status on. */
+  readonly foreground: boolean;
+  readonly pidFile?: string | undefined;
+  readonly noPivot?: boolean | undefined;
+  readonly noNewKeyring?: boolean | undefined;
+  /** How many descriptors from 3 on the program keeps. */
+  readonly preserveFds?: number | undefined;
+}
+
+export interface ContainerRequest {
+  readonly id: string;
+  readonly config: RuntimeConfig;
+  /** Absolute path of the bundle: what relative paths are relative to. */
+  readonly bundle: string;
+  readonly facts: HostFacts;
+  readonly mode: EngineMode | OciMode;
+  /** Told of what is passed over: unknown capabilities and system calls, unsupported hints. */
+  readonly warn?: ((message: string, pointer: string) => void) | undefined;
+}

@@ -1,0 +1,111 @@
+/** The root file system: a detached mount, which only the container's mount namespace ever shows. */
+
+import { refuse } from "../../base/decode.ts";
+import { GantryError } from "../../base/error.ts";
+import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
+import { namespaces as kinds } from "../../linux/namespaces.ts";
+import type { Step } from "../plan.ts";
+import { type Draft, rootRegister } from "./draft.ts";
+import type { NamespacePlan } from "./namespaces.ts";
+import type { RootFileSystem } from "./request.ts";
+
+const where = "/root/path";
+
+/** Propagation of what is under / in the new mount namespace, and of the root, by their names. */
+const propagations: Readonly<Record<string, number>> = {
+  private: mountFlag.private,
+  rprivate: mountFlag.private | mountFlag.recursive,
+  shared: mountFlag.shared,
+  rshared: mountFlag.shared | mountFlag.recursive,
+  slave: mountFlag.slave,
+  rslave: mountFlag.slave | mountFlag.recursive,
+  unbindable: mountFlag.unbindable,
+  runbindable: mountFlag.unbindable | mountFlag.recursive,
+};
+
+export function rootOf(draft: Draft): RootFileSystem {
+  const { mode, config } = draft.request;
+  if (mode.kind === "engine") return mode.root;
+  if (!config.root) refuse("/root", "is required");
+  return { kind: "directory", path: draft.path(config.root.path) };
+}
+
+/** Before the clone: the mount of the root, which the child inherits. */
+export function openRoot(draft: Draft, namespaces: NamespacePlan): void {
+  const root = rootOf(draft);
+  if (root.kind === "directory") {
+    const phrase = "unable to open root file system";
+    draft.host.push({ op: "clone-tree", where, phrase, path: root.path, recursive: 1, fd: rootRegister });
+    // a copy stays a peer of what it was made from: mounts inside would show on the host
+    draft.host.push({
+      op: "set-mount-attributes",
+      where: draft.linux.rootfsPropagation ? "/linux/rootfsPropagation" : where,
+      fd: rootRegister,
+      set: 0,
+      clear: 0,
+      propagation: rootPropagation(draft),
+      recursive: 1,
+      userns: undefined,
+    });
+    return;
+  }
+  if (namespaces.private.has("user"))
+    throw new GantryError("unimplemented", "/root: an overlay in a user namespace is not supported yet");
+  draft.host.push(overlay(root));
+}
+
+function overlay(root: Extract<RootFileSystem, { kind: "overlay" }>): Step {
+  return {
+    op: "make-mount",
+    where,
+    phrase: "unable to mount the root file system",
+    type: "overlay",
+    options: [
+      ...root.lower.map((path) => `lowerdir+=${path}`),
+      `upperdir=${root.upper}`,
+      `workdir=${root.work}`,
+      "source=overlay",
+    ],
+    attributes: 0,
+    fd: rootRegister,
+  };
+}
+
+/** MS_* without MS_REC. */
+function rootPropagation(draft: Draft): number {
+  const asked = propagations[draft.linux.rootfsPropagation || "private"]!;
+  return asked & ~mountFlag.recursive;
+}
+
+/** In the child: nothing that happens here reaches the host's mounts; then the root goes up. */
+export function attachRoot(draft: Draft): void {
+  const asked = draft.linux.rootfsPropagation;
+  const flags = asked ? propagations[asked]! : mountFlag.slave;
+  draft.child.push({
+    op: "set-propagation",
+    where: asked ? "/linux/rootfsPropagation" : "",
+    // unbindable would take away the sources of bind mounts
+    flags: (flags & mountFlag.unbindable ? mountFlag.private : flags) | mountFlag.recursive,
+  });
+  draft.child.push({
+    op: "attach-root",
+    where,
+    phrase: "unable to attach the root file system",
+    mount: rootRegister,
+  });
+}
+
+/** Id maps of the kernel for mounts need the user namespace of the container, on the host side. */
+export const userNamespaceRegister = "user namespace";
+
+export function openUserNamespace(draft: Draft, namespaces: NamespacePlan): void {
+  if (namespaces.joined.has("user")) return;
+  draft.host.push({
+    op: "open-child-namespace",
+    where: namespaces.where.get("user") ?? "",
+    kind: kinds.user.cloneFlag,
+    fd: userNamespaceRegister,
+  });
+}
+
+export const idMapAttribute = mountAttr.idmap;

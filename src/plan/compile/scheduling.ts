@@ -1,0 +1,76 @@
+/** Scheduling, IO priority and personality of the process. */
+import { refuse } from "../../base/decode.ts";
+import { schedulerFlags } from "../../spec/runtime-process.ts";
+import type { Draft } from "./draft.ts";
+
+/** SCHED_* of sched(7). */
+const policies = {
+  SCHED_OTHER: 0,
+  SCHED_FIFO: 1,
+  SCHED_RR: 2,
+  SCHED_BATCH: 3,
+  SCHED_ISO: 4,
+  SCHED_IDLE: 5,
+  SCHED_DEADLINE: 6,
+} as const;
+
+/** IOPRIO_CLASS_* of ioprio_set(2); the class stands above 13 bits of priority. */
+const ioClasses = { IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 } as const;
+
+/** PER_* of personality(2). */
+const personalities = { LINUX: 0, LINUX32: 8 } as const;
+
+export function setScheduling(draft: Draft): void {
+  const { scheduler, ioPriority } = draft.config.process ?? {};
+  const { personality } = draft.linux;
+  if (scheduler) setScheduler(draft, scheduler);
+  if (ioPriority)
+    draft.child.push({
+      op: "set-priority",
+      where: "/process/ioPriority",
+      phrase: "failed to set io priority",
+      kind: 1,
+      value: (ioClasses[ioPriority.class] << 13) | (ioPriority.priority ?? 0),
+    });
+  if (personality) {
+    if (personality.flags && personality.flags.length > 0)
+      refuse("/linux/personality/flags", "no flags are defined");
+    draft.child.push({
+      op: "set-priority",
+      where: "/linux/personality",
+      phrase: "failed to set personality",
+      kind: 2,
+      value: personalities[personality.domain],
+    });
+  }
+}
+
+function setScheduler(
+  draft: Draft,
+  scheduler: NonNullable<NonNullable<Draft["config"]["process"]>["scheduler"]>,
+): void {
+  const { policy, nice = 0, priority = 0, flags = [], runtime = 0, deadline = 0, period = 0 } = scheduler;
+  const where = "/process/scheduler";
+  if (policy === "SCHED_ISO") refuse(`${where}/policy`, "SCHED_ISO is reserved and not implemented by Linux");
+  if (nice < -20 || nice > 19) refuse(`${where}/nice`, `${nice} is not between -20 and 19`);
+  const realtime = policy === "SCHED_FIFO" || policy === "SCHED_RR";
+  if (priority !== 0 && !realtime)
+    refuse(`${where}/priority`, "scheduler.priority can only be specified for SchedFIFO or SchedRR policy");
+  if (realtime && (priority < 1 || priority > 99))
+    refuse(`${where}/priority`, `${priority} is not between 1 and 99`);
+  if (policy !== "SCHED_DEADLINE" && (runtime || deadline || period))
+    refuse(where, "scheduler runtime/deadline/period can only be specified for SchedDeadline policy");
+  draft.child.push({
+    op: "set-scheduler",
+    where,
+    phrase: "error setting scheduler",
+    policy: policies[policy],
+    // SCHED_FLAG_*: bits in the order of the list
+    flags: flags.reduce((bits, flag) => bits | (1 << schedulerFlags.indexOf(flag)), 0),
+    nice: BigInt.asUintN(64, BigInt(nice)),
+    priority,
+    runtime,
+    deadline,
+    period,
+  });
+}

@@ -1,0 +1,49 @@
+/** `linux.seccomp`: compiled here, loaded at the moment that the privileges of the process dictate. */
+import { refuse } from "../../base/decode.ts";
+import { GantryError } from "../../base/error.ts";
+import { compileSeccomp, type SeccompFilter } from "../../linux/seccomp/compile.ts";
+import type { Draft } from "./draft.ts";
+
+const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
+const where = "/linux/seccomp";
+
+/** A policy that lets everything run needs no filter at all. */
+function allowsAll(seccomp: NonNullable<Draft["linux"]["seccomp"]>): boolean {
+  return (
+    seccomp.defaultAction === "SCMP_ACT_ALLOW" &&
+    (seccomp.syscalls ?? []).every(({ action }) => action === "SCMP_ACT_ALLOW")
+  );
+}
+
+export function compileFilter(draft: Draft): SeccompFilter | undefined {
+  const { seccomp } = draft.linux;
+  if (!seccomp || allowsAll(seccomp)) return undefined;
+  let filter: SeccompFilter;
+  try {
+    filter = compileSeccomp(seccomp, { native: native[draft.facts.architecture] });
+  } catch (error) {
+    if (!(error instanceof GantryError)) throw error;
+    refuse(where, error.message, error.detail);
+  }
+  if (filter.unknownNames.length > 0)
+    draft.warn(
+      `system calls that do not exist here are passed over: ${filter.unknownNames.join(", ")}`,
+      `${where}/syscalls`,
+    );
+  if (filter.listener)
+    throw new GantryError("unimplemented", `${where}: SCMP_ACT_NOTIFY is not supported yet`, {
+      detail: { pointer: where },
+    });
+  return filter;
+}
+
+export function loadFilter(draft: Draft, filter: SeccompFilter): void {
+  draft.child.push({
+    op: "load-seccomp",
+    where,
+    phrase: "unable to init seccomp",
+    flags: filter.flags,
+    filter: filter.program,
+    listener: filter.listener ? 1 : 0,
+  });
+}

@@ -1,0 +1,39 @@
+/**
+ * What the compiler must know of the machine. Pure data: src/host/ reads it, tests write it down.
+ */
+import type { CgroupLayout } from "../linux/cgroup-mounts.ts";
+
+export interface RlimitFact {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export interface HostFacts {
+  readonly kernel: { readonly release: string; readonly major: number; readonly minor: number };
+  /** As node: names it. */
+  readonly architecture: "x64" | "arm64";
+  readonly uid: number;
+  readonly gid: number;
+  /** Effective capabilities of this process, as a mask. */
+  readonly capabilities: bigint;
+  /** Number of the last capability that the kernel knows. */
+  readonly lastCapability: number;
+  /** Limits of this process by name (RLIMIT_*). */
+  readonly rlimits: Readonly<Record<string, RlimitFact>>;
+  readonly cgroups: CgroupLayout;
+  /** What the root of the v2 hierarchy offers (cgroup.controllers). */
+  readonly unifiedControllers: readonly string[];
+  /** Linux security modules that are switched on ("capability", "apparmor", "selinux", …). */
+  readonly securityModules: readonly string[];
+}
+
+/** Whether `facts` holds a capability, by its number. */
+export function holds(facts: HostFacts, capability: number): boolean {
+  return ((facts.capabilities >> BigInt(capability)) & 1n) === 1n;
+}
+
+/** Whether the kernel is at least `major`.`minor`. */
+export function kernelAtLeast(facts: HostFacts, major: number, minor: number): boolean {
+  const { kernel } = facts;
+  return kernel.major > major || (kernel.major === major && kernel.minor >= minor);
+}

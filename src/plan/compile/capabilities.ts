@@ -40,7 +40,14 @@ export function readCapabilities(draft: Draft, namespaces: NamespacePlan): Capab
     ambient: read("ambient"),
   };
   checkSets(masks, sets);
-  return masks;
+  // runc's own `spec` asks for ambient ones without inheritable ones; the kernel gives none then
+  const ambient = masks.ambient & masks.permitted & masks.inheritable;
+  for (const name of capabilitiesOfMask(masks.ambient & ~ambient))
+    draft.warn(
+      `ambient capability ${name} is not in the permitted and inheritable sets and is left out`,
+      `/process/capabilities/ambient/${sets.ambient!.indexOf(name)}`,
+    );
+  return { ...masks, ambient };
 }
 
 /** What capset(2) and prctl(2) would refuse with a bare EPERM. */
@@ -54,8 +61,6 @@ function checkSets(masks: CapabilityMasks, sets: Partial<Record<SetName, readonl
     refuse(`/process/capabilities/${inner}/${index}`, `${name} is not in the ${outer} set`);
   };
   inside("effective", "permitted");
-  inside("ambient", "permitted");
-  inside("ambient", "inheritable");
 }
 
 export function dropBounding(draft: Draft, masks: CapabilityMasks): void {

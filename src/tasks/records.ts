@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeFileAtomic } from "../base/atomic-file.ts";
 import {
   array,
   boolean,
@@ -32,8 +33,15 @@ export interface StartRecord {
   readonly shim: ProcessIdentity;
   /** RFC 3339 with nanoseconds. */
   readonly startedAt: string;
-  /** Directories of the container's cgroups, by absolute path, one in each hierarchy. */
-  readonly cgroups: readonly string[];
+  /** The container's cgroups, one in each hierarchy. */
+  readonly cgroups: readonly CgroupPlace[];
+}
+
+export interface CgroupPlace {
+  /** Mount point of the hierarchy. */
+  readonly mount: string;
+  /** Below it. */
+  readonly path: string;
 }
 
 export interface ExitRecord {
@@ -54,18 +62,18 @@ const ticks = integer(0);
 
 const startForm = object({
   pid,
-  startTime: ticks,
-  shimPid: pid,
-  shimStartTime: ticks,
+  pidStart: ticks,
+  shim: pid,
+  shimStart: ticks,
   startedAt: string,
-  cgroups: optional(array(string, 64)),
+  cgroups: optional(array(object({ mount: string, path: string }), 64)),
 });
 
 const exitForm = object({
   code: integer(0, 255),
   signal: integer(0, 64),
-  exitedAt: string,
-  oomKilled: boolean,
+  finishedAt: string,
+  oom: boolean,
   error: optional(string),
 });
 
@@ -81,23 +89,30 @@ function readRecord<T>(dir: string, name: string, form: Decoder<T>): T | undefin
   return decodeJson(bytes, form, path, 64 * 1024);
 }
 
-/** undefined until the program has been started. */
+/** undefined until the program is about to start. */
 export function readStartRecord(dir: string): StartRecord | undefined {
   const found = readRecord(dir, startRecordName, startForm);
   return (
     found && {
-      init: { pid: found.pid, startTime: found.startTime },
-      shim: { pid: found.shimPid, startTime: found.shimStartTime },
+      init: { pid: found.pid, startTime: found.pidStart },
+      shim: { pid: found.shim, startTime: found.shimStart },
       startedAt: found.startedAt,
       cgroups: found.cgroups ?? [],
     }
   );
 }
 
-/** undefined until the container and its clean-up are over. */
+/** undefined until the container is over. */
 export function readExitRecord(dir: string): ExitRecord | undefined {
   const found = readRecord(dir, exitRecordName, exitForm);
   if (!found) return undefined;
-  const { error, ...record } = found;
-  return error === undefined ? record : { ...record, error };
+  const { code, signal, finishedAt: exitedAt, oom: oomKilled, error } = found;
+  return { code, signal, exitedAt, oomKilled, ...(error === undefined ? {} : { error }) };
+}
+
+/** Writes the record that a killed shim could not write, in the same form. */
+export function writeExitRecord(dir: string, exit: ExitRecord): void {
+  const { code, signal, exitedAt: finishedAt, oomKilled: oom, error } = exit;
+  const form = { code, signal, oom, finishedAt, ...(error === undefined ? {} : { error }) };
+  writeFileAtomic(join(dir, exitRecordName), `${JSON.stringify(form)}\n`);
 }

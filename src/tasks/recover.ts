@@ -5,28 +5,29 @@
 
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { writeFileAtomic } from "../base/atomic-file.ts";
-import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
 import { type LaunchOptions, runPlan } from "../launch/launch.ts";
 import type { Plan } from "../plan/plan.ts";
 import { killCgroup } from "./kill-cgroup.ts";
 import { isAlive } from "./liveness.ts";
-import { type ExitRecord, exitRecordName, type ProcessIdentity } from "./records.ts";
+import { type ExitRecord, type ProcessIdentity, writeExitRecord } from "./records.ts";
 import type { Cancellable } from "./task.ts";
 import { taskState } from "./task-state.ts";
 
 export interface RecoverOptions extends Cancellable {
+  /** Of the container, for messages. */
+  readonly id: string;
   /** Path of the executor. */
   readonly executor: LaunchOptions["executor"];
-  /** A plan with nothing but a clean-up stage: that of the plan which started the container. */
-  readonly cleanup: Plan;
+  /** What else is to be undone: a plan of a clean-up stage only. Its cgroups are removed in any case. */
+  readonly cleanup?: Plan;
 }
 
-async function killInit(init: ProcessIdentity, { signal }: Cancellable): Promise<void> {
+async function killInit(id: string, init: ProcessIdentity, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (isAlive(init)) {
     if (Date.now() > deadline)
-      throw new GantryError("deadline-exceeded", `kill container: process ${init.pid} does not end`);
+      throw new GantryError("deadline-exceeded", `recover container ${id}: process ${init.pid} does not end`);
     try {
       process.kill(init.pid, "SIGKILL");
     } catch (error) {
@@ -45,10 +46,14 @@ export async function recover(dir: string, options: RecoverOptions): Promise<Exi
   const state = taskState(dir);
   if (state.kind !== "lost") return undefined;
   // init first: with it a pid namespace ends
-  await killInit(state.start.init, options);
-  for (const cgroup of state.start.cgroups) await killCgroup(cgroup, options);
+  await killInit(options.id, state.start.init, options.signal);
+  for (const { mount, path } of state.start.cgroups) await killCgroup(join(mount, path), options);
   options.signal?.throwIfAborted();
-  await runPlan(options.cleanup, { executor: options.executor });
+  const cgroups = state.start.cgroups.map(
+    ({ mount, path }) => ({ op: "remove-cgroup", where: "", mount, path }) as const,
+  );
+  const cleanup = [...(options.cleanup?.cleanup ?? []), ...cgroups];
+  if (cleanup.length > 0) await runPlan({ host: [], child: [], cleanup }, { executor: options.executor });
   const exit: ExitRecord = {
     code: 137,
     signal: 9,
@@ -57,10 +62,10 @@ export async function recover(dir: string, options: RecoverOptions): Promise<Exi
     error: "shim was killed",
   };
   try {
-    writeFileAtomic(join(dir, exitRecordName), `${JSON.stringify(exit)}\n`);
+    writeExitRecord(dir, exit);
   } catch (error) {
     // the clean-up may have removed the directory, as automatic removal asks for
-    if (errnoOf((error as Error).cause) !== "ENOENT") throw error;
+    if (!isGantryError(error, "not-found")) throw error;
   }
   return exit;
 }

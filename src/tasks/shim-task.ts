@@ -1,4 +1,5 @@
 /** A container behind its shim: every question goes to the shim's socket, every truth comes from disk. */
+import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { GantryError } from "../base/error.ts";
 import type { FrameStream } from "../launch/frame-stream.ts";
@@ -19,6 +20,8 @@ function overError(dir: string, state: TaskState): GantryError {
     case "lost":
       return new GantryError("data-loss", `ask container "${dir}": its shim was killed`, { detail: { dir } });
     case "created":
+      if (!existsSync(dir))
+        return new GantryError("not-found", `ask container "${dir}": it is gone`, { detail: { dir } });
       return new GantryError("failed-precondition", `ask container "${dir}": it has not been started`, {
         detail: { dir },
       });

@@ -1,0 +1,41 @@
+/** Starts a container under a shim; the program that starts it has the first seat at its streams. */
+import type { Dialogue } from "../launch/dialogue.ts";
+import { type LaunchOptions, launchShim } from "../launch/launch.ts";
+import { encodeRequest } from "../launch/messages.ts";
+import type { Plan } from "../plan/plan.ts";
+import { attachmentOver, type Connection } from "./attachment.ts";
+import { openTask } from "./open-task.ts";
+import type { Attachment, Task } from "./task.ts";
+
+export interface StartedTask {
+  readonly task: Task;
+  /** Number of the container's first process, as this process sees it. */
+  readonly pid: number;
+  /** The streams from the first byte on, if `attach` asked for any. */
+  readonly attachment: Attachment | undefined;
+}
+
+function connectionOver(dialogue: Dialogue): Connection {
+  return {
+    async send(request, { signal } = {}) {
+      signal?.throwIfAborted();
+      if (!dialogue.socket.writable || dialogue.socket.write(encodeRequest(request))) return;
+      await dialogue.drained();
+      signal?.throwIfAborted();
+    },
+    next: () => dialogue.next(),
+    close: () => dialogue.close(),
+  };
+}
+
+/**
+ * Runs a plan that ends in `supervise` and whose records and socket lie in `dir`. Resolves when the
+ * program runs; a failure before that has been undone. The container outlives this program.
+ */
+export async function startTask(plan: Plan, dir: string, options: LaunchOptions): Promise<StartedTask> {
+  const { pid, dialogue } = await launchShim(plan, options);
+  const task = openTask(dir);
+  if (options.attach) return { task, pid, attachment: attachmentOver(connectionOver(dialogue)) };
+  dialogue.close();
+  return { task, pid, attachment: undefined };
+}

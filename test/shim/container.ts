@@ -1,0 +1,122 @@
+/** The smallest thing that a shim can watch: a program in a pid namespace of its own, on the host's root. */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findExecutor } from "../../src/launch/executor.ts";
+import type { LaunchOptions } from "../../src/launch/launch.ts";
+import type { Plan, Step } from "../../src/plan/plan.ts";
+import { type StartedTask, startTask } from "../../src/tasks/start-task.ts";
+
+export const logFormats = { none: 0, json: 1, cri: 2 } as const;
+
+export interface ContainerOptions {
+  readonly stdin?: boolean;
+  /** Shares the host's pids: what it leaves behind lives on. */
+  readonly hostPids?: boolean;
+  readonly format?: keyof typeof logFormats;
+  readonly limitBytes?: number;
+  readonly files?: number;
+  readonly stopSignal?: number;
+  readonly log?: string;
+  readonly cleanup?: readonly Step[];
+  readonly cgroups?: readonly { readonly mount: string; readonly path: string }[];
+}
+
+const newPids = 0x20000000;
+
+/** The plan of a container that runs `args`, with records, log and socket in `dir`. */
+export function planFor(dir: string, args: readonly string[], options: ContainerOptions = {}): Plan {
+  const where = "";
+  const cgroups = options.cgroups ?? [];
+  const pipe = (read: string, write: string): Step => ({ op: "make-pipe", where, read, write });
+  return {
+    host: [
+      ...(options.stdin ? [pipe("in", "shim in")] : []),
+      pipe("shim out", "out"),
+      pipe("shim err", "err"),
+      ...cgroups.map(
+        ({ mount, path }, index): Step => ({
+          op: "make-cgroup",
+          where,
+          mount,
+          path,
+          init: 0,
+          dir: `cgroup${index}`,
+        }),
+      ),
+      { op: "clone", where, namespaces: options.hostPids ? 0 : newPids, cgroup: undefined, newParent: 0 },
+      ...cgroups.map((_, index): Step => ({ op: "move-child", where, dir: `cgroup${index}` })),
+      ...(cgroups.length > 0 ? [{ op: "tell-child", where, step: 1 } as const] : []),
+      ...(options.stdin ? [{ op: "close", where, fd: "in" } as const] : []),
+      { op: "close", where, fd: "out" },
+      { op: "close", where, fd: "err" },
+      {
+        op: "record-start",
+        where,
+        dir,
+        name: "start.json",
+        record: `${JSON.stringify({ cgroups }).slice(0, -1)},"pid":@PID@,"pidStart":@START@,"shim":@SHIM@,"shimStart":@SHIMSTART@,"startedAt":"@TIME@"}`,
+      },
+      { op: "await-exec", where },
+      { op: "report", where, point: 2 },
+      {
+        op: "supervise",
+        where,
+        stdin: options.stdin ? "shim in" : undefined,
+        stdout: "shim out",
+        stderr: "shim err",
+        terminal: undefined,
+        socket: join(dir, "shim.sock"),
+        log: options.log ?? join(dir, "log"),
+        format: logFormats[options.format ?? "json"],
+        limitBytes: options.limitBytes ?? 0,
+        files: options.files ?? 1,
+        stopSignal: options.stopSignal ?? 15,
+      },
+    ],
+    child: [
+      ...(cgroups.length > 0 ? [{ op: "await-host", where, step: 1 } as const] : []),
+      { op: "new-session", where },
+      { op: "set-stdio", where, stdin: options.stdin ? "in" : undefined, stdout: "out", stderr: "err" },
+      { op: "find-program", where, name: args[0]!, directories: ["/usr/bin", "/bin"] },
+      { op: "close-descriptors", where, keep: 0 },
+      { op: "exec", where, args, env: ["PATH=/usr/bin:/bin"] },
+    ],
+    cleanup: [
+      { op: "kill-child", where },
+      {
+        op: "record-exit",
+        where,
+        dir,
+        name: "exit.json",
+        record: `{"code":@CODE@,"signal":@SIGNAL@,"oom":@OOM@,"finishedAt":"@TIME@"}`,
+        oomCgroup: "",
+      },
+      ...cgroups.map(({ mount, path }): Step => ({ op: "remove-cgroup", where, mount, path })),
+      ...(options.cleanup ?? []),
+    ],
+  };
+}
+
+/** A folder for one test; `async using`-free, since Node 22 runs these tests too. */
+export async function withDir<T>(body: (dir: string) => Promise<T>): Promise<T> {
+  const dir = mkdtempSync(join(tmpdir(), "gantry-shim-"));
+  try {
+    return await body(dir);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Starts `args` as a container whose run-time directory is `dir`. */
+export async function start(
+  dir: string,
+  args: readonly string[],
+  options: ContainerOptions & { attach?: LaunchOptions["attach"] } = {},
+): Promise<StartedTask> {
+  mkdirSync(dir, { recursive: true });
+  return await startTask(planFor(dir, args, options), dir, {
+    executor: findExecutor(),
+    ...(options.attach ? { attach: options.attach } : {}),
+  });
+}

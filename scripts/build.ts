@@ -39,7 +39,10 @@ const stage = join(top, "build/stage", String(process.pid));
 function staticCompiler(): readonly string[] {
   const path = (process.env.PATH ?? "").split(":").map((folder) => join(folder, "musl-gcc"));
   if (!path.some((file) => existsSync(file))) return ["cc"];
-  const headers = ["/usr/include", `/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`];
+  const headers = [
+    "/usr/include",
+    `/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`,
+  ];
   return ["musl-gcc", ...headers.flatMap((folder) => ["-idirafter", folder])];
 }
 
@@ -120,7 +123,7 @@ async function build(name: string, part: Part): Promise<void> {
 
 /** Digest of the names and contents of all inputs, of this script, and of the compiler's name. */
 function digestOf(patterns: readonly string[]): string {
-  const hash = createHash("sha256");
+  const hash = createHash("sha256").update(staticCompiler()[0]!);
   const files = patterns
     .flatMap((pattern) => globSync(pattern, { cwd: top }))
     .filter((path) => !isTest(path));

@@ -15,12 +15,21 @@ const bun = join(root, "node_modules/.bin/bun");
 
 /** What each task runs, and the Debian packages without which a part of it is skipped. */
 const tasks = {
-  build: { script: "scripts/build.ts", packages: ["gcc", "libc6-dev"] },
+  build: { script: "scripts/build.ts", packages: ["gcc", "libc6-dev", "musl-tools"] },
   check: { script: "scripts/check.ts", packages: [] },
   test: {
     script: "scripts/test.ts",
     packages: [
-      ...["gcc", "libc6-dev", "musl-tools", "libseccomp-dev", "busybox-static", "openssl", "docker-registry", "skopeo"],
+      ...[
+        "gcc",
+        "libc6-dev",
+        "musl-tools",
+        "libseccomp-dev",
+        "busybox-static",
+        "openssl",
+        "docker-registry",
+        "skopeo",
+      ],
       ...[
         "runc",
         "crun",
@@ -34,7 +43,10 @@ const tasks = {
       ],
     ],
   },
-  quickstart: { script: "scripts/quickstart.ts", packages: ["gcc", "libc6-dev", "musl-tools", "busybox-static"] },
+  quickstart: {
+    script: "scripts/quickstart.ts",
+    packages: ["gcc", "libc6-dev", "musl-tools", "busybox-static"],
+  },
   bench: {
     script: "bench/run.ts",
     packages: [

@@ -76,7 +76,7 @@ async function runChecks(): Promise<void> {
       { passed: done.code === 0 ? 1 : 0, failed: done.code === 0 ? 0 : 1, skipped: 0 },
       done.ms,
     );
-    if (done.code !== 0) console.log(indent(done.output));
+    if (done.code !== 0) console.log(indent(head(done.output, 60)));
   }
 }
 
@@ -160,6 +160,13 @@ function add(name: string, counts: Counts, ms: number): void {
 
 function ending(code: number | undefined, timeoutMs: number): string {
   return code === undefined ? `stopped after ${timeoutMs / 1000} s` : `exit status ${code}`;
+}
+
+function head(text: string, lines: number): string {
+  const all = text.trimEnd().split("\n");
+  return [...all.slice(0, lines), ...(all.length > lines ? [`… ${all.length - lines} more lines`] : [])].join(
+    "\n",
+  );
 }
 
 function tail(text: string, lines: number): string {

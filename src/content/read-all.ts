@@ -29,13 +29,17 @@ export async function readAllOf(
   return chunks.length === 1 && only ? only : Buffer.concat(chunks);
 }
 
-/** Puts bytes that are in memory into the store; fine if they are there already. */
+/**
+ * Puts bytes that are in memory into the store; fine if they are there already. `claim` is told the
+ * digest before the store is asked for it.
+ */
 export async function writeBlob(
   store: ContentStore,
   bytes: Uint8Array,
-  options: { readonly signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal; readonly claim?: (digest: Digest) => void } = {},
 ): Promise<ExpectedBlob> {
   const expected = { digest: digestOf(bytes), size: bytes.length };
+  options.claim?.(expected.digest);
   if ((await store.info(expected.digest, options))?.sizeBytes === expected.size) return expected;
   await using ingest = await store.ingest(expected, options);
   if (ingest.offset > 0) {

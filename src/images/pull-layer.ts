@@ -1,0 +1,158 @@
+/**
+ * One layer, read once: from the network into the content store and, at the same time, through the
+ * decompressor and the diffID check into the applier.
+ *
+ *     registry ─┬─> ingest (digest, size, flush, publish)
+ *               └─> decompress (thread pool) ─> diffID ─> applier
+ *
+ * The pump between them goes at the pace of the slower side.
+ */
+import { GantryError, isGantryError } from "../base/error.ts";
+import type { Ingest } from "../content/content-store.ts";
+import type { Descriptor } from "../spec/descriptor.ts";
+import { type Digest, verifyStream } from "../spec/digest.ts";
+import { layerCompressionOf } from "../spec/media-types.ts";
+import type { Reference } from "../spec/reference.ts";
+import { coalesce, decompress } from "./decompress.ts";
+import type { LayerReporter } from "./progress.ts";
+import type { PullDeps, UnpackLimits } from "./pull-options.ts";
+
+export interface LayerJob {
+  readonly reference: Reference;
+  readonly layer: Descriptor;
+  readonly diffId: Digest;
+  readonly chainId: Digest;
+  readonly parentChainId: Digest | undefined;
+  readonly reporter: LayerReporter;
+  readonly limits?: UnpackLimits;
+  readonly signal: AbortSignal;
+}
+
+/** Brings one layer into the store and into the applier; what is there already is not done again. */
+export async function pullLayer(
+  deps: PullDeps,
+  job: LayerJob,
+): Promise<"present" | "unpacked" | "downloaded"> {
+  const { layer, reporter } = job;
+  if (await deps.layers.has(job.chainId)) {
+    reporter.phase("Already exists");
+    return "present";
+  }
+  if (layerCompressionOf(layer.mediaType) === undefined)
+    throw new GantryError(
+      "unimplemented",
+      `unpack layer "${layer.digest}": ${layer.mediaType} is no layer that can be unpacked`,
+      {
+        detail: { mediaType: layer.mediaType },
+      },
+    );
+  reporter.phase("Pulling fs layer");
+  // the second round is for bytes of an earlier process or of the store that turned out to be damaged
+  for (let round = 1; ; round++) {
+    const damaged = (error: unknown) => round === 1 && isGantryError(error, "data-loss");
+    try {
+      if ((await deps.content.info(layer.digest))?.sizeBytes === layer.size) {
+        await applyFromStore(deps, job);
+        reporter.phase("Pull complete");
+        return "unpacked";
+      }
+    } catch (error) {
+      if (!damaged(error)) throw error;
+      reporter.phase("Retrying", (error as Error).message);
+      await deps.content.remove(layer.digest);
+      continue;
+    }
+    const resumed = { value: false };
+    try {
+      await applyFromNetwork(deps, job, resumed);
+      reporter.phase("Pull complete");
+      return "downloaded";
+    } catch (error) {
+      // another process has completed the blob since we looked
+      if (round === 1 && isGantryError(error, "already-exists")) continue;
+      if (!resumed.value || !damaged(error)) throw error;
+      reporter.phase("Retrying", (error as Error).message);
+    }
+  }
+}
+
+async function apply(deps: PullDeps, job: LayerJob, compressed: AsyncIterable<Uint8Array>): Promise<void> {
+  const what = `layer "${job.layer.digest}"`;
+  const tar = decompress(compressed, {
+    what,
+    compressedBytes: job.layer.size,
+    ...(job.limits ? { limits: job.limits } : {}),
+  });
+  await deps.layers.apply({
+    chainId: job.chainId,
+    ...(job.parentChainId === undefined ? {} : { parentChainId: job.parentChainId }),
+    diffId: job.diffId,
+    tar: verifyStream(tar, { digest: job.diffId }, "uncompressed layer"),
+    signal: job.signal,
+  });
+}
+
+async function applyFromStore(deps: PullDeps, job: LayerJob): Promise<void> {
+  const { layer, reporter, signal } = job;
+  const counted = async function* () {
+    let current = 0;
+    for await (const chunk of deps.content.read(layer.digest, { signal })) {
+      current += chunk.length;
+      reporter.count("Extracting", current);
+      yield chunk;
+    }
+  };
+  await apply(deps, job, counted());
+}
+
+async function applyFromNetwork(deps: PullDeps, job: LayerJob, resumed: { value: boolean }): Promise<void> {
+  const { layer, reporter, signal } = job;
+  await using ingest = await deps.content.ingest(layer, { signal });
+  resumed.value = ingest.offset > 0;
+  const chunks = download(deps, job, ingest);
+  try {
+    // the decompressor may stop before the blob does (padding after the last member): it must not close the source
+    const open: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
+    await apply(deps, job, open);
+    for await (const _ of chunks) {
+      // the rest is only stored
+    }
+    reporter.phase("Verifying Checksum");
+    await ingest.commit();
+  } catch (error) {
+    await chunks.return();
+    // what broke the decompressor or the diffID is not worth resuming
+    if (isGantryError(error, "data-loss") || isGantryError(error, "resource-exhausted"))
+      await ingest.discard();
+    throw error;
+  }
+}
+
+/** The blob's bytes: what an earlier attempt has stored, then the network's, stored in passing. */
+async function* download(
+  deps: PullDeps,
+  job: LayerJob,
+  ingest: Ingest,
+): AsyncGenerator<Uint8Array, void, void> {
+  const { layer, reporter, signal } = job;
+  const { offset } = ingest;
+  if (offset > 0) yield* ingest.readBack({ signal });
+  let current = offset;
+  let written: Promise<void> = Promise.resolve();
+  try {
+    for await (const chunk of coalesce(deps.registry.fetchBlob(job.reference, layer, { offset, signal }))) {
+      await written;
+      current += chunk.length;
+      reporter.count("Downloading", current);
+      written = ingest.write(chunk);
+      // awaited at the next chunk or at the end; must not count as unhandled until then
+      written.catch(() => {});
+      yield chunk;
+    }
+    await written;
+  } finally {
+    await written.catch(() => {});
+  }
+  reporter.phase("Download complete");
+  reporter.phase("Extracting");
+}

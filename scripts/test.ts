@@ -38,7 +38,7 @@ const suites: readonly Suite[] = [
 ];
 
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-const reasons = new Map<string, number>();
+const reasons: string[] = [];
 const chosen = process.argv.slice(2);
 const known = ["check", "build", ...suites.map((suite) => suite.name), "quickstart"];
 for (const name of chosen)
@@ -62,8 +62,8 @@ if (
 for (const suite of suites) if (wanted(suite.name)) await runSuite(suite);
 if (wanted("quickstart")) await runQuickstart();
 
-if (reasons.size > 0) console.log("\nskipped:");
-for (const [reason, count] of reasons) console.log(`  ${count} x ${reason}`);
+if (reasons.length > 0) console.log("");
+for (const reason of reasons) console.log(reason);
 console.log("");
 process.exitCode = total.failed > 0 ? 1 : 0;
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
@@ -132,20 +132,18 @@ async function runQuickstart(): Promise<void> {
   if (!existsSync(join(top, "scripts/quickstart.ts"))) return;
   if (process.getuid?.() !== 0) {
     add("quickstart", { passed: 0, failed: 0, skipped: 1 }, 0);
-    return void reasons.set("quickstart: needs root", 1);
+    reasons.push("quickstart: 1 skipped: needs root");
+    return;
   }
   await single("quickstart", ["node_modules/.bin/bun", "scripts/quickstart.ts"], 5 * minute);
 }
 
-/** Reads what test/lib/needs.ts wrote down; skips without a written reason are named too. */
+/** Reads what test/lib/needs.ts wrote down, a line for each reason that was met. */
 function gatherReasons(suite: string, path: string, skipped: number): void {
-  let named = 0;
+  if (skipped === 0) return;
   const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
-  for (const line of lines) {
-    reasons.set(`${suite}: ${line}`, (reasons.get(`${suite}: ${line}`) ?? 0) + 1);
-    named++;
-  }
-  if (skipped > named) reasons.set(`${suite}: see build/logs/${suite}.log`, skipped - named);
+  const why = lines.length > 0 ? [...new Set(lines)].join("; ") : `see build/logs/${suite}.log`;
+  reasons.push(`${suite}: ${skipped} skipped: ${why}`);
 }
 
 function add(name: string, counts: Counts, ms: number): void {

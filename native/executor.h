@@ -96,6 +96,8 @@ struct executor {
 	bool oom_killed; /* as record-exit found it */
 	struct failure failure;
 
+	struct layer *layer; /* layer.c's session, NULL outside of one */
+
 	/* for exec, set by find-program and default-home in the child */
 	char program[4096];
 	char home[4096];

@@ -95,7 +95,22 @@
   X(122, record_exit, "record-exit", "tttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 4, 0) \
   X(124, run_program, "run-program", "TT", 4, 0) \
-  X(125, kill_child, "kill-child", "", 4, 0)
+  X(125, kill_child, "kill-child", "", 4, 0) \
+  X(140, layer_root, "layer-root", "t4+", 8, 0) \
+  X(141, layer_directory, "layer-directory", "ft", 8, 0) \
+  X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
+  X(143, layer_file, "layer-file", "ft4448484b", 8, 0) \
+  X(144, layer_append, "layer-append", "84b", 8, 0) \
+  X(145, layer_link, "layer-link", "ftt", 8, 0) \
+  X(146, layer_symlink, "layer-symlink", "ftt4484", 8, 0) \
+  X(147, layer_node, "layer-node", "ft44444484", 8, 0) \
+  X(148, layer_xattr, "layer-xattr", "fttb", 8, 0) \
+  X(149, layer_whiteout, "layer-whiteout", "ft", 8, 0) \
+  X(150, layer_opaque, "layer-opaque", "ft", 8, 0) \
+  X(151, layer_inherit, "layer-inherit", "ftf", 8, 0) \
+  X(152, layer_close, "layer-close", "-", 8, 0) \
+  X(153, layer_settle, "layer-settle", "tT", 8, 0) \
+  X(154, layer_remove, "layer-remove", "tt", 8, 0)
 
 /* operand positions */
 #define OPEN_PATH_PATH 0
@@ -263,4 +278,65 @@
 #define REMOVE_TREE_NAME 1
 #define RUN_PROGRAM_ARGS 0
 #define RUN_PROGRAM_ENV 1
+#define LAYER_ROOT_PATH 0
+#define LAYER_ROOT_OPTIONS 1
+#define LAYER_ROOT_ROOT 2
+#define LAYER_DIRECTORY_ROOT 0
+#define LAYER_DIRECTORY_PATH 1
+#define LAYER_ATTRIBUTES_ROOT 0
+#define LAYER_ATTRIBUTES_PATH 1
+#define LAYER_ATTRIBUTES_MODE 2
+#define LAYER_ATTRIBUTES_UID 3
+#define LAYER_ATTRIBUTES_GID 4
+#define LAYER_ATTRIBUTES_SECONDS 5
+#define LAYER_ATTRIBUTES_NANOSECONDS 6
+#define LAYER_FILE_ROOT 0
+#define LAYER_FILE_PATH 1
+#define LAYER_FILE_MODE 2
+#define LAYER_FILE_UID 3
+#define LAYER_FILE_GID 4
+#define LAYER_FILE_SECONDS 5
+#define LAYER_FILE_NANOSECONDS 6
+#define LAYER_FILE_SIZE 7
+#define LAYER_FILE_MORE 8
+#define LAYER_FILE_DATA 9
+#define LAYER_APPEND_OFFSET 0
+#define LAYER_APPEND_MORE 1
+#define LAYER_APPEND_DATA 2
+#define LAYER_LINK_ROOT 0
+#define LAYER_LINK_PATH 1
+#define LAYER_LINK_TARGET 2
+#define LAYER_SYMLINK_ROOT 0
+#define LAYER_SYMLINK_PATH 1
+#define LAYER_SYMLINK_TARGET 2
+#define LAYER_SYMLINK_UID 3
+#define LAYER_SYMLINK_GID 4
+#define LAYER_SYMLINK_SECONDS 5
+#define LAYER_SYMLINK_NANOSECONDS 6
+#define LAYER_NODE_ROOT 0
+#define LAYER_NODE_PATH 1
+#define LAYER_NODE_TYPE 2
+#define LAYER_NODE_MAJOR 3
+#define LAYER_NODE_MINOR 4
+#define LAYER_NODE_MODE 5
+#define LAYER_NODE_UID 6
+#define LAYER_NODE_GID 7
+#define LAYER_NODE_SECONDS 8
+#define LAYER_NODE_NANOSECONDS 9
+#define LAYER_XATTR_ROOT 0
+#define LAYER_XATTR_PATH 1
+#define LAYER_XATTR_NAME 2
+#define LAYER_XATTR_VALUE 3
+#define LAYER_WHITEOUT_ROOT 0
+#define LAYER_WHITEOUT_PATH 1
+#define LAYER_OPAQUE_ROOT 0
+#define LAYER_OPAQUE_PATH 1
+#define LAYER_INHERIT_ROOT 0
+#define LAYER_INHERIT_PATH 1
+#define LAYER_INHERIT_FROM 2
+#define LAYER_CLOSE_ROOT 0
+#define LAYER_SETTLE_DIR 0
+#define LAYER_SETTLE_MARKS 1
+#define LAYER_REMOVE_DIR 0
+#define LAYER_REMOVE_NAME 1
 #endif

@@ -43,6 +43,7 @@ const host = ["host"] as const;
 const child = ["child"] as const;
 const both = ["host", "child"] as const;
 const cleanup = ["cleanup"] as const;
+const layer = ["layer"] as const;
 const anywhere = ["host", "child", "cleanup"] as const;
 
 function op<const O extends Readonly<Record<string, OperandKind>>>(
@@ -145,6 +146,22 @@ export const operations = {
   "remove-tree": op(123, cleanup, [], { dir: "text", name: "text" }, "removes a file or directory tree below a host directory, crossing no symlink; missing is fine"),
   "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
+  // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
+  "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),
+  "layer-directory": op(141, layer, [], { root: "fd", path: "text" }, "makes a directory, replacing what is no directory; over a whiteout it is opaque"),
+  "layer-attributes": op(142, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "gives a directory its owner, mode and time, after all that goes into it; passes over what is no directory any more"),
+  "layer-file": op(143, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32", size: "u64", more: "u32", data: "bytes" }, "makes a regular file, replacing what is there; more 1: layer-append follows"),
+  "layer-append": op(144, layer, [], { offset: "u64", more: "u32", data: "bytes" }, "writes into the file begun last; more 0 ends it"),
+  "layer-link": op(145, layer, [], { root: "fd", path: "text", target: "text" }, "makes a hard link to a path of the same root, following no symlink at its end"),
+  "layer-symlink": op(146, layer, [], { root: "fd", path: "text", target: "text", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "makes a symbolic link, replacing what is there"),
+  "layer-node": op(147, layer, [], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "makes a fifo (type 1), a character device (2) or a block device (6), replacing what is there"),
+  "layer-xattr": op(148, layer, [], { root: "fd", path: "text", name: "text", value: "bytes" }, "sets an extended attribute, following no symlink at the end of the path; one that the file system does not know is passed over"),
+  "layer-whiteout": op(149, layer, [], { root: "fd", path: "text" }, "hides what lower layers have at the path: the 0:0 device of overlay, or the opaque mark where this layer has a directory"),
+  "layer-opaque": op(150, layer, [], { root: "fd", path: "text" }, "hides what lower layers have in a directory"),
+  "layer-inherit": op(151, layer, [], { root: "fd", path: "text", from: "fd" }, "gives a directory owner, mode, time and extended attributes of the directory at the same path in another root"),
+  "layer-close": op(152, layer, [], { root: "fd-" }, "ends the work in a root"),
+  "layer-settle": op(153, layer, [], { dir: "text", marks: "texts" }, "flushes the file system of a directory to the disk, then makes empty mark files below it"),
+  "layer-remove": op(154, layer, [], { dir: "text", name: "text" }, "removes a tree below a directory, however deep, crossing no symlink; missing is fine"),
 } as const satisfies Readonly<Record<string, Operation>>;
 
 export type OperationName = keyof typeof operations;

@@ -1,0 +1,43 @@
+/* What the operations of a layer session share: layer.c (session, paths), layer_ops.c, layer_tree.c. */
+#ifndef LAYER_H
+#define LAYER_H
+#include <limits.h>
+#include "executor.h"
+
+#define PARENTS 16
+
+/* A directory that entries were made in lately. Archives go directory by directory, so few suffice. */
+struct parent {
+	int root, fd; /* fd -1: unused */
+	uint32_t length; /* FORGOTTEN: no path leads here any more */
+	char path[PATH_MAX];
+};
+
+struct layer {
+	uint32_t options;
+	struct parent parents[PARENTS];
+	unsigned oldest;
+	/* the file that layer-append goes on with; -1 for none */
+	int file;
+	uint64_t size, end; /* wanted length; end of the data written so far */
+	struct timespec times[2];
+	char path[256]; /* for reports */
+};
+
+enum { LAYER_UNPRIVILEGED = 1, LAYER_USER_XATTR = 2 };
+
+/* --- layer.c --- */
+/*
+ * Opens the directory that holds the last component of `path`, making what is missing, and points
+ * `name` at that component. The descriptor belongs to the session. -errno on failure.
+ */
+int layer_parent(struct executor *x, int root, const struct bytes *path, const char **name);
+/* Something that paths led through goes away: forgets all paths. `in_use` stays open. */
+void layer_forget(struct layer *l, int in_use);
+/* Removes whatever is at `name`, so that something else can stand there. 0 or -errno. */
+int layer_make_way(struct layer *l, int parent, const char *name);
+
+/* --- layer_tree.c --- */
+/* Removes a tree with a bounded number of descriptors. 0 or -errno; missing is fine. */
+int remove_tree(int dir, const char *name);
+#endif

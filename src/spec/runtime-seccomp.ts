@@ -57,6 +57,7 @@ export const seccompFlags = [
   "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ] as const;
 
+export const seccompArchitecture = oneOf(...seccompArchitectures);
 const action = oneOf(...seccompActions);
 /** The kernel keeps 12 bits of the errno of a filter's answer, and of the datum of a trace. */
 const errnoRet = integer(0, 0xffff);
@@ -77,7 +78,7 @@ const syscallNames = (value: unknown, pointer: string) => {
 export const linuxSeccomp = object({
   defaultAction: action,
   defaultErrnoRet: optional(errnoRet),
-  architectures: optional(array(oneOf(...seccompArchitectures), 100)),
+  architectures: optional(array(seccompArchitecture, 100)),
   flags: optional(array(oneOf(...seccompFlags), 100)),
   listenerPath: optional(string),
   listenerMetadata: optional(string),

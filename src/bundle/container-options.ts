@@ -1,0 +1,100 @@
+/**
+ * What can be asked for when a container is created, in Gantry's own terms: plain data that survives
+ * JSON. What is left out has Docker's default.
+ */
+import type { IdMapping } from "../spec/runtime-mount.ts";
+
+export type MountPropagation = "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave";
+
+/** A path of the host, shown in the container. */
+export interface BindMountOption {
+  readonly kind: "bind";
+  /** Absolute host path. */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly?: boolean | undefined;
+  /** "rprivate" unless told. */
+  readonly propagation?: MountPropagation | undefined;
+  /** Without the mounts below the source. */
+  readonly nonRecursive?: boolean | undefined;
+  /** Make the source a directory if it is missing; this is the engine's work, not the bundle's. */
+  readonly createSource?: boolean | undefined;
+}
+
+export interface TmpfsMountOption {
+  readonly kind: "tmpfs";
+  readonly target: string;
+  /** As for mount(8): "size=64m", "mode=1770", "ro", "exec". */
+  readonly options?: readonly string[] | undefined;
+}
+
+export type MountOption = BindMountOption | TmpfsMountOption;
+
+export interface UlimitOption {
+  /** "nofile" */
+  readonly name: string;
+  /** -1 is unlimited. */
+  readonly soft: number;
+  readonly hard: number;
+}
+
+export interface ContainerOptions {
+  /** Program and arguments; the image's `Cmd` if left out. */
+  readonly command?: readonly string[] | undefined;
+  /** Stands in for the image's, whose `Cmd` then counts no more; an empty list or [""] takes it away. */
+  readonly entrypoint?: readonly string[] | undefined;
+  /** "NAME=value" sets, "NAME" takes a variable of the image away. */
+  readonly env?: readonly string[] | undefined;
+  readonly workingDirectory?: string | undefined;
+  /** "name", "uid", "name:group", "uid:gid"; the image's if left out. */
+  readonly user?: string | undefined;
+  /** Further groups, by name or number. */
+  readonly groupAdd?: readonly string[] | undefined;
+  /** The first twelve digits of the id if left out. */
+  readonly hostname?: string | undefined;
+  readonly domainname?: string | undefined;
+  readonly mounts?: readonly MountOption[] | undefined;
+  /** The root file system cannot be written. */
+  readonly readOnly?: boolean | undefined;
+
+  readonly memoryBytes?: number | undefined;
+  /** Memory and swap together; -1 is no limit; twice the memory if left out. */
+  readonly memorySwapBytes?: number | undefined;
+  readonly memoryReservationBytes?: number | undefined;
+  /** 1.5 is one and a half. */
+  readonly cpus?: number | undefined;
+  readonly cpuShares?: number | undefined;
+  /** "0-3,7" */
+  readonly cpusetCpus?: string | undefined;
+  readonly cpusetMems?: string | undefined;
+  /** 0 and -1 are no limit. */
+  readonly pidsLimit?: number | undefined;
+  readonly shmSizeBytes?: number | undefined;
+  readonly ulimits?: readonly UlimitOption[] | undefined;
+
+  /** "none" (a network namespace with nothing but lo) unless told. */
+  readonly network?: "none" | "host" | undefined;
+  readonly pid?: "private" | "host" | undefined;
+  readonly ipc?: "private" | "host" | undefined;
+  readonly uts?: "private" | "host" | undefined;
+  readonly cgroupNamespace?: "private" | "host" | undefined;
+  /** "host" (no namespace of its own) unless told. */
+  readonly userNamespace?:
+    | "host"
+    | { readonly uidMappings: readonly IdMapping[]; readonly gidMappings: readonly IdMapping[] }
+    | undefined;
+
+  /** With or without "CAP_", any case; "ALL". */
+  readonly capAdd?: readonly string[] | undefined;
+  readonly capDrop?: readonly string[] | undefined;
+  readonly privileged?: boolean | undefined;
+  /**
+   * As Docker's API takes them: "seccomp=unconfined", "seccomp={…profile as JSON…}",
+   * "no-new-privileges[=true|false]", "apparmor=…", "label=…", "systempaths=unconfined".
+   */
+  readonly securityOpt?: readonly string[] | undefined;
+  readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** A tiny process 1 that reaps orphans and passes signals on. */
+  readonly init?: boolean | undefined;
+}

@@ -1,0 +1,138 @@
+/** The mounts of a container: Docker's default ones, its files in /etc, and what the user asked for. */
+import { posix } from "node:path";
+import { GantryError } from "../base/error.ts";
+import type { RuntimeMount } from "../spec/runtime-mount.ts";
+import type { ContainerOptions, MountOption } from "./container-options.ts";
+
+/** Docker's --shm-size. */
+const defaultShmBytes = 64 * 1024 * 1024;
+
+/** Host paths of files that the engine writes for the container. */
+export interface ContainerFiles {
+  readonly hosts?: string | undefined;
+  readonly hostname?: string | undefined;
+  readonly resolvConf?: string | undefined;
+}
+
+function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
+  const quiet = ["nosuid", "noexec", "nodev"];
+  const readOnly = options.privileged ? [] : ["ro"];
+  const shmBytes = options.shmSizeBytes ?? defaultShmBytes;
+  const hostIpc = options.ipc === "host";
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: quiet },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...ptsGroup(options)],
+    },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...readOnly, ...quiet] },
+    hostIpc
+      ? {
+          destination: "/dev/mqueue",
+          type: "bind",
+          source: "/dev/mqueue",
+          options: ["rbind", ...quiet, "rprivate"],
+        }
+      : { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+    hostIpc
+      ? {
+          destination: "/dev/shm",
+          type: "bind",
+          source: "/dev/shm",
+          options: ["rbind", ...quiet, "rprivate"],
+        }
+      : {
+          destination: "/dev/shm",
+          type: "tmpfs",
+          source: "shm",
+          options: [...quiet, "mode=1777", `size=${shmBytes}`],
+        },
+  ];
+}
+
+/** Group 5 is tty; it must exist in the container's user namespace. */
+function ptsGroup({ userNamespace }: ContainerOptions): readonly string[] {
+  if (userNamespace === undefined || userNamespace === "host") return ["gid=5"];
+  const mapped = userNamespace.gidMappings.some(
+    ({ containerID, size }) => containerID <= 5 && 5 < containerID + size,
+  );
+  return mapped ? ["gid=5"] : [];
+}
+
+function fileMounts(files: ContainerFiles, options: ContainerOptions): readonly RuntimeMount[] {
+  const places: readonly (readonly [string, string | undefined])[] = [
+    ["/etc/resolv.conf", files.resolvConf],
+    ["/etc/hostname", files.hostname],
+    ["/etc/hosts", files.hosts],
+  ];
+  const readOnly = options.readOnly ? ["ro"] : [];
+  return places.flatMap(([destination, source]) =>
+    source === undefined
+      ? []
+      : [{ destination, type: "bind", source, options: ["rbind", "rprivate", ...readOnly] }],
+  );
+}
+
+/** Docker's defaults for --tmpfs. */
+const tmpfsDefaults = ["noexec", "nosuid", "nodev"];
+
+function tmpfsOptions(given: readonly string[]): readonly string[] {
+  const opposite: Readonly<Record<string, string>> = { exec: "noexec", suid: "nosuid", dev: "nodev" };
+  const lifted = new Set(given.map((option) => opposite[option]).filter((option) => option !== undefined));
+  return [...tmpfsDefaults.filter((option) => !lifted.has(option)), ...given];
+}
+
+function userMount(option: MountOption): RuntimeMount {
+  const target = posix.normalize(option.target);
+  if (!target.startsWith("/") || target === "/")
+    throw new GantryError(
+      "invalid-argument",
+      `invalid mount: target ${JSON.stringify(option.target)} must be an absolute path below /`,
+    );
+  const destination = target.replace(/\/$/, "");
+  if (option.kind === "tmpfs")
+    return { destination, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(option.options ?? []) };
+  const { source, readOnly, nonRecursive, propagation = "rprivate" } = option;
+  if (!source.startsWith("/"))
+    throw new GantryError(
+      "invalid-argument",
+      `invalid mount: source ${JSON.stringify(source)} must be an absolute path`,
+    );
+  // as Docker since 25: read-only counts for the mounts below too
+  const readOnlyOptions = readOnly ? (nonRecursive ? ["ro"] : ["ro", "rro"]) : [];
+  return {
+    destination,
+    type: "bind",
+    source,
+    options: [nonRecursive ? "bind" : "rbind", ...readOnlyOptions, propagation],
+  };
+}
+
+function depth(path: string): number {
+  return path.split("/").length;
+}
+
+/** What the user mounts stands in for a default mount of the same place, and for all below it. */
+export function containerMounts(options: ContainerOptions, files: ContainerFiles): readonly RuntimeMount[] {
+  const own = (options.mounts ?? []).map(userMount);
+  const places = new Map<string, RuntimeMount>();
+  for (const mount of own) {
+    if (places.has(mount.destination))
+      throw new GantryError("invalid-argument", `Duplicate mount point: ${mount.destination}`);
+    places.set(mount.destination, mount);
+  }
+  const covered = ({ destination }: RuntimeMount) =>
+    places.has(destination) || (places.has("/dev") && destination.startsWith("/dev/"));
+  const defaults = defaultMounts(options).filter((mount) => !covered(mount));
+  const etc = fileMounts(files, options).filter((mount) => !covered(mount));
+  return [...defaults, ...[...etc, ...own].sort((a, b) => depth(a.destination) - depth(b.destination))];
+}

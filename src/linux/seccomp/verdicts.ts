@@ -9,6 +9,8 @@
  *   is a rule of its own (runc, libcontainer/seccomp matchCall).
  * - A rule without conditions beats all rules with conditions for the same call, before and after it,
  *   and the first of several wins (libseccomp, db_rule_add).
+ * - Where rules with conditions overlap and differ in action, the order is that of libseccomp's search
+ *   tree, not that of the policy: see byPrecedence. (libseccomp refuses some such pairs with EEXIST.)
  * - On i386, a rule for a socket or System V IPC call also covers the same call made through
  *   socketcall(2) or ipc(2) (libseccomp, x86_rule_add). The arguments proper are behind a pointer
  *   there, so a condition on argument 0 is replaced by the number of the call.
@@ -17,7 +19,7 @@
 import { type Condition, conditionOf, returnValueOf } from "./actions.ts";
 import { syscallNumbers } from "./architectures.ts";
 import { multiplexedOnX86 } from "./multiplexed.ts";
-import type { LinuxSeccomp, LinuxSyscall, SeccompArch } from "./policy.ts";
+import type { LinuxSeccomp, LinuxSyscall, SeccompArch, SeccompOperator } from "./policy.ts";
 
 /** Conditions that must all hold, and what is returned then. */
 export interface ConditionalRule {
@@ -36,12 +38,37 @@ export interface ArchVerdicts {
 }
 
 function rulesOf(call: LinuxSyscall, value: number, argumentBits: 32 | 64): readonly ConditionalRule[] {
-  const conditions = (call.args ?? []).map((arg) => conditionOf(arg, argumentBits));
-  if (conditions.length === 0) return [];
-  const repeated = new Set(conditions.map((condition) => condition.index)).size < conditions.length;
+  if (call.args === undefined || call.args.length === 0) return [];
+  const conditions = call.args.map((arg) => conditionOf(arg, argumentBits)).sort((a, b) => a.index - b.index);
+  const repeated = conditions.some((condition, i) => condition.index === conditions[i + 1]?.index);
   return repeated
     ? conditions.map((condition) => ({ conditions: [condition], value }))
     : [{ conditions, value }];
+}
+
+function operatorRank(op: SeccompOperator): number {
+  if (op === "SCMP_CMP_GT" || op === "SCMP_CMP_GE") return 1;
+  return op === "SCMP_CMP_LT" || op === "SCMP_CMP_LE" ? 2 : 3;
+}
+
+/**
+ * The order in which libseccomp looks at the rules of one call (db.c, _db_chain_lt): condition by
+ * condition, higher arguments first, equality before less before greater, and of two limits the
+ * narrower; what is left keeps the order of the policy.
+ */
+function byPrecedence(a: ConditionalRule, b: ConditionalRule): number {
+  for (let i = 0; ; i++) {
+    const [x, y] = [a.conditions[i], b.conditions[i]];
+    if (x === undefined || y === undefined) return a.conditions.length - b.conditions.length;
+    if (x.index !== y.index) return y.index - x.index;
+    const rank = operatorRank(x.op);
+    if (rank !== operatorRank(y.op)) return operatorRank(y.op) - rank;
+    const narrower = rank === 2 ? 1 : -1;
+    if (x.high !== y.high) return (x.high - y.high) * narrower;
+    if (x.maskHigh !== y.maskHigh) return 0;
+    if (x.low !== y.low) return (x.low - y.low) * narrower;
+    if (x.maskLow !== y.maskLow || x.op !== y.op) return 0;
+  }
 }
 
 /** A condition that holds for every argument; libseccomp leaves it away. */
@@ -77,6 +104,7 @@ export function verdictsOf(
       }
       all = [...all, { conditions, value }];
     }
+    if (all.some((rule) => rule.value !== value)) all = all.toSorted(byPrecedence);
     calls.set(number, all);
   }
 

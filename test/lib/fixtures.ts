@@ -205,34 +205,27 @@ async function machineFiles(): Promise<MachineFile[]> {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-interface Part {
-  readonly files: string[];
-  /** Prefix under which the files stand in the image; later rounds over the same files get their own. */
-  readonly prefix: string;
-}
+/** The files of one layer, by the prefix under which they stand: later rounds over the same files get their own. */
+type Part = Map<string, string[]>;
 
 /** Deals the files out to layers of about equal size, choosing so that size and number both come near. */
 function chooseFiles(all: readonly MachineFile[], options: BigImageOptions): Part[] {
-  const parts: Part[] = [];
+  const parts: Part[] = Array.from({ length: options.layers - 1 }, () => new Map());
   const meanBytes = options.sizeBytes / options.files;
   let [bytes, count] = [0, 0];
   for (let round = 0; bytes < options.sizeBytes; round++) {
     if (round > 50) throw new Error("make big image: the machine holds too few files");
-    let layer = -1;
+    const prefix = round === 0 ? "" : `again${round}/`;
     for (const file of all) {
       if (bytes >= options.sizeBytes) break;
-      // A file that takes the mean further away from the one asked for waits for the next round.
+      // A file that takes the mean further away from the one asked for waits for a later round.
       const mean = count === 0 ? meanBytes : bytes / count;
       const small = file.sizeBytes < meanBytes;
-      if (round < 2 && count > 100 && ((small && mean < meanBytes) || (!small && mean > meanBytes))) continue;
-      const now = Math.min(
-        options.layers - 2,
-        Math.floor((bytes / options.sizeBytes) * (options.layers - 1)),
-      );
-      if (now !== layer || parts.length === 0)
-        parts.push({ files: [], prefix: round === 0 ? "" : `again${round}/` });
-      layer = now;
-      parts.at(-1)!.files.push(file.path);
+      if (round < 2 && ((small && mean < meanBytes) || (!small && mean > meanBytes))) continue;
+      const part = parts[Math.min(parts.length - 1, Math.floor((bytes / options.sizeBytes) * parts.length))]!;
+      const files = part.get(prefix);
+      if (files) files.push(file.path);
+      else part.set(prefix, [file.path]);
       bytes += file.sizeBytes;
       count++;
     }
@@ -241,12 +234,16 @@ function chooseFiles(all: readonly MachineFile[], options: BigImageOptions): Par
 }
 
 async function packPart(work: string, part: Part, index: number): Promise<LayerSource> {
-  const list = join(work, `${index}.list`);
   const tar = join(work, `${index}.tar`);
-  writeFileSync(list, part.files.map((file) => `${file.slice(1)}\0`).join(""));
-  const from = ["-C", "/", "--null", "--no-recursion", "--verbatim-files-from", "-T", list];
-  const names = part.prefix === "" ? [] : [`--transform=s,^,${part.prefix},S`];
-  await must(["tar", ...sameBytes, ...names, ...from, "-cf", tar], { timeoutMs: 300_000 });
+  let mode = "--create";
+  for (const [prefix, files] of part) {
+    const list = join(work, `${index}.list`);
+    writeFileSync(list, files.map((file) => `${file.slice(1)}\0`).join(""));
+    const from = ["-C", "/", "--null", "--no-recursion", "--verbatim-files-from", "-T", list];
+    const names = prefix === "" ? [] : [`--transform=s,^,${prefix},S`];
+    await must(["tar", mode, ...sameBytes, ...names, "-f", tar, ...from], { timeoutMs: 300_000 });
+    mode = "--append";
+  }
   const compressed = `${tar}.gz`;
   await compressFile(tar, compressed, "gzip");
   return { tar, compression: "gzip", compressed };

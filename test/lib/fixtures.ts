@@ -3,12 +3,11 @@
  * made once, below build/fixtures/, and is the same bytes each time on the same machine.
  */
 import {
-  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -36,17 +35,7 @@ export async function once(path: string, make: (temporary: string) => Promise<vo
   if (existsSync(path)) return path;
   mkdirSync(join(path, ".."), { recursive: true });
   const lock = `${path}.lock`;
-  const mine = () => {
-    if (existsSync(path)) return "made" as const;
-    try {
-      closeSync(openSync(lock, "wx"));
-      return "lock" as const;
-    } catch {
-      return undefined;
-    }
-  };
-  if ((await until(`${lock} to go (remove it if nobody makes the fixture)`, mine, 300_000)) === "made")
-    return path;
+  if ((await until(`${lock} to go`, () => madeOrLocked(path, lock), 300_000)) === "made") return path;
   const temporary = `${path}.part`;
   try {
     rmSync(temporary, { recursive: true, force: true });
@@ -57,6 +46,19 @@ export async function once(path: string, make: (temporary: string) => Promise<vo
     rmSync(lock, { force: true });
   }
   return path;
+}
+
+function madeOrLocked(path: string, lock: string): "made" | "locked" | undefined {
+  if (existsSync(path)) return "made";
+  try {
+    writeFileSync(lock, String(process.pid), { flag: "wx" });
+    return "locked";
+  } catch {
+    // A maker that was killed cannot take its lock away.
+    const maker = existsSync(lock) ? readFileSync(lock, "utf8") : "";
+    if (maker !== "" && !existsSync(`/proc/${maker}`)) rmSync(lock, { force: true });
+    return undefined;
+  }
 }
 
 /** Path of a root file system tar: static busybox with all its commands, /etc/passwd, the usual folders. */

@@ -15,19 +15,20 @@ import type { Cancellable } from "./task.ts";
 import { taskState } from "./task-state.ts";
 
 export interface RecoverOptions extends Cancellable {
-  /** Of the container, for messages. */
-  readonly id: string;
   /** Path of the executor. */
   readonly executor: LaunchOptions["executor"];
   /** What else is to be undone: a plan of a clean-up stage only. Its cgroups are removed in any case. */
   readonly cleanup?: Plan;
 }
 
-async function killInit(id: string, init: ProcessIdentity, signal?: AbortSignal): Promise<void> {
+async function killInit(dir: string, init: ProcessIdentity, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (isAlive(init)) {
     if (Date.now() > deadline)
-      throw new GantryError("deadline-exceeded", `recover container ${id}: process ${init.pid} does not end`);
+      throw new GantryError(
+        "deadline-exceeded",
+        `recover container "${dir}": process ${init.pid} does not end`,
+      );
     try {
       process.kill(init.pid, "SIGKILL");
     } catch (error) {
@@ -46,7 +47,7 @@ export async function recover(dir: string, options: RecoverOptions): Promise<Exi
   const state = taskState(dir);
   if (state.kind !== "lost") return undefined;
   // init first: with it a pid namespace ends
-  await killInit(options.id, state.start.init, options.signal);
+  await killInit(dir, state.start.init, options.signal);
   for (const { mount, path } of state.start.cgroups) await killCgroup(join(mount, path), options);
   options.signal?.throwIfAborted();
   const cgroups = state.start.cgroups.map(

@@ -13,7 +13,17 @@
  * - `fd`: a register that must hold a descriptor; `fd?`: the same, or none
  * - `fd+`: a register that must be empty and is filled; `fd-`: a register that is used and emptied
  */
-export type OperandKind = "u32" | "u64" | "text" | "bytes" | "texts" | "numbers" | "fd" | "fd?" | "fd+" | "fd-";
+export type OperandKind =
+  | "u32"
+  | "u64"
+  | "text"
+  | "bytes"
+  | "texts"
+  | "numbers"
+  | "fd"
+  | "fd?"
+  | "fd+"
+  | "fd-";
 
 /** Where an operation may stand: `layer` is the language of unpacking. */
 export type Stage = "host" | "child" | "cleanup" | "layer";
@@ -29,7 +39,16 @@ export type Stage = "host" | "child" | "cleanup" | "layer";
  * - `with-child`: only after `clone`
  * - `controller`: needs somebody at the other end of the dialogue
  */
-export type Rule = "in-root" | "pivot" | "seccomp" | "confined" | "close" | "last" | "clone" | "with-child" | "controller";
+export type Rule =
+  | "in-root"
+  | "pivot"
+  | "seccomp"
+  | "confined"
+  | "close"
+  | "last"
+  | "clone"
+  | "with-child"
+  | "controller";
 
 export interface Operation {
   readonly number: number;
@@ -56,6 +75,7 @@ function op<const O extends Readonly<Record<string, OperandKind>>>(
   return { number, stages, rules, operands, doc } as const;
 }
 
+// biome-ignore format: a table, one row an operation
 export const operations = {
   // descriptors and the dialogue
   "open-path": op(1, both, [], { path: "text", kind: "u32", fd: "fd+" }, "opens a host path without following a final symlink; kind 0 any, 1 directory, 2 regular file, 3 fifo"),

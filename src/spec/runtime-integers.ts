@@ -43,3 +43,13 @@ export function parseExactJson(text: string): unknown {
       : value;
   return JSON.parse(text, revive as (key: string, value: unknown) => unknown);
 }
+
+/** The opposite of parseExactJson: a bigint becomes a plain JSON number. */
+export function exactJson(value: unknown, indent?: number): string {
+  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+  return JSON.stringify(
+    value,
+    (_key, entry: unknown) => (typeof entry === "bigint" ? rawJSON(String(entry)) : entry),
+    indent,
+  );
+}

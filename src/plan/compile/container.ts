@@ -16,12 +16,13 @@
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { cloneFlags } from "../../linux/namespaces.ts";
+import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { limitCgroups } from "./cgroup-limits.ts";
 import { cgroupsOf, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
-import { Draft, meetings, rootRegister } from "./draft.ts";
+import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { closeChildStdio, followChild, openStdio } from "./life.ts";
 import { hidePaths, makeRootReadOnly } from "./masks.ts";

@@ -3,27 +3,9 @@ import { resolve } from "node:path";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import type { HostFacts } from "../host-facts.ts";
+import { meetings } from "../meetings.ts";
 import type { Plan, Step } from "../plan.ts";
 import type { ContainerRequest } from "./request.ts";
-
-/**
- * The steps at which one side waits for the other, in the order in which they are passed. Each is in
- * a plan only if there is something to wait for.
- */
-export const meetings = {
-  /** The child has unshared its user namespace, after joining others. */
-  unshared: 1,
-  /** Id maps are written. */
-  identity: 2,
-  /** The child is in its cgroups. */
-  cgroups: 3,
-  /** The network is set up. */
-  network: 4,
-  /** Mounts are done, hooks of the runtime may run; and back: they have run. */
-  mounted: 5,
-  /** Everything but the wait for `start` is done. */
-  ready: 6,
-} as const;
 
 /** Register that holds the root of the container, in the child. */
 export const rootRegister = "root";

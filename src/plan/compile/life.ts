@@ -1,9 +1,10 @@
 /** What surrounds the child: stdio, records, waiting, and the clean-up. */
 import { basename, dirname, join } from "node:path";
 import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
+import { meetings } from "../meetings.ts";
 import { syncPoints } from "../plan.ts";
 import { type ContainerCgroup, memoryCgroup } from "./cgroups.ts";
-import { type Draft, meetings } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { fifoRegister } from "./process.ts";
 import { type EngineMode, logFormats, type OciMode } from "./request.ts";
@@ -74,7 +75,11 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
     dir: mode.state,
     name: stateFiles.start,
     record: recordText(
-      { id: request.id },
+      // what is needed to end the container and to clean up when its shim was killed
+      {
+        id: request.id,
+        cgroups: cgroups.map(({ hierarchy, path }) => ({ mount: hierarchy.mountPoint, path })),
+      },
       { pid: "@PID@", pidStart: "@START@", shim: "@SHIM@", shimStart: "@SHIMSTART@", startedAt: '"@TIME@"' },
     ),
   });
@@ -95,17 +100,16 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
     files: mode.log.files,
     stopSignal: mode.stopSignal,
   });
-  cleanup.unshift(
-    { op: "kill-child", where: "" },
-    {
-      op: "record-exit",
-      where: "",
-      dir: mode.state,
-      name: stateFiles.exit,
-      record: recordText({}, { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", finishedAt: '"@TIME@"' }),
-      oomCgroup: memoryCgroup(cgroups),
-    },
-  );
+  cleanup.unshift({ op: "kill-child", where: "" });
+  // last: whoever reads of the end may start the container again, in cgroups of the same names
+  cleanup.push({
+    op: "record-exit",
+    where: "",
+    dir: mode.state,
+    name: stateFiles.exit,
+    record: recordText({}, { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", finishedAt: '"@TIME@"' }),
+    oomCgroup: memoryCgroup(cgroups),
+  });
   if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
 }
 

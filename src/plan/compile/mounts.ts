@@ -31,13 +31,18 @@ function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
   const shared = asked.some((flag) => flag & mountFlag.shared);
   const last = asked.at(-1);
   const covered = last !== undefined && (last & mountFlag.recursive) !== 0;
-  if (!shared && !covered) pushAttributes(list, planned, { propagation: mountFlag.slave, recursive });
-  for (const flag of covered ? [last] : asked)
+  const changes = covered
+    ? [last]
+    : [...(shared ? [] : [mountFlag.slave | (recursive ? mountFlag.recursive : 0)]), ...asked];
+  // one mount, one change of propagation: attributes go with it
+  const single = recursive === 0 && changes.length === 1 && !options.recAttrSet && !options.recAttrClear;
+  for (const flag of changes)
     pushAttributes(list, planned, {
       propagation: flag & ~mountFlag.recursive,
-      recursive: flag & mountFlag.recursive ? 1 : 0,
+      recursive: single ? 0 : flag & mountFlag.recursive ? 1 : 0,
+      ...(single ? { set: options.attrSet, clear: options.attrClear } : {}),
     });
-  pushOptionAttributes(list, planned);
+  if (!single) pushOptionAttributes(list, planned);
 }
 
 function pushAttributes(

@@ -14,7 +14,8 @@ import { checkIdMap, type IdMapping, idMapText, toHostId } from "../../linux/id-
 import { cloneFlags, type NamespaceKind, namespaces } from "../../linux/namespaces.ts";
 import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import { holds } from "../host-facts.ts";
-import { type Draft, meetings } from "./draft.ts";
+import { meetings } from "../meetings.ts";
+import type { Draft } from "./draft.ts";
 
 const capSysAdmin = 21;
 const capSetuid = 7;

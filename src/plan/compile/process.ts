@@ -3,6 +3,7 @@ import { refuse } from "../../base/decode.ts";
 import { toHostId } from "../../linux/id-map.ts";
 import type { SeccompFilter } from "../../linux/seccomp/compile.ts";
 import type { RuntimeProcess } from "../../spec/runtime-process.ts";
+import { meetings } from "../meetings.ts";
 import { type CapabilityMasks, dropBounding, setCapabilities } from "./capabilities.ts";
 import { type Draft, procRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
@@ -204,7 +205,7 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
 export const fifoRegister = "exec fifo";
 
 function awaitStart(draft: Draft): void {
-  draft.child.push({ op: "tell-host", where: "", step: 6 });
+  draft.child.push({ op: "tell-host", where: "", step: meetings.ready });
   draft.child.push({ op: "await-start", where: "", fifo: fifoRegister, proc: procRegister });
 }
 

@@ -1,7 +1,7 @@
 /** `linux.seccomp`: compiled here, loaded at the moment that the privileges of the process dictate. */
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
-import { compileSeccomp, type SeccompFilter } from "../../linux/seccomp/compile.ts";
+import { compileSeccomp, type SeccompFilter, unknownSeccompNames } from "../../linux/seccomp/compile.ts";
 import type { Draft } from "./draft.ts";
 
 const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
@@ -25,16 +25,23 @@ export function compileFilter(draft: Draft): SeccompFilter | undefined {
     if (!(error instanceof GantryError)) throw error;
     refuse(where, error.message, error.detail);
   }
-  if (filter.unknownNames.length > 0)
-    draft.warn(
-      `system calls that do not exist here are passed over: ${filter.unknownNames.join(", ")}`,
-      `${where}/syscalls`,
-    );
+  warnOfUnknownNames(draft, seccomp);
   if (filter.listener)
     throw new GantryError("unimplemented", `${where}: SCMP_ACT_NOTIFY is not supported yet`, {
       detail: { pointer: where },
     });
   return filter;
+}
+
+/** Costs a walk over all names, so only somebody who listens pays for it. */
+function warnOfUnknownNames(draft: Draft, seccomp: NonNullable<Draft["linux"]["seccomp"]>): void {
+  if (!draft.request.warn) return;
+  const names = unknownSeccompNames(seccomp, native[draft.facts.architecture]);
+  if (names.length > 0)
+    draft.warn(
+      `system calls that do not exist here are passed over: ${names.join(", ")}`,
+      `${where}/syscalls`,
+    );
 }
 
 export function loadFilter(draft: Draft, filter: SeccompFilter): void {

@@ -1,0 +1,302 @@
+/** The golden plans: one matter each, on top of a config that asks for as little as possible. */
+import type { ContainerOptions } from "../../src/bundle/container-options.ts";
+import { type BundleHost, buildRuntimeConfig } from "../../src/bundle/runtime-config.ts";
+import { capabilityNames } from "../../src/linux/capabilities.ts";
+import type { ContainerRequest, EngineMode, OciMode } from "../../src/plan/compile/request.ts";
+import type { HostFacts } from "../../src/plan/host-facts.ts";
+import { runtimeConfig } from "../../src/spec/runtime-config.ts";
+import { hybridHost, limitedHost, plainHost, unprivilegedHost, v1Host, v2Host } from "./hosts.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface GoldenCase {
+  readonly name: string;
+  readonly request: ContainerRequest;
+}
+
+const id = "c0ffee";
+
+/** An OCI start in the foreground: the mode with the fewest steps of its own. */
+const foreground: OciMode = {
+  kind: "oci",
+  state: "/run/oci/c0ffee",
+  awaitStart: false,
+  foreground: true,
+  noNewKeyring: true,
+};
+
+const engine: EngineMode = {
+  kind: "engine",
+  root: { kind: "overlay", lower: ["/layers/2", "/layers/1"], upper: "/snap/upper", work: "/snap/work" },
+  stdin: false,
+  state: "/run/gantry/containers/c0ffee",
+  log: { format: "json", path: "/var/lib/gantry/containers/c0ffee/log.json", limitBytes: 0, files: 1 },
+  stopSignal: 15,
+  network: false,
+};
+
+const privateMount = [{ type: "mount" }];
+
+function merge(base: Json, patch: Json): Json {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(patch))
+    result[key] =
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? merge((result[key] ?? {}) as Json, value as Json)
+        : value;
+  return result;
+}
+
+function golden(
+  name: string,
+  patch: Json,
+  facts: HostFacts = plainHost,
+  mode: EngineMode | OciMode = foreground,
+): GoldenCase {
+  const base = {
+    ociVersion: "1.3.0",
+    root: { path: "rootfs" },
+    process: { cwd: "/", args: ["true"], env: ["PATH=/bin"] },
+    linux: { namespaces: privateMount },
+  };
+  const config = runtimeConfig(merge(base, patch), "");
+  return { name, request: { id, config, bundle: "/bundle", facts, mode } };
+}
+
+const host: BundleHost = {
+  architecture: "x64",
+  kernel: [6, 12],
+  capabilities: capabilityNames,
+  hostname: "host",
+  swapLimit: true,
+};
+
+/** What `gantry run` starts with these options. */
+function engineCase(
+  name: string,
+  options: ContainerOptions,
+  facts: HostFacts,
+  mode: EngineMode = engine,
+): GoldenCase {
+  const user = { uid: 0, gid: 0, additionalGids: [0] };
+  const { config } = buildRuntimeConfig({ id, image: { Cmd: ["sh"] }, options, user, host });
+  return { name, request: { id, config, bundle: "/bundle", facts, mode } };
+}
+
+const ns = (...types: readonly string[]) => ({
+  linux: { namespaces: [...privateMount, ...types.map((type) => ({ type }))] },
+});
+const ids = [{ containerID: 0, hostID: 100000, size: 65536 }];
+const hook = (name: string) => [{ path: `/hooks/${name}`, timeout: 5 }];
+
+export const cases: readonly GoldenCase[] = [
+  golden("minimal", {}),
+  engineCase("engine-default", {}, v2Host),
+  engineCase("engine-privileged", { privileged: true }, v2Host),
+  engineCase(
+    "engine-limits",
+    { memoryBytes: 100 << 20, cpus: 2, pidsLimit: 50, network: "host" },
+    hybridHost,
+  ),
+  engineCase("engine-network-stdin", {}, plainHost, {
+    ...engine,
+    network: true,
+    stdin: true,
+    onExit: { args: ["/opt/gantry", "internal"], env: [] },
+  }),
+  golden("oci-create", {}, plainHost, {
+    ...foreground,
+    foreground: false,
+    awaitStart: true,
+    pidFile: "/run/pid",
+    preserveFds: 2,
+    noPivot: true,
+    noNewKeyring: false,
+  }),
+  golden(
+    "cgroups-v2",
+    merge(ns("cgroup"), {
+      mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "nosuid"] }],
+      linux: { cgroupsPath: "pod/c", resources: { memory: { limit: 64 << 20 }, pids: { limit: 10 } } },
+    }),
+    v2Host,
+  ),
+  golden(
+    "cgroups-v1",
+    merge(ns("cgroup"), {
+      mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "nosuid"] }],
+      linux: { cgroupsPath: "pod/c", resources: { memory: { limit: 64 << 20 } } },
+    }),
+    v1Host,
+  ),
+  golden(
+    "cgroups-hybrid",
+    {
+      linux: {
+        cgroupsPath: "/pod/c",
+        resources: {
+          devices: [{ allow: true, type: "c", major: 10, minor: 229, access: "rw" }],
+          hugepageLimits: [{ pageSize: "2MB", limit: 0 }],
+        },
+      },
+    },
+    hybridHost,
+  ),
+  golden(
+    "cgroups-without-namespace",
+    { mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro"] }] },
+    v1Host,
+  ),
+  golden(
+    "user-namespace",
+    merge(ns("user", "pid", "network", "uts"), {
+      hostname: "inside",
+      mounts: [{ destination: "/sys", type: "sysfs", options: ["ro"] }],
+      linux: { uidMappings: ids, gidMappings: ids },
+    }),
+  ),
+  golden(
+    "user-namespace-idmapped-bind",
+    merge(ns("user"), {
+      mounts: [{ destination: "/data", source: "/srv/data", type: "bind", options: ["rbind", "idmap"] }],
+      linux: { uidMappings: ids, gidMappings: ids },
+    }),
+  ),
+  golden(
+    "user-namespace-unprivileged",
+    merge(ns("user"), {
+      mounts: [{ destination: "/data", source: "/srv/data", options: ["bind", "ro"] }],
+      linux: {
+        uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+      },
+    }),
+    unprivilegedHost,
+  ),
+  golden("namespaces-joined", {
+    linux: {
+      namespaces: [
+        ...privateMount,
+        { type: "network", path: "/run/netns/a" },
+        { type: "pid", path: "/proc/7/ns/pid" },
+        { type: "uts" },
+      ],
+    },
+  }),
+  golden("namespaces-user-joined", {
+    linux: {
+      namespaces: [
+        ...privateMount,
+        { type: "user", path: "/proc/7/ns/user" },
+        { type: "network", path: "/proc/7/ns/net" },
+        { type: "pid" },
+      ],
+    },
+  }),
+  golden(
+    "time-offsets",
+    merge(ns("time", "pid"), {
+      linux: { timeOffsets: { boottime: { secs: 60 }, monotonic: { secs: -5, nanosecs: 9 } } },
+    }),
+  ),
+  golden("bind-options", {
+    mounts: [
+      { destination: "/a", source: "a", options: ["bind", "ro", "nosuid", "exec"] },
+      { destination: "/b", source: "/b", options: ["rbind", "rro", "rprivate"] },
+      { destination: "/c", source: "/c", options: ["rbind", "rshared", "strictatime"] },
+    ],
+  }),
+  golden("tmpfs-options", {
+    mounts: [
+      { destination: "/t", type: "tmpfs", source: "tmpfs", options: ["size=1m,mode=700", "noexec", "sync"] },
+      { destination: "/u", type: "tmpfs", options: ["tmpcopyup", "ro"] },
+    ],
+  }),
+  golden("paths-and-readonly-root", {
+    root: { readonly: true },
+    linux: { maskedPaths: ["/proc/kcore"], readonlyPaths: ["/proc/sys"], rootfsPropagation: "slave" },
+  }),
+  golden("devices", {
+    linux: {
+      devices: [
+        { path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o660, gid: 5 },
+        { path: "/run/pipe", type: "p" },
+      ],
+    },
+  }),
+  golden("devices-of-the-host", { mounts: [{ destination: "/dev", source: "/dev", options: ["rbind"] }] }),
+  golden(
+    "sysctl",
+    merge(ns("network", "ipc"), {
+      linux: {
+        sysctl: { "net.ipv4.ip_forward": "1", "kernel.shmmax": "7", "net/ipv4/conf/eth0.1/forwarding": "0" },
+      },
+    }),
+  ),
+  golden("identity", {
+    process: {
+      user: { uid: 1000, gid: 1001, additionalGids: [10, 20], umask: 0o77 },
+      cwd: "/srv",
+      env: ["HOME=/x", "A=1", "A=2"],
+      capabilities: {
+        bounding: ["CAP_CHOWN", "CAP_KILL"],
+        permitted: ["CAP_KILL"],
+        effective: ["CAP_KILL"],
+        inheritable: ["CAP_KILL"],
+        ambient: ["CAP_KILL"],
+      },
+    },
+  }),
+  golden(
+    "limits-and-scheduling",
+    {
+      process: {
+        rlimits: [
+          { type: "RLIMIT_NOFILE", soft: 10, hard: 20 },
+          { type: "RLIMIT_CORE", soft: 0, hard: 9007199254740991 },
+        ],
+        oomScoreAdj: 500,
+        scheduler: { policy: "SCHED_BATCH", nice: -5, flags: ["SCHED_FLAG_RESET_ON_FORK"] },
+        ioPriority: { class: "IOPRIO_CLASS_BE", priority: 4 },
+      },
+      linux: { personality: { domain: "LINUX32" } },
+    },
+    limitedHost,
+  ),
+  golden("seccomp-with-privileges", {
+    linux: {
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
+      },
+    },
+  }),
+  golden("seccomp-without-privileges", {
+    process: { noNewPrivileges: true },
+    linux: {
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
+      },
+    },
+  }),
+  golden("hooks", {
+    hooks: {
+      prestart: hook("pre"),
+      createRuntime: hook("create"),
+      createContainer: hook("container"),
+      startContainer: hook("start"),
+      poststart: hook("post"),
+      poststop: hook("stop"),
+    },
+  }),
+  golden(
+    "labels",
+    {
+      process: { apparmorProfile: "mine", selinuxLabel: "a:b:c:s0" },
+      mounts: [{ destination: "/t", type: "tmpfs" }],
+      linux: { mountLabel: "x:y:z:s0" },
+    },
+    { ...plainHost, securityModules: ["apparmor", "selinux"] },
+  ),
+];

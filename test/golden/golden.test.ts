@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { compileContainer } from "../../src/plan/compile/container.ts";
+import { encodePlan } from "../../src/plan/encode.ts";
+import { printPlan } from "../../src/plan/print.ts";
+import { cases } from "./cases.ts";
+
+const folder = fileURLToPath(new URL("plans", import.meta.url));
+const update = process.env.UPDATE_GOLDEN === "1";
+
+for (const { name, request } of cases)
+  test(`the plan of ${name} is the golden one`, () => {
+    const path = join(folder, `${name}.txt`);
+    const warnings: string[] = [];
+    const plan = compileContainer({
+      ...request,
+      warn: (message, at) => warnings.push(`warning ${at}: ${message}\n`),
+    });
+    encodePlan(plan);
+    const text = warnings.join("") + printPlan(plan);
+    if (update) writeFileSync(path, text);
+    assert.ok(existsSync(path), `${path} is missing: run with UPDATE_GOLDEN=1`);
+    assert.equal(
+      text,
+      readFileSync(path, "utf8"),
+      "the plan changed: if that is meant, run with UPDATE_GOLDEN=1",
+    );
+  });
+
+test("there is no golden plan without a case", () => {
+  const names = new Set(cases.map(({ name }) => `${name}.txt`));
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => !names.has(name)),
+    [],
+  );
+});

@@ -2,6 +2,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { mkdir, rename, unlink } from "node:fs/promises";
 import { bug, errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { faultPoint } from "../base/fault.ts";
 import { type Digest, Digester, digestAlgorithm } from "../spec/digest.ts";
 import type { BlobInfo, ExpectedBlob, Ingest } from "./content-store.ts";
 import { readRange, syncFolder } from "./disk-file.ts";
@@ -87,6 +88,7 @@ export class DiskIngest implements Ingest {
     }
     this.#writing = true;
     try {
+      if (this.#offset > 0) faultPoint("ingest-half");
       if (this.#digester.sizeBytes < this.#resumedAt) await this.#hashResumed();
       // starts the write on the pool, and hashes while it runs
       const written = this.#writeAll(chunk);
@@ -159,6 +161,7 @@ export class DiskIngest implements Ingest {
     if (this.#flushError !== undefined) throw this.#flushError;
     await this.#file.chmod(0o444);
     await this.#file.sync();
+    faultPoint("ingest-flushed");
     const target = this.#layout.blob(digest);
     try {
       await rename(this.#path, target);
@@ -169,6 +172,7 @@ export class DiskIngest implements Ingest {
       await rename(this.#path, target);
     }
     this.#state = "committed";
+    faultPoint("ingest-published");
     await syncFolder(this.#layout.blobFolder(digest));
     await this.#file.close();
   }

@@ -4,11 +4,10 @@
  * looks. One collection runs at a time.
  */
 
-import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, isGantryError, wrapErrno } from "../base/error.ts";
-import { ownerState, ownToken } from "../base/owner.ts";
+import { isGantryError, wrapErrno } from "../base/error.ts";
+import { tryLockFile } from "../base/lock.ts";
 import type { ContentStore } from "../content/content-store.ts";
 import { chainIdsOf } from "../spec/chain-id.ts";
 import type { Digest } from "../spec/digest.ts";
@@ -72,51 +71,14 @@ class Roots {
   }
 }
 
-/** Takes the lock or gives undefined; the lock of a dead process is taken over. */
+/** Only one collection at a time: a second one would take what the first hides for a moment as lost. */
 function tryLock(folder: string): Disposable | undefined {
-  const path = join(folder, "collecting");
-  const own = `${path}.${randomBytes(6).toString("hex")}`;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(own, ownToken(), { mode: 0o600 });
-    try {
-      for (let round = 0; round < 2; round++) {
-        try {
-          linkSync(own, path);
-          return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
-        } catch (error) {
-          if (errnoOf(error) !== "EEXIST") throw error;
-        }
-        const holder = readIfThere(path);
-        if (holder !== undefined && ownerState(holder) !== "dead") return undefined;
-        // by rename, so that of two who find the dead holder only one goes on with what it found
-        const stale = `${own}.stale`;
-        renameSync(path, stale);
-        const moved = readIfThere(stale);
-        if (moved !== holder && moved !== undefined && ownerState(moved) !== "dead") {
-          linkSync(stale, path);
-          rmSync(stale, { force: true });
-          return undefined;
-        }
-        rmSync(stale, { force: true });
-      }
-      return undefined;
-    } finally {
-      rmSync(own, { force: true });
-    }
   } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EEXIST") return undefined;
-    throw wrapErrno(error, "lock for garbage collection", path);
+    throw wrapErrno(error, "lock for garbage collection", folder);
   }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
+  return tryLockFile(join(folder, "collecting"));
 }
 
 export async function collectGarbage(

@@ -1,5 +1,6 @@
 /** Pulling an image: resolve, choose the platform, bring documents and layers here, set the name. */
 import { GantryError, isGantryError } from "../base/error.ts";
+import { faultPoint } from "../base/fault.ts";
 import { chainIdsOf } from "../spec/chain-id.ts";
 import { diffIdsOf, platformOf } from "../spec/image-config.ts";
 import { formatPlatform, hostPlatform, type Platform, platformDistance } from "../spec/platform.ts";
@@ -53,6 +54,7 @@ export async function pullImage(deps: PullDeps, text: string, options: PullOptio
   );
   const outcome = await pullLayers(deps, reference, selected, options);
   signal?.throwIfAborted();
+  faultPoint("pull-unnamed");
   const changed = outcome === "changed" || before?.manifest.digest !== selected.descriptor.digest;
   setName(deps.images, {
     name,

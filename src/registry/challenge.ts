@@ -7,7 +7,7 @@ export interface Challenge {
 }
 
 const limit = 8192;
-const schemeForm = /([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s+|\s*$)/y;
+const schemeForm = /([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s+|(?=,|$))/y;
 const parameterForm = /([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*/y;
 const separatorForm = /[\s,]*/y;
 

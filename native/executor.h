@@ -93,7 +93,7 @@ struct executor {
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
-	bool oom_killed; /* as record-exit found it */
+	bool oom_killed; /* as remove-cgroup and record-exit found it */
 	struct failure failure;
 
 	struct layer *layer; /* layer.c's session, NULL outside of one */
@@ -154,6 +154,9 @@ int write_file_at(int dir, const char *name, const char *value, size_t bytes);
 int write_beneath(int dir, const char *path, const char *value, size_t bytes);
 ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);
 uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is no such process */
+
+/* --- ops_record.c --- */
+bool oom_killed_in(int cgroup); /* a directory's descriptor, or -1 */
 
 /* --- kernel calls that libc lacks --- */
 #include "syscalls.h"

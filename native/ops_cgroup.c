@@ -269,7 +269,14 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 	while (*rest == '/')
 		rest++;
 	int parent = *rest ? openat(mount, rest, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : dup(mount);
-	int r = parent < 0 ? (errno == ENOENT ? 0 : -errno) : remove_below(parent, name, 0);
+	int r = parent < 0 && errno != ENOENT ? -errno : 0;
+	if (parent >= 0) {
+		int own = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		x->oom_killed |= oom_killed_in(own);
+		if (own >= 0)
+			close(own);
+		r = remove_below(parent, name, 0);
+	}
 	if (parent >= 0)
 		close(parent);
 	close(mount);

@@ -90,20 +90,17 @@ int op_record_start(struct executor *x, const struct step *s)
 }
 
 /* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */
-static bool oom_killed(const char *cgroup)
+bool oom_killed_in(int cgroup)
 {
 	static const char *const files[] = {"memory.events", "memory.oom_control"};
 	char text[512];
-	int dir = *cgroup ? open(cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	bool killed = false;
-	for (size_t i = 0; dir >= 0 && i < countof(files); i++) {
-		if (read_file_at(dir, files[i], text, sizeof text) <= 0)
+	for (size_t i = 0; cgroup >= 0 && i < countof(files); i++) {
+		if (read_file_at(cgroup, files[i], text, sizeof text) <= 0)
 			continue;
 		const char *count = strstr(text, "oom_kill ");
 		killed |= count && strtoul(count + 9, NULL, 10) > 0;
 	}
-	if (dir >= 0)
-		close(dir);
 	return killed;
 }
 
@@ -113,9 +110,14 @@ int op_record_exit(struct executor *x, const struct step *s)
 	char text[4096];
 	int status = x->wait_status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	/* a container that never became its program has no exit to record */
-	if (!x->child_reaped || x->failure.stage != STAGE_CHECK)
+	if (!x->child_reaped || !x->supervised)
 		return 0;
-	x->oom_killed = oom_killed(s->v[RECORD_EXIT_OOM_CGROUP].text.at);
+	const char *cgroup = s->v[RECORD_EXIT_OOM_CGROUP].text.at;
+	int dir = *cgroup ? open(cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	/* where the cgroup is gone already, its removal has noted it */
+	x->oom_killed |= oom_killed_in(dir);
+	if (dir >= 0)
+		close(dir);
 	snprintf(values[0].value, 40, "%d", signal ? 128 + signal : WEXITSTATUS(status));
 	snprintf(values[1].value, 40, "%d", signal);
 	snprintf(values[2].value, 40, "%s", x->oom_killed ? "true" : "false");

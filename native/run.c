@@ -121,9 +121,15 @@ int run_plan(struct executor *x)
 		return first.status ? (int)first.status : EXIT_FAILED;
 	}
 	if (!x->child_reaped) {
-		if (x->controller >= 0)
+		/* a plan of nothing but clean-up: what a shim that was killed could not do any more */
+		bool good = x->plan.host.steps > 0 || run_stage(x, STAGE_CLEANUP) >= 0;
+		if (x->controller >= 0 && good)
 			send_frame(x->controller, REPLY_DONE, NULL, 0);
-		return EXIT_GOOD;
+		else if (x->controller >= 0)
+			report_failure(x);
+		else if (!good)
+			print_failure(x);
+		return good ? EXIT_GOOD : EXIT_FAILED;
 	}
 	memset(&x->failure, 0, sizeof x->failure);
 	if (run_stage(x, STAGE_CLEANUP) < 0) {

@@ -79,10 +79,10 @@ const audits = [
 /** The conditions that a policy has for each number, over all architectures. */
 function conditionsByNumber(policy: LinuxSeccomp): ReadonlyMap<number, readonly LinuxSeccompArg[]> {
   const conditions = new Map<number, LinuxSeccompArg[]>();
-  for (const { names, args } of policy.syscalls ?? [])
-    for (const name of names)
-      for (const arch of policy.architectures ?? []) {
-        const numbers = syscallNumbers(arch);
+  for (const arch of policy.architectures ?? []) {
+    const numbers = syscallNumbers(arch);
+    for (const { names, args } of policy.syscalls ?? [])
+      for (const name of names) {
         for (const number of [numbers.get(name), numbers.get("socketcall"), numbers.get("ipc")]) {
           if (number === undefined) continue;
           const list = conditions.get(number) ?? [];
@@ -90,6 +90,7 @@ function conditionsByNumber(policy: LinuxSeccomp): ReadonlyMap<number, readonly 
           conditions.set(number, list);
         }
       }
+  }
   return conditions;
 }
 

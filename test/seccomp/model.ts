@@ -46,9 +46,27 @@ function holds(
   }
 }
 
-/** The rules of one call, split where an argument is named twice. */
+const numberMaps = new Map<SeccompArch, ReadonlyMap<string, number>>();
+
+function numbersOf(arch: SeccompArch): ReadonlyMap<string, number> {
+  const known = numberMaps.get(arch) ?? syscallNumbers(arch);
+  numberMaps.set(arch, known);
+  return known;
+}
+
+const remembered = new WeakMap<LinuxSeccomp, Map<string, readonly Rule[]>>();
+
 function rulesFor(policy: LinuxSeccomp, arch: SeccompArch, number: number): readonly Rule[] {
-  const numbers = syscallNumbers(arch);
+  const known = remembered.get(policy) ?? new Map<string, readonly Rule[]>();
+  remembered.set(policy, known);
+  const rules = known.get(`${arch} ${number}`) ?? readRules(policy, arch, number);
+  known.set(`${arch} ${number}`, rules);
+  return rules;
+}
+
+/** The rules of one call, split where an argument is named twice. */
+function readRules(policy: LinuxSeccomp, arch: SeccompArch, number: number): readonly Rule[] {
+  const numbers = numbersOf(arch);
   const rules: Rule[] = [];
   for (const { names, action, errnoRet, args = [] } of policy.syscalls ?? []) {
     const value = returnValueOf(action, errnoRet);

@@ -59,24 +59,43 @@ export function nativeSeccompArch(machine: string): SeccompArch | undefined {
   return undefined;
 }
 
-const parsed = new Map<SeccompArch, ReadonlyMap<string, number>>();
+/** The system calls of an architecture in ascending order of their numbers. */
+export interface SyscallTable {
+  readonly names: readonly string[];
+  readonly numbers: readonly number[];
+}
 
-/** Name -> number of every system call of `arch`; fails for an architecture that has no table. */
-export function syscallNumbers(arch: SeccompArch): ReadonlyMap<string, number> {
-  const known = parsed.get(arch);
+const tables = new Map<SeccompArch, SyscallTable>();
+
+/** The table of `arch`; fails for an architecture that has none. */
+export function syscallTable(arch: SeccompArch): SyscallTable {
+  const known = tables.get(arch);
   if (known) return known;
   const text = (syscallTables as Partial<Record<SeccompArch, string>>)[arch];
   if (text === undefined)
     throw new GantryError("unimplemented", `compile seccomp policy: no system call table for ${arch}`, {
       detail: { architecture: arch, supported: Object.keys(syscallTables) },
     });
-  const numbers = new Map<string, number>();
+  const names = text.split(" ");
+  const numbers: number[] = [];
   let next = 0;
-  for (const word of text.split(" ")) {
-    const colon = word.indexOf(":");
-    if (colon > 0) next = Number(word.slice(0, colon));
-    numbers.set(colon > 0 ? word.slice(colon + 1) : word, next++);
+  for (let i = 0; i < names.length; i++) {
+    const word = names[i]!;
+    if (word.charCodeAt(0) <= 0x39) {
+      // a digit: "N:name"
+      const colon = word.indexOf(":");
+      next = Number(word.slice(0, colon));
+      names[i] = word.slice(colon + 1);
+    }
+    numbers.push(next++);
   }
-  parsed.set(arch, numbers);
-  return numbers;
+  const table = { names, numbers };
+  tables.set(arch, table);
+  return table;
+}
+
+/** Name -> number of every system call of `arch`; fails for an architecture that has no table. */
+export function syscallNumbers(arch: SeccompArch): ReadonlyMap<string, number> {
+  const { names, numbers } = syscallTable(arch);
+  return new Map(names.map((name, i) => [name, numbers[i]!]));
 }

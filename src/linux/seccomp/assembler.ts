@@ -27,16 +27,26 @@ const reach = 255;
 export type Label = number;
 
 export class BackwardAssembler {
-  /** Four numbers an instruction, last instruction first: code, jump if true, if false, operand. */
-  readonly #words: number[] = [];
+  /** Filled from its end; grows when full. */
+  #bytes = new Uint8Array(512 * 8);
+  #view = new DataView(this.#bytes.buffer);
   readonly #returns = new Map<number, Label>();
-
-  get length(): number {
-    return this.#words.length / 4;
-  }
+  /** How many instructions there are. */
+  length = 0;
 
   #emit(code: number, whenTrue: number, whenFalse: number, operand: number): Label {
-    this.#words.push(code, whenTrue, whenFalse, operand);
+    let at = this.#bytes.length - ++this.length * 8;
+    if (at < 0) {
+      const bytes = new Uint8Array(this.#bytes.length * 2);
+      bytes.set(this.#bytes, this.#bytes.length);
+      at += this.#bytes.length;
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer);
+    }
+    this.#bytes[at] = code;
+    this.#bytes[at + 2] = whenTrue;
+    this.#bytes[at + 3] = whenFalse;
+    this.#view.setUint32(at + 4, operand, true);
     return this.length;
   }
 
@@ -75,9 +85,9 @@ export class BackwardAssembler {
   /** A label not more than `distance` away that leads to `target`: itself, a copied return, or a jump. */
   #reachable(target: Label, distance: number): Label {
     if (this.length - target <= distance) return target;
-    const at = (target - 1) * 4;
-    if (this.#words[at] === opcodes.return) {
-      const value = this.#words[at + 3]!;
+    const at = this.#bytes.length - target * 8;
+    if (this.#bytes[at] === opcodes.return) {
+      const value = this.#view.getUint32(at + 4, true);
       const label = this.#emit(opcodes.return, 0, 0, value);
       this.#returns.set(value, label);
       return label;
@@ -93,16 +103,6 @@ export class BackwardAssembler {
         `compile seccomp policy: ${this.length} instructions, the kernel takes ${maxInstructions}`,
         { detail: { instructions: this.length, limit: maxInstructions } },
       );
-    const program = new Uint8Array(this.length * 8);
-    const view = new DataView(program.buffer);
-    let out = 0;
-    for (let at = this.#words.length - 4; at >= 0; at -= 4) {
-      view.setUint16(out, this.#words[at]!, true);
-      program[out + 2] = this.#words[at + 1]!;
-      program[out + 3] = this.#words[at + 2]!;
-      view.setUint32(out + 4, this.#words[at + 3]!, true);
-      out += 8;
-    }
-    return program;
+    return this.#bytes.slice(this.#bytes.length - this.length * 8);
   }
 }

@@ -16,11 +16,11 @@
  * A call of an architecture that the policy does not name kills the thread, and so does an x32 call
  * where x32 is not named: libseccomp's default for both.
  */
-import { type Condition, filterFlags, invalidPolicy, returnValueOf, seccompReturn } from "./actions.ts";
-import { seccompArchitectures, x32SyscallBit } from "./architectures.ts";
+import { type Condition, filterFlags, invalidPolicy, seccompReturn } from "./actions.ts";
+import { seccompArchitectures, syscallTable, x32SyscallBit } from "./architectures.ts";
 import { BackwardAssembler, type Label, opcodes } from "./assembler.ts";
 import type { LinuxSeccomp, SeccompArch } from "./policy.ts";
-import { type ArchVerdicts, type CallVerdict, type ConditionalRule, verdictsOf } from "./verdicts.ts";
+import { type CallVerdict, type ConditionalRule, PolicyVerdicts } from "./verdicts.ts";
 
 export interface SeccompOptions {
   /** The architecture of this machine; it is part of every filter, named or not, as with libseccomp. */
@@ -42,8 +42,6 @@ export interface SeccompFilter {
   readonly flags: number;
   /** Whether the filter needs a listener (an action is SCMP_ACT_NOTIFY); NEW_LISTENER is in `flags` then. */
   readonly listener: boolean;
-  /** Names of the policy that none of its architectures has; they are skipped. */
-  readonly unknownNames: readonly string[];
 }
 
 const enosys = (seccompReturn.errno | 38) >>> 0;
@@ -51,57 +49,53 @@ const dataNumber = 0;
 const dataArch = 4;
 const dataArgs = 16;
 
-/** A run of numbers, up to the start of the next one, that share a verdict. */
-interface Interval {
-  readonly start: number;
-  readonly verdict: CallVerdict;
-  /** Equal for equal verdicts. */
-  readonly key: string;
-}
-
-function keyOf(verdict: CallVerdict): string {
-  if (typeof verdict === "number") return String(verdict);
-  return verdict
-    .map(
-      ({ conditions, value }) =>
-        `${conditions.map((c) => `${c.index}${c.op}${c.high},${c.low},${c.maskHigh},${c.maskLow}`).join("&")}?${value}`,
-    )
-    .join("|");
-}
-
+/** Runs of numbers that share a verdict; each goes up to the start of the next. */
 class Intervals {
-  readonly list: Interval[] = [];
+  readonly starts: number[] = [];
+  readonly verdicts: CallVerdict[] = [];
 
   /** Says what holds from `start` on; calls come in ascending order of `start`. */
   from(start: number, verdict: CallVerdict): void {
-    if (this.list.at(-1)?.start === start) this.list.pop();
-    const last = this.list.at(-1);
-    if (last !== undefined && last.verdict === verdict) return;
-    const key = keyOf(verdict);
-    if (last?.key !== key) this.list.push({ start, verdict, key });
+    const { starts, verdicts } = this;
+    if (starts.length > 0 && starts[starts.length - 1] === start) {
+      starts.pop();
+      verdicts.pop();
+    }
+    if (verdicts.length > 0 && verdicts[verdicts.length - 1] === verdict) return;
+    starts.push(start);
+    verdicts.push(verdict);
   }
 }
 
 /** Writes the numbers of one architecture within [first, end) into `intervals`. */
 function addArch(
   intervals: Intervals,
+  arch: SeccompArch,
   first: number,
   end: number,
-  verdicts: ArchVerdicts,
-  policy: Defaults,
+  policy: PolicyVerdicts,
+  enosysForNewer: boolean,
 ): void {
-  intervals.from(first, policy.value);
-  for (const number of [...verdicts.calls.keys()].sort((a, b) => a - b)) {
-    intervals.from(number, verdicts.calls.get(number)!);
-    intervals.from(number + 1, policy.value);
+  const { names, numbers } = syscallTable(arch);
+  const { argumentBits } = seccompArchitectures[arch];
+  const multiplexing = arch === "SCMP_ARCH_X86";
+  let largest = 0;
+  let next = first;
+  intervals.from(first, policy.defaultValue);
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    const verdict = policy.of(name, argumentBits, multiplexing);
+    if (verdict === undefined) continue;
+    const number = numbers[i]!;
+    // socketcall and ipc of i386 may have a verdict only because of calls that they carry
+    if (!multiplexing || policy.mentions(name)) largest = number;
+    if (verdict === policy.defaultValue) continue;
+    if (number > next) intervals.from(next, policy.defaultValue);
+    intervals.from(number, verdict);
+    next = number + 1;
   }
-  if (policy.enosysForNewer && verdicts.largest > 0 && verdicts.largest + 1 < end)
-    intervals.from(verdicts.largest + 1, enosys);
-}
-
-interface Defaults {
-  readonly value: number;
-  readonly enosysForNewer: boolean;
+  if (next < end) intervals.from(next, policy.defaultValue);
+  if (enosysForNewer && largest > 0 && largest + 1 < end) intervals.from(largest + 1, enosys);
 }
 
 /** Writes the checks of one call; what is loaded before does not matter. */
@@ -168,40 +162,47 @@ function writeCondition(out: BackwardAssembler, condition: Condition, yes: Label
   }
 }
 
+function keyOf(rules: readonly ConditionalRule[]): string {
+  return rules
+    .map(
+      ({ conditions, value }) =>
+        `${conditions.map((c) => `${c.index}${c.op}${c.high},${c.low},${c.maskHigh},${c.maskLow}`).join("&")}?${value}`,
+    )
+    .join("|");
+}
+
 /** Writes the search over `intervals` and returns its entry, which expects the number to be loaded. */
-function writeSearch(out: BackwardAssembler, intervals: readonly Interval[], byDefault: number): Label {
+function writeSearch(out: BackwardAssembler, { starts, verdicts }: Intervals, byDefault: number): Label {
   const placed = new Map<string, Label>();
 
-  function leaf(interval: Interval): Label {
-    if (typeof interval.verdict === "number") return out.return(interval.verdict);
-    const known = placed.get(interval.key);
+  function leaf(verdict: CallVerdict): Label {
+    if (typeof verdict === "number") return out.return(verdict);
+    const key = keyOf(verdict);
+    const known = placed.get(key);
     if (known !== undefined) return known;
-    const label = writeRules(out, interval.verdict, out.return(byDefault));
-    placed.set(interval.key, label);
+    const label = writeRules(out, verdict, out.return(byDefault));
+    placed.set(key, label);
     return label;
   }
 
   function search(first: number, end: number): Label {
-    const lowest = intervals[first]!;
+    const lowest = verdicts[first]!;
     if (end - first === 1) return leaf(lowest);
     // a single number within an interval of its own verdict: one test for equality
-    if (end - first === 3) {
-      const [inner, upper] = [intervals[first + 1]!, intervals[first + 2]!];
-      if (lowest.key === upper.key && upper.start === inner.start + 1) {
-        const no = leaf(lowest);
-        const yes = leaf(inner);
-        return out.branch(opcodes.ifEqual, inner.start, yes, no);
-      }
+    if (end - first === 3 && lowest === verdicts[first + 2] && starts[first + 2] === starts[first + 1]! + 1) {
+      const no = leaf(lowest);
+      const yes = leaf(verdicts[first + 1]!);
+      return out.branch(opcodes.ifEqual, starts[first + 1]!, yes, no);
     }
     let middle = (first + end) >>> 1;
     // halves of odd length end in such a triple more often
     if (end - first > 3 && (middle - first) % 2 === 0) middle++;
     const upper = search(middle, end);
     const lower = search(first, middle);
-    return out.branch(opcodes.ifGreaterOrEqual, intervals[middle]!.start, upper, lower);
+    return out.branch(opcodes.ifGreaterOrEqual, starts[middle]!, upper, lower);
   }
 
-  return search(0, intervals.length);
+  return search(0, starts.length);
 }
 
 function checkNotify(policy: LinuxSeccomp): boolean {
@@ -214,60 +215,60 @@ function checkNotify(policy: LinuxSeccomp): boolean {
   return calls.length > 0;
 }
 
+/** The architectures of a filter: the machine's own first, then those that the policy names. */
+function architecturesOf(policy: LinuxSeccomp, native: SeccompArch): ReadonlySet<SeccompArch> {
+  const archs = new Set<SeccompArch>([native, ...(policy.architectures ?? [])]);
+  for (const arch of archs)
+    if (seccompArchitectures[arch] === undefined)
+      throw invalidPolicy(`unknown architecture ${JSON.stringify(arch)}`, { architecture: arch });
+  return archs;
+}
+
+/** The names of `policy` that none of its architectures has; a filter skips them. */
+export function unknownSeccompNames(policy: LinuxSeccomp, native: SeccompArch): readonly string[] {
+  const known = new Set([...architecturesOf(policy, native)].flatMap((arch) => syscallTable(arch).names));
+  return [...new Set((policy.syscalls ?? []).flatMap((call) => call.names))].filter(
+    (name) => !known.has(name),
+  );
+}
+
 /** Compiles `policy` for a machine of architecture `options.native`. */
 export function compileSeccomp(policy: LinuxSeccomp, options: SeccompOptions): SeccompFilter {
   const listener = checkNotify(policy);
-  const value = returnValueOf(policy.defaultAction, policy.defaultErrnoRet);
-  const runs = new Set<number>([seccompReturn.allow, seccompReturn.log, enosys]);
-  const enosysForNewer = (options.enosysForNewer ?? true) && !runs.has(value) && value >>> 16 !== 0x7ff0;
-  const defaults: Defaults = { value, enosysForNewer };
-
-  const archs = new Set<SeccompArch>([options.native, ...(policy.architectures ?? [])]);
-  const known = new Set<string>();
-  const verdicts = new Map<SeccompArch, ArchVerdicts>();
-  for (const arch of archs) {
-    const facts = seccompArchitectures[arch];
-    if (facts === undefined)
-      throw invalidPolicy(`unknown architecture ${JSON.stringify(arch)}`, { architecture: arch });
-    verdicts.set(arch, verdictsOf(policy, arch, facts.argumentBits, known));
-  }
+  const archs = architecturesOf(policy, options.native);
+  const verdicts = new PolicyVerdicts(policy);
+  const byDefault = verdicts.defaultValue;
+  const lets =
+    byDefault === seccompReturn.allow || byDefault === seccompReturn.log || byDefault >>> 16 === 0x7ff0;
+  const enosysForNewer = (options.enosysForNewer ?? true) && !lets && byDefault !== enosys;
 
   const out = new BackwardAssembler();
   let dispatch = out.return(seccompReturn.killThread);
   const sections = new Map<number, Label>();
-  const auditArchs = [...new Set([...archs].map((arch) => seccompArchitectures[arch].auditArch))];
-  for (const auditArch of auditArchs.toReversed()) {
+  const auditArchs = [...new Set([...archs].map((arch) => seccompArchitectures[arch].auditArch))].reverse();
+  for (const auditArch of auditArchs) {
     const intervals = new Intervals();
-    const x86_64 = verdicts.get("SCMP_ARCH_X86_64");
-    const x32 = verdicts.get("SCMP_ARCH_X32");
+    const add = (arch: SeccompArch, first: number, end: number) =>
+      addArch(intervals, arch, first, end, verdicts, enosysForNewer);
     if (auditArch === seccompArchitectures.SCMP_ARCH_X86_64.auditArch) {
-      if (x86_64) addArch(intervals, 0, x32SyscallBit, x86_64, defaults);
+      if (archs.has("SCMP_ARCH_X86_64")) add("SCMP_ARCH_X86_64", 0, x32SyscallBit);
       else intervals.from(0, seccompReturn.killThread);
-      if (x32) addArch(intervals, x32SyscallBit, 2 ** 32, x32, defaults);
+      if (archs.has("SCMP_ARCH_X32")) add("SCMP_ARCH_X32", x32SyscallBit, 2 ** 32);
       else {
         intervals.from(x32SyscallBit, seccompReturn.killThread);
         // a tracer that skips a call sets its number to -1, which must not kill (seccomp(2))
-        intervals.from(0xffffffff, value);
+        intervals.from(0xffffffff, byDefault);
       }
     } else {
-      const arch = [...archs].find((name) => seccompArchitectures[name].auditArch === auditArch)!;
-      addArch(intervals, 0, 2 ** 32, verdicts.get(arch)!, defaults);
+      for (const arch of archs) if (seccompArchitectures[arch].auditArch === auditArch) add(arch, 0, 2 ** 32);
     }
-    out.goto(writeSearch(out, intervals.list, value));
+    out.goto(writeSearch(out, intervals, byDefault));
     sections.set(auditArch, out.load(dataNumber));
   }
-  for (const auditArch of auditArchs.toReversed())
+  for (const auditArch of auditArchs)
     dispatch = out.branch(opcodes.ifEqual, auditArch, sections.get(auditArch)!, dispatch);
   out.load(dataArch);
 
   const program = out.finish();
-  return {
-    program,
-    instructions: program.length / 8,
-    flags: filterFlags(policy, listener),
-    listener,
-    unknownNames: [...new Set((policy.syscalls ?? []).flatMap((call) => call.names))].filter(
-      (n) => !known.has(n),
-    ),
-  };
+  return { program, instructions: program.length / 8, flags: filterFlags(policy, listener), listener };
 }

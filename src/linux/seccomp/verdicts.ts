@@ -1,6 +1,6 @@
 /**
- * From a policy to one verdict for every number of one architecture. This is where the meaning of a
- * policy is decided; compile.ts only writes it down as BPF.
+ * From a policy to one verdict for every system call name. This is where the meaning of a policy is
+ * decided; compile.ts only writes it down as BPF.
  *
  * The meaning is that of runc over libseccomp:
  * - A rule whose action is the default action says nothing and is skipped.
@@ -15,11 +15,9 @@
  *   socketcall(2) or ipc(2) (libseccomp, x86_rule_add). The arguments proper are behind a pointer
  *   there, so a condition on argument 0 is replaced by the number of the call.
  */
-
 import { type Condition, conditionOf, returnValueOf } from "./actions.ts";
-import { syscallNumbers } from "./architectures.ts";
 import { multiplexedOnX86 } from "./multiplexed.ts";
-import type { LinuxSeccomp, LinuxSyscall, SeccompArch, SeccompOperator } from "./policy.ts";
+import type { LinuxSeccomp, LinuxSeccompArg, SeccompOperator } from "./policy.ts";
 
 /** Conditions that must all hold, and what is returned then. */
 export interface ConditionalRule {
@@ -30,21 +28,18 @@ export interface ConditionalRule {
 /** What happens to one system call: a return value, or the first rule that matches, else the default. */
 export type CallVerdict = number | readonly ConditionalRule[];
 
-export interface ArchVerdicts {
-  /** System call number -> verdict; numbers that are absent get the default action. */
-  readonly calls: ReadonlyMap<number, CallVerdict>;
-  /** The largest number that the policy names, whatever the action; 0 if it names none. */
-  readonly largest: number;
+/** One rule of the policy for one call, unread. */
+interface Entry {
+  readonly args: readonly LinuxSeccompArg[];
+  readonly value: number;
+  /** For a call made through socketcall or ipc: what argument 0 must be. */
+  readonly selector: number | undefined;
 }
 
-function rulesOf(call: LinuxSyscall, value: number, argumentBits: 32 | 64): readonly ConditionalRule[] {
-  if (call.args === undefined || call.args.length === 0) return [];
-  const conditions = call.args.map((arg) => conditionOf(arg, argumentBits)).sort((a, b) => a.index - b.index);
-  const repeated = conditions.some((condition, i) => condition.index === conditions[i + 1]?.index);
-  return repeated
-    ? conditions.map((condition) => ({ conditions: [condition], value }))
-    : [{ conditions, value }];
-}
+/** Most calls are allowed as they are, so one number is the common case, and no rule is read twice. */
+type Entries = number | Entry[];
+
+const noArgs: readonly LinuxSeccompArg[] = [];
 
 function operatorRank(op: SeccompOperator): number {
   if (op === "SCMP_CMP_GT" || op === "SCMP_CMP_GE") return 1;
@@ -72,70 +67,108 @@ function byPrecedence(a: ConditionalRule, b: ConditionalRule): number {
 }
 
 /** A condition that holds for every argument; libseccomp leaves it away. */
-function isTrivial(condition: Condition): boolean {
-  return condition.op === "SCMP_CMP_MASKED_EQ" && condition.maskHigh === 0 && condition.maskLow === 0;
+function isTrivial({ op, maskHigh, maskLow }: Condition): boolean {
+  return op === "SCMP_CMP_MASKED_EQ" && maskHigh === 0 && maskLow === 0;
 }
 
-/** Reads `policy` for `arch`. `known` collects the names that this architecture has. */
-export function verdictsOf(
-  policy: LinuxSeccomp,
-  arch: SeccompArch,
-  argumentBits: 32 | 64,
-  known: Set<string>,
-): ArchVerdicts {
-  const numbers = syscallNumbers(arch);
-  const byDefault = returnValueOf(policy.defaultAction, policy.defaultErrnoRet);
-  const calls = new Map<number, CallVerdict>();
-  let largest = 0;
+/** The alternatives of one rule; an alternative without conditions always matches. */
+function alternatives({ args, selector }: Entry, argumentBits: 32 | 64): readonly (readonly Condition[])[] {
+  const conditions = args.map((arg) => conditionOf(arg, argumentBits)).sort((a, b) => a.index - b.index);
+  const repeated = conditions.some((condition, i) => condition.index === conditions[i + 1]?.index);
+  const all = repeated ? conditions.map((condition) => [condition]) : [conditions];
+  if (selector === undefined) return all.map((one) => one.filter((condition) => !isTrivial(condition)));
+  const chosen: Condition = {
+    index: 0,
+    op: "SCMP_CMP_EQ",
+    high: 0,
+    low: selector,
+    maskHigh: 0,
+    maskLow: 0xffffffff,
+  };
+  return all.map((one) => [
+    chosen,
+    ...one.filter((condition) => condition.index !== 0 && !isTrivial(condition)),
+  ]);
+}
 
-  function add(number: number, rules: readonly ConditionalRule[], value: number): void {
-    const before = calls.get(number);
-    if (typeof before === "number") return;
-    if (rules.length === 0) {
-      calls.set(number, value);
-      return;
-    }
-    let all: readonly ConditionalRule[] = before ?? [];
-    for (const rule of rules) {
-      const conditions = rule.conditions.filter((condition) => !isTrivial(condition));
-      if (conditions.length === 0) {
-        calls.set(number, value);
-        return;
-      }
-      all = [...all, { conditions, value }];
-    }
-    if (all.some((rule) => rule.value !== value)) all = all.toSorted(byPrecedence);
-    calls.set(number, all);
-  }
+function isUnconditional(entry: Entry, argumentBits: 32 | 64): boolean {
+  if (entry.selector !== undefined) return false;
+  return (
+    entry.args.length === 0 || alternatives(entry, argumentBits).some((conditions) => conditions.length === 0)
+  );
+}
 
-  for (const call of policy.syscalls ?? []) {
-    const value = returnValueOf(call.action, call.errnoRet);
-    const rules = rulesOf(call, value, argumentBits);
-    for (const name of call.names) {
-      const number = numbers.get(name);
-      const multiplexed = arch === "SCMP_ARCH_X86" ? multiplexedOnX86.get(name) : undefined;
-      if (number === undefined && multiplexed === undefined) continue;
-      known.add(name);
-      if (number !== undefined && number > largest) largest = number;
-      if (value === byDefault) continue;
-      if (multiplexed !== undefined) {
-        const [through, selector] = multiplexed;
-        const is: Condition = {
-          index: 0,
-          op: "SCMP_CMP_EQ",
-          high: 0,
-          low: selector,
-          maskHigh: 0,
-          maskLow: 0xffffffff,
-        };
-        const selected = (rules.length === 0 ? [{ conditions: [], value }] : rules).map((rule) => ({
-          conditions: [is, ...rule.conditions.filter((condition) => condition.index !== 0)],
-          value,
-        }));
-        add(numbers.get(through)!, selected, value);
-      }
-      if (number !== undefined) add(number, rules, value);
+/** Reads the rules of one call for an architecture. */
+function verdictOf(entries: readonly Entry[], argumentBits: 32 | 64): CallVerdict {
+  const always = entries.find((entry) => isUnconditional(entry, argumentBits));
+  if (always !== undefined) return always.value;
+  const rules: ConditionalRule[] = [];
+  let differ = false;
+  for (const entry of entries) {
+    for (const conditions of alternatives(entry, argumentBits)) {
+      if (rules.length > 0 && rules[0]!.value !== entry.value) differ = true;
+      rules.push({ conditions, value: entry.value });
     }
   }
-  return { calls, largest };
+  return differ ? rules.toSorted(byPrecedence) : rules;
+}
+
+/** A policy by system call name. */
+export class PolicyVerdicts {
+  readonly defaultValue: number;
+  readonly #byName = new Map<string, Entries>();
+  /** What the policy says about socketcall and ipc of i386. */
+  readonly #multiplexing = new Map<string, Entry[]>();
+
+  constructor(policy: LinuxSeccomp) {
+    this.defaultValue = returnValueOf(policy.defaultAction, policy.defaultErrnoRet);
+    for (const { names, action, errnoRet, args = noArgs } of policy.syscalls ?? []) {
+      const value = returnValueOf(action, errnoRet);
+      if (value === this.defaultValue) this.#mention(names);
+      else for (const name of names) this.#add(name, args, value);
+    }
+  }
+
+  /** Names whose rule is redundant: they count for "the largest number that the policy names" only. */
+  #mention(names: readonly string[]): void {
+    for (const name of names) if (!this.#byName.has(name)) this.#byName.set(name, []);
+  }
+
+  #add(name: string, args: readonly LinuxSeccompArg[], value: number): void {
+    const entries = this.#byName.get(name);
+    if (entries === undefined)
+      this.#byName.set(name, args.length === 0 ? value : [{ args, value, selector: undefined }]);
+    else if (typeof entries !== "number") entries.push({ args, value, selector: undefined });
+    const through = multiplexedOnX86.get(name);
+    if (through !== undefined) {
+      const [call, selector] = through;
+      const known = this.#multiplexing.get(call);
+      const entry = { args, value, selector };
+      if (known === undefined) this.#multiplexing.set(call, [entry]);
+      else known.push(entry);
+    } else if (name === "socketcall" || name === "ipc") {
+      const known = this.#multiplexing.get(name);
+      const entry = { args, value, selector: undefined };
+      if (known === undefined) this.#multiplexing.set(name, [entry]);
+      else known.push(entry);
+    }
+  }
+
+  mentions(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /**
+   * What happens to a call; undefined if the policy does not name it. `multiplexing` asks for i386, where
+   * some calls carry others.
+   */
+  of(name: string, argumentBits: 32 | 64, multiplexing: boolean): CallVerdict | undefined {
+    const entries = this.#byName.get(name);
+    if (multiplexing && (name === "socketcall" || name === "ipc")) {
+      const all = this.#multiplexing.get(name);
+      if (all) return verdictOf(all, argumentBits);
+    }
+    if (entries === undefined || typeof entries === "number") return entries;
+    return entries.length === 0 ? this.defaultValue : verdictOf(entries, argumentBits);
+  }
 }

@@ -60,7 +60,7 @@
   X(46, set_scheduler, "set-scheduler", "4884888", 2, 0) \
   X(47, set_affinity, "set-affinity", "b", 2, 0) \
   X(48, set_death_signal, "set-death-signal", "4", 2, 8) \
-  X(49, run_hook, "run-hook", "tTTt4", 3, 0) \
+  X(49, run_hook, "run-hook", "tTTt4", 3, 8) \
   X(60, set_propagation, "set-propagation", "8", 2, 0) \
   X(61, clone_tree, "clone-tree", "t4+", 3, 0) \
   X(62, make_mount, "make-mount", "tT8+", 3, 0) \
@@ -109,7 +109,7 @@
   X(150, layer_opaque, "layer-opaque", "ft", 8, 0) \
   X(151, layer_inherit, "layer-inherit", "ftf", 8, 0) \
   X(152, layer_close, "layer-close", "-", 8, 0) \
-  X(153, layer_settle, "layer-settle", "tT", 8, 0) \
+  X(153, layer_settle, "layer-settle", "tTt", 8, 0) \
   X(154, layer_remove, "layer-remove", "tt", 8, 0)
 
 /* operand positions */
@@ -336,7 +336,8 @@
 #define LAYER_INHERIT_FROM 2
 #define LAYER_CLOSE_ROOT 0
 #define LAYER_SETTLE_DIR 0
-#define LAYER_SETTLE_MARKS 1
+#define LAYER_SETTLE_NAMES 1
+#define LAYER_SETTLE_MARK 2
 #define LAYER_REMOVE_DIR 0
 #define LAYER_REMOVE_NAME 1
 #endif

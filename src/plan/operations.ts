@@ -122,7 +122,7 @@ export const operations = {
   "set-scheduler": op(46, child, [], { policy: "u32", flags: "u64", nice: "u64", priority: "u32", runtime: "u64", deadline: "u64", period: "u64" }, "sched_setattr on the calling thread"),
   "set-affinity": op(47, child, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
   "set-death-signal": op(48, child, ["confined"], { signal: "u32" }, "the signal that this process gets when its parent ends"),
-  "run-hook": op(49, both, [], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
+  "run-hook": op(49, both, ["confined"], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
 
   // mounts
   "set-propagation": op(60, child, [], { flags: "u64" }, "changes the propagation of everything under / of the own mount namespace (MS_* bits)"),
@@ -180,7 +180,7 @@ export const operations = {
   "layer-opaque": op(150, layer, [], { root: "fd", path: "text" }, "hides what lower layers have in a directory"),
   "layer-inherit": op(151, layer, [], { root: "fd", path: "text", from: "fd" }, "gives a directory owner, mode, time and extended attributes of the directory at the same path in another root"),
   "layer-close": op(152, layer, [], { root: "fd-" }, "ends the work in a root"),
-  "layer-settle": op(153, layer, [], { dir: "text", marks: "texts" }, "flushes the file system of a directory to the disk, then makes empty mark files below it"),
+  "layer-settle": op(153, layer, [], { dir: "text", names: "texts", mark: "text" }, "flushes the file system of a directory to the disk, then makes an empty file in each of its named directories; missing ones are fine"),
   "layer-remove": op(154, layer, [], { dir: "text", name: "text" }, "removes a tree below a directory, however deep, crossing no symlink; missing is fine"),
 } as const satisfies Readonly<Record<string, Operation>>;
 

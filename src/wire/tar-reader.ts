@@ -418,6 +418,8 @@ export class TarReader {
   }
 }
 
+const pieceBytes = 1024 * 1024;
+
 /** Pushes a whole source through a reader; `between` is awaited after each chunk (back-pressure). */
 export async function readTar(
   source: AsyncIterable<Uint8Array>,
@@ -430,10 +432,13 @@ export async function readTar(
 ): Promise<void> {
   const reader = new TarReader(sink, options.limits);
   for await (const chunk of source) {
-    options.signal?.throwIfAborted();
-    reader.push(chunk);
-    const pause = options.between?.();
-    if (pause) await pause;
+    // a source may hand over a whole archive: the sink gets its pauses all the same
+    for (let at = 0; at < chunk.length; at += pieceBytes) {
+      options.signal?.throwIfAborted();
+      reader.push(chunk.length <= pieceBytes ? chunk : chunk.subarray(at, at + pieceBytes));
+      const pause = options.between?.();
+      if (pause) await pause;
+    }
   }
   reader.finish();
 }

@@ -1,0 +1,85 @@
+/**
+ * Directories that a layer has only because something lies in them take owner, mode, time and
+ * attributes from the layers below, which are not there yet when the layer is unpacked on its own.
+ * overlay shows the attributes of the topmost layer, so without this an entry `tmp/x` alone would
+ * take /tmp's sticky bit away. Done once a layer, before it is first used.
+ */
+import { closeSync, existsSync, lstatSync, openSync } from "node:fs";
+import { errnoOf, wrapErrno } from "../base/error.ts";
+import { type ByteString, byteStringOf } from "../wire/tar-format.ts";
+import { LayerSession } from "./layer-session.ts";
+import type { OverlayStore } from "./overlay-store.ts";
+import type { LayerRecord } from "./store-records.ts";
+
+/** Roots of layers that one session holds open. */
+const rootLimit = 60;
+
+/** Index in `below` of the topmost layer whose directory shows through at `path`, or undefined. */
+function sourceOf(store: OverlayStore, below: readonly LayerRecord[], path: ByteString): number | undefined {
+  for (const [index, layer] of below.entries()) {
+    let at = `${store.layerDirectory(layer.chainId)}/fs`;
+    let prefix = "";
+    let hidden = layer.opaque.includes("");
+    let found = true;
+    for (const name of path === "" ? [] : path.split("/")) {
+      at = `${at}/${name}`;
+      prefix = prefix === "" ? name : `${prefix}/${name}`;
+      const stat = statOf(at);
+      if (!stat) {
+        found = false;
+        break;
+      }
+      // a file, symlink or whiteout hides all that is below it
+      if (!stat.isDirectory()) return undefined;
+      hidden ||= layer.opaque.includes(prefix);
+    }
+    if (found) return index;
+    if (hidden) return undefined;
+  }
+  return undefined;
+}
+
+function statOf(path: string) {
+  try {
+    return lstatSync(Buffer.from(path, "latin1"));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
+    throw wrapErrno(error, "inherit attributes", path);
+  }
+}
+
+async function inheritLayer(
+  store: OverlayStore,
+  layer: LayerRecord,
+  below: readonly LayerRecord[],
+): Promise<void> {
+  const lower = below.slice(0, rootLimit);
+  const steps = layer.implied
+    .map((path) => ({ path: path as ByteString, source: sourceOf(store, lower, path as ByteString) }))
+    .filter((step) => step.source !== undefined);
+  if (steps.length === 0) return;
+  await using session = new LayerSession(store.executor(), `inherit attributes of layer ${layer.chainId}`);
+  const rootOf = (record: LayerRecord) => byteStringOf(`${store.layerDirectory(record.chainId)}/fs`);
+  const options = store.unprivileged ? 3 : 0;
+  session.add("layer-root", { path: rootOf(layer), options, root: 0 });
+  for (const source of new Set(steps.map((step) => step.source!)))
+    session.add("layer-root", { path: rootOf(lower[source]!), options, root: source + 1 });
+  for (const { path, source } of steps) session.add("layer-inherit", { root: 0, path, from: source! + 1 });
+  await session.finish();
+}
+
+/** Settles the attributes of all layers of a chain (top first), from the lowest up. */
+export async function inheritAttributes(store: OverlayStore, chain: readonly LayerRecord[]): Promise<void> {
+  for (let index = chain.length - 2; index >= 0; index--) {
+    const layer = chain[index]!;
+    if (layer.implied.length === 0) continue;
+    const mark = `${store.layerDirectory(layer.chainId)}/inherited`;
+    if (existsSync(mark)) continue;
+    await inheritLayer(store, layer, chain.slice(index + 1));
+    try {
+      closeSync(openSync(mark, "a", 0o600));
+    } catch (error) {
+      throw wrapErrno(error, "mark", mark);
+    }
+  }
+}

@@ -1,20 +1,14 @@
 /** Limits as docker's options write them. Pure. */
+import type { UlimitOption } from "../../bundle/container-options.ts";
 import { parseMemory } from "../format/units.ts";
 
-export const ulimitNames = [
+const ulimitNames = [
   ...(["core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc"] as const),
   ...(["rss", "rtprio", "rttime", "sigpending", "stack"] as const),
 ] as const;
 
-export interface UlimitRequest {
-  readonly name: (typeof ulimitNames)[number];
-  /** -1 is unlimited. */
-  readonly soft: number;
-  readonly hard: number;
-}
-
 /** `nofile=1024:2048`, `core=0`, `memlock=-1`. */
-export function parseUlimit(text: string): UlimitRequest {
+export function parseUlimit(text: string): UlimitOption {
   const match = /^([a-z]+)=(-1|\d+)(?::(-1|\d+))?$/.exec(text);
   if (!match) throw new Error(`invalid ulimit argument: ${text}`);
   const name = ulimitNames.find((known) => known === match[1]);

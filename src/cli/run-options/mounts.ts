@@ -1,30 +1,9 @@
 /** `-v`, `--mount` and `--tmpfs`: docker's three ways to write a mount. Pure but for the client's working directory. */
 import { isAbsolute, resolve } from "node:path";
+import type { MountOption, MountPropagation, TmpfsMountOption } from "../../bundle/container-options.ts";
 import { parseMemory } from "../format/units.ts";
 
-export const propagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"] as const;
-export type Propagation = (typeof propagations)[number];
-
-export interface BindRequest {
-  readonly kind: "bind";
-  readonly source: string;
-  readonly target: string;
-  readonly readOnly: boolean;
-  readonly propagation?: Propagation;
-  /** Without the mounts below the source. */
-  readonly nonRecursive?: boolean;
-  /** Make the source a directory if it is missing: -v does, --mount does not. */
-  readonly createSource: boolean;
-}
-
-export interface TmpfsRequest {
-  readonly kind: "tmpfs";
-  readonly target: string;
-  /** As for mount(8): `size=64m`, `mode=1770`, `ro`, `exec`. */
-  readonly options: readonly string[];
-}
-
-export type MountRequest = BindRequest | TmpfsRequest;
+const propagations: readonly string[] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
 function target(path: string, whole: string): string {
   if (!isAbsolute(path)) throw new Error(`invalid mount path: '${path}' mount path must be absolute`);
@@ -36,7 +15,7 @@ function target(path: string, whole: string): string {
 const noVolumes = "volumes are not available yet: give a host path, as in -v /host/path:/path";
 
 /** `-v /host:/path[:options]`. */
-export function parseVolume(text: string, cwd = process.cwd()): MountRequest {
+export function parseVolume(text: string, cwd = process.cwd()): MountOption {
   const parts = text.split(":");
   if (parts.length > 3 || parts.some((part) => part === ""))
     throw new Error(`invalid volume specification: '${text}'`);
@@ -45,10 +24,10 @@ export function parseVolume(text: string, cwd = process.cwd()): MountRequest {
   if (!isAbsolute(source) && !/^\.{1,2}(\/|$)/.test(source))
     throw new Error(`"${source}": named ${noVolumes}`);
   let readOnly = false;
-  let propagation: Propagation | undefined;
+  let propagation: MountPropagation | undefined;
   for (const option of options?.split(",") ?? []) {
     if (option === "ro" || option === "readonly") readOnly = true;
-    else if ((propagations as readonly string[]).includes(option)) propagation = option as Propagation;
+    else if (propagations.includes(option)) propagation = option as MountPropagation;
     // SELinux labels and Docker Desktop's hints have no meaning here, and every script that gives them runs on
     else if (!["rw", "z", "Z", "nocopy", "consistent", "cached", "delegated"].includes(option))
       throw new Error(`invalid mode: ${option}`);
@@ -64,7 +43,7 @@ export function parseVolume(text: string, cwd = process.cwd()): MountRequest {
 }
 
 /** `/path[:size=64m,mode=1770]`. */
-export function parseTmpfs(text: string): TmpfsRequest {
+export function parseTmpfs(text: string): TmpfsMountOption {
   const colon = text.indexOf(":");
   const path = colon < 0 ? text : text.slice(0, colon);
   const options =
@@ -96,13 +75,13 @@ function truth(key: string, value: string | undefined): boolean {
 }
 
 /** `type=bind,source=/host,target=/path[,readonly][,bind-propagation=rslave]` or `type=tmpfs,target=/path,…`. */
-export function parseMount(text: string, cwd = process.cwd()): MountRequest {
+export function parseMount(text: string, cwd = process.cwd()): MountOption {
   let type = "volume";
   let source: string | undefined;
   let path: string | undefined;
   let readOnly = false;
   let nonRecursive = false;
-  let propagation: Propagation | undefined;
+  let propagation: MountPropagation | undefined;
   const tmpfs: string[] = [];
   for (const field of splitCsv(text)) {
     const equals = field.indexOf("=");
@@ -135,9 +114,8 @@ export function parseMount(text: string, cwd = process.cwd()): MountRequest {
         nonRecursive = value === "disabled";
         break;
       case "bind-propagation":
-        if (!(propagations as readonly string[]).includes(value!))
-          throw new Error(`invalid value for ${key}: ${value}`);
-        propagation = value as Propagation;
+        if (!propagations.includes(value!)) throw new Error(`invalid value for ${key}: ${value}`);
+        propagation = value as MountPropagation;
         break;
       case "tmpfs-size":
         tmpfs.push(`size=${parseMemory(value!)}`);

@@ -19,6 +19,7 @@ const time = pattern(/^\d{4}-\d\d-\d\dT/, "a time");
 
 /** How the last run ended. */
 const lastRun = object({
+  /** Absent if the program never ran. */
   startedAt: optional(time),
   finishedAt: time,
   exitCode: integer(0, 255),
@@ -37,16 +38,24 @@ const shape = object({
     reference: string,
     id: digest,
     manifest: digest,
+    /** Its layers by chainID, lowest first. */
+    chainIds: array(digest, 1000),
   }),
   /** The program and its arguments. */
   args: array(string),
+  /** How many of them are the entrypoint; the rest is the command. */
+  entrypointLength: integer(0),
   labels: record(string),
   autoRemove: boolean,
+  /** Whether it has a stdin that clients can write to. */
+  openStdin: boolean,
   stopSignal: integer(1, 64),
   stopTimeoutSeconds: integer(-1),
   log: object({ format: oneOf("json", "none"), limitBytes: integer(0), files: integer(1, 1000) }),
   /** What was asked for; the bundle was made of it. */
   options: (value: unknown) => value as ContainerOptions,
+  /** Boot in which it was last started; absent once the end of that run is in `lastRun`. */
+  startedInBoot: optional(string),
   lastRun: optional(lastRun),
 });
 

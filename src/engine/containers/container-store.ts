@@ -6,7 +6,7 @@
  *     containers/<id>/config.json      the runtime config of the bundle
  *     containers/<id>/log.json         what it printed
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../base/atomic-file.ts";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
@@ -37,6 +37,11 @@ export class ContainerStore {
 
   logPath(id: string): string {
     return join(this.directory(id), "log.json");
+  }
+
+  /** Whether there is anything of it, a record or not. */
+  exists(id: string): boolean {
+    return existsSync(this.directory(id));
   }
 
   makeDirectory(id: string): void {

@@ -1,0 +1,145 @@
+/** The commands by name. Each is loaded only when it is asked for: start-up time is what users wait for. */
+
+import type { Command } from "./command.ts";
+
+export interface CatalogEntry {
+  readonly summary: string;
+  readonly group: "Containers" | "Images" | "Understanding" | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: commands differ in their options; main.ts hands each its own
+  readonly load: () => Promise<Command<any>>;
+}
+
+export const catalog: Readonly<Record<string, CatalogEntry>> = {
+  run: {
+    summary: "Create and run a new container from an image",
+    group: "Containers",
+    load: async () => (await import("./commands/run.ts")).run,
+  },
+  create: {
+    summary: "Create a new container",
+    group: "Containers",
+    load: async () => (await import("./commands/create.ts")).create,
+  },
+  start: {
+    summary: "Start one or more stopped containers",
+    group: "Containers",
+    load: async () => (await import("./commands/start.ts")).start,
+  },
+  ps: {
+    summary: "List containers",
+    group: "Containers",
+    load: async () => (await import("./commands/ps.ts")).ps,
+  },
+  logs: {
+    summary: "Fetch the logs of a container",
+    group: "Containers",
+    load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  stop: {
+    summary: "Stop one or more running containers",
+    group: "Containers",
+    load: async () => (await import("./commands/stop.ts")).stop,
+  },
+  kill: {
+    summary: "Kill one or more running containers",
+    group: "Containers",
+    load: async () => (await import("./commands/kill.ts")).kill,
+  },
+  wait: {
+    summary: "Block until one or more containers stop, then print their exit codes",
+    group: "Containers",
+    load: async () => (await import("./commands/wait.ts")).wait,
+  },
+  rm: {
+    summary: "Remove one or more containers",
+    group: "Containers",
+    load: async () => (await import("./commands/rm.ts")).rm,
+  },
+  pull: {
+    summary: "Download an image from a registry",
+    group: "Images",
+    load: async () => (await import("./commands/pull.ts")).pull,
+  },
+  images: {
+    summary: "List images",
+    group: "Images",
+    load: async () => (await import("./commands/images.ts")).images,
+  },
+  import: {
+    summary: "Make an image of the tar of a root file system",
+    group: "Images",
+    load: async () => (await import("./commands/import.ts")).importCommand,
+  },
+  rmi: {
+    summary: "Remove one or more images",
+    group: "Images",
+    load: async () => (await import("./commands/rmi.ts")).rmi,
+  },
+  "registry serve": {
+    summary: "Serve the images of the store to others: a small registry",
+    group: "Images",
+    load: async () => (await import("./commands/registry-serve.ts")).registryServe,
+  },
+  inspect: {
+    summary: "Return low-level information on containers and images",
+    group: "Understanding",
+    load: async () => (await import("./commands/inspect.ts")).inspect,
+  },
+  "explain run": {
+    summary: "Print what `run` would do, step by step, and do nothing",
+    group: "Understanding",
+    load: async () => (await import("./commands/explain.ts")).explainRun,
+  },
+  events: {
+    summary: "Show what happens to containers and images",
+    group: "Understanding",
+    load: async () => (await import("./commands/events.ts")).events,
+  },
+  info: {
+    summary: "Show what this machine can do and where things lie",
+    group: "Understanding",
+    load: async () => (await import("./commands/info.ts")).info,
+  },
+  version: {
+    summary: "Show the version",
+    group: "Understanding",
+    load: async () => (await import("./commands/version.ts")).version,
+  },
+  "internal reap": {
+    summary: "Remove an ended container (started by its shim)",
+    group: undefined,
+    load: async () => (await import("./commands/internal-reap.ts")).internalReap,
+  },
+};
+
+/** Docker's longer names, and its other short ones. */
+export const aliases: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["run", "create", "start", "logs", "stop", "kill", "wait", "rm", "inspect"].map((name) => [
+      `container ${name}`,
+      name,
+    ]),
+  ),
+  ...{ "container ls": "ps", "container list": "ps", "container ps": "ps", "container remove": "rm" },
+  ...{ "image ls": "images", "image list": "images", "image rm": "rmi", "image remove": "rmi" },
+  ...{ "image pull": "pull", "image import": "import", "image inspect": "inspect" },
+  ...{ "system info": "info", "system events": "events" },
+};
+
+/** The command that the first words of `args` name, and how many words that took. */
+export function findCommand(args: readonly string[]): { name: string; words: number } | undefined {
+  for (const words of [2, 1]) {
+    if (args.length < words) continue;
+    const typed = args.slice(0, words).join(" ");
+    const name = Object.hasOwn(aliases, typed) ? aliases[typed]! : typed;
+    if (Object.hasOwn(catalog, name)) return { name, words };
+  }
+  return undefined;
+}
+
+/** Names that need a second word, with those that there are. */
+export function secondWords(first: string): readonly string[] {
+  return [...Object.keys(catalog), ...Object.keys(aliases)]
+    .filter((name) => name.startsWith(`${first} `))
+    .map((name) => name.slice(first.length + 1));
+}

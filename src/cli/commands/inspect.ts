@@ -1,0 +1,76 @@
+/** `gantry inspect`. */
+import { GantryError, isGantryError } from "../../base/error.ts";
+import { defineCommand } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { messageOf } from "../error-text.ts";
+import { compileTemplate } from "../format/template.ts";
+import { inspectContainerView } from "../inspect-container.ts";
+import { inspectImageView } from "../inspect-image.ts";
+import { flag, parsed, text } from "../options.ts";
+
+const types = ["container", "image"] as const;
+
+export const inspect = defineCommand({
+  name: "inspect",
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+  summary: "Return low-level information on containers and images",
+  options: {
+    format: text("Format output: 'json' or a Go TEMPLATE", { short: "f" }),
+    type: parsed("Only inspect objects of the given type: container or image", "string", (given) => {
+      const type = types.find((known) => known === given);
+      if (!type) throw new Error(`unknown type: ${JSON.stringify(given)}`);
+      return type;
+    }),
+    size: flag("Accepted, as for docker", { short: "s", hidden: true }),
+  },
+  minArguments: 1,
+  examples: [
+    ["gantry inspect web", "All that is known of it, as JSON"],
+    ["gantry inspect -f '{{.State.Pid}}' web", "Its process on the host"],
+    ["gantry inspect --type image -f '{{json .Config.Env}}' busybox", "A part of an image"],
+  ],
+  async run(context, { values, positionals }) {
+    const template =
+      values.format === undefined || values.format === "json" ? undefined : compileTemplate(values.format);
+    const views: object[] = [];
+    let status = 0;
+    for (const name of positionals) {
+      try {
+        views.push(await viewOf(context, name, values.type));
+      } catch (error) {
+        if (!isGantryError(error)) throw error;
+        context.err(`gantry: ${messageOf(error)}\n`);
+        status = 1;
+      }
+    }
+    if (template) for (const view of views) context.out(`${template.run(view)}\n`);
+    else if (values.format === "json") for (const view of views) context.out(`${JSON.stringify(view)}\n`);
+    else context.out(`${JSON.stringify(views, undefined, 4)}\n`);
+    return status;
+  },
+});
+
+/** Containers come before images, as with docker. */
+async function viewOf(
+  context: CommandContext,
+  name: string,
+  type: (typeof types)[number] | undefined,
+): Promise<object> {
+  const engine = await context.engine();
+  const { signal } = context;
+  if (type !== "image") {
+    try {
+      const container = await engine.container(name, { signal });
+      return inspectContainerView(await container.inspect({ signal }));
+    } catch (error) {
+      if (type === "container" || !isGantryError(error, "not-found")) throw error;
+    }
+  }
+  try {
+    return inspectImageView(await engine.image(name, { signal }));
+  } catch (error) {
+    if (type === "image" || !(isGantryError(error, "not-found") || isGantryError(error, "invalid-argument")))
+      throw error;
+    throw new GantryError("not-found", `No such object: ${name}`, { detail: { name }, cause: error });
+  }
+}

@@ -1,0 +1,48 @@
+/** `gantry start`. */
+import { isGantryError } from "../../base/error.ts";
+import { defineCommand } from "../command.ts";
+import { forEachName } from "../each.ts";
+import { runInForeground } from "../foreground.ts";
+import { flag, text, UsageError } from "../options.ts";
+
+export const start = defineCommand({
+  name: "start",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Start one or more stopped containers",
+  options: {
+    attach: flag("Attach STDOUT/STDERR and forward signals", { short: "a" }),
+    interactive: flag("Attach container's STDIN", { short: "i" }),
+    "detach-keys": text("Accepted; there are no terminals to detach from", { hidden: true }),
+    "sig-proxy": flag("Proxy received signals to the process (default true)", { fallback: true }),
+  },
+  minArguments: 1,
+  examples: [
+    ["gantry start web", "In the background"],
+    ["gantry start -a job", "See what it prints, and end with its exit status"],
+  ],
+  async run(context, { values, positionals }) {
+    const engine = await context.engine();
+    const { signal } = context;
+    if (!values.attach && !values.interactive)
+      return await forEachName(context, positionals, async (name) => {
+        const container = await engine.container(name, { signal });
+        try {
+          await container.start({ attach: false, signal });
+        } catch (error) {
+          // docker's way: starting what runs is no mistake
+          if (!isGantryError(error, "failed-precondition") || error.detail.running !== true) throw error;
+        }
+        return name;
+      });
+    if (positionals.length > 1)
+      throw new UsageError("you cannot start and attach multiple containers at once");
+    const container = await engine.container(positionals[0]!, { signal });
+    await container.start({ signal });
+    return await runInForeground(context, container, {
+      stdin: values.interactive,
+      stdout: true,
+      stderr: true,
+      proxySignals: values["sig-proxy"],
+    });
+  },
+});

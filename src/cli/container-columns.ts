@@ -1,0 +1,69 @@
+/** The columns of `ps`, as docker computes and heads them. Pure. */
+import type { ContainerSummary } from "../engine/containers/list.ts";
+import type { Column } from "./format/table.ts";
+import { ago, createdAt, humanDuration } from "./format/units.ts";
+
+/** `Up 5 minutes`, `Exited (0) 3 seconds ago`, `Created`. */
+export function statusText(container: ContainerSummary, now: Date): string {
+  const since = (time: string | undefined) =>
+    humanDuration(Math.max(0, now.getTime() - Date.parse(time ?? "")));
+  switch (container.status) {
+    case "created":
+      return "Created";
+    case "running":
+      return `Up ${since(container.startedAt)}`;
+    case "exited":
+      return `Exited (${container.exitCode ?? 0}) ${since(container.finishedAt)} ago`;
+    default:
+      return container.status satisfies never;
+  }
+}
+
+/** At most `size` characters, the last of them an ellipsis where something was cut. */
+export function ellipsis(text: string, size: number): string {
+  const characters = [...text];
+  return characters.length <= size ? text : `${characters.slice(0, size - 1).join("")}…`;
+}
+
+export function containerColumns({
+  truncate,
+  now,
+}: {
+  truncate: boolean;
+  now: Date;
+}): readonly Column<ContainerSummary>[] {
+  return [
+    { name: "ID", heading: "CONTAINER ID", value: ({ id }) => (truncate ? id.slice(0, 12) : id) },
+    { name: "Image", heading: "IMAGE", value: ({ image }) => image },
+    {
+      name: "Command",
+      heading: "COMMAND",
+      value: ({ args }) => JSON.stringify(truncate ? ellipsis(args.join(" "), 20) : args.join(" ")),
+    },
+    { name: "CreatedAt", heading: "CREATED AT", value: (one) => createdAt(one.createdAt) },
+    { name: "RunningFor", heading: "CREATED", value: (one) => ago(one.createdAt, now) },
+    { name: "Ports", heading: "PORTS", value: () => "" },
+    { name: "State", heading: "STATE", value: ({ status }) => status },
+    { name: "Status", heading: "STATUS", value: (one) => statusText(one, now) },
+    { name: "Names", heading: "NAMES", value: ({ name }) => name },
+    {
+      name: "Labels",
+      heading: "LABELS",
+      value: ({ labels }) =>
+        Object.entries(labels)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(","),
+    },
+    { name: "ImageID", heading: "IMAGE ID", value: ({ imageId }) => imageId },
+    { name: "Pid", heading: "PID", value: ({ pid }) => pid ?? 0 },
+    { name: "ExitCode", heading: "EXIT CODE", value: ({ exitCode }) => exitCode ?? 0 },
+  ];
+}
+
+/** `.Label "key"`. */
+export const labelMethod = {
+  Label: {
+    heading: "LABEL",
+    call: (container: ContainerSummary, key: unknown) => container.labels[String(key)] ?? "",
+  },
+};

@@ -1,0 +1,125 @@
+/**
+ * A container in the foreground: its output on this program's descriptors, this program's input and signals for it,
+ * its exit status as this program's own.
+ */
+import { write } from "node:fs";
+import { errnoOf, isGantryError } from "../base/error.ts";
+import type { Container } from "../engine/containers/container.ts";
+import type { CommandContext } from "./context.ts";
+
+export interface ForegroundOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly proxySignals: boolean;
+}
+
+/** Those that a user or a supervisor sends; what the kernel sends for a fault stays here. */
+const proxied = [
+  ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTERM", "SIGCONT"] as const),
+  ...(["SIGWINCH", "SIGIO", "SIGPWR"] as const),
+] as const;
+
+/** So many requests to end in a row end this client, whatever the container makes of them. */
+const patience = 3;
+
+/** Resolves to the exit status of the container. */
+export async function runInForeground(
+  context: CommandContext,
+  container: Container,
+  options: ForegroundOptions,
+): Promise<number> {
+  context.releaseSignals();
+  const leave = Promise.withResolvers<number>();
+  const stopProxying = options.proxySignals
+    ? proxySignals(context, container, leave.resolve)
+    : endOnSignals(leave.resolve);
+  const outputs = Promise.all([
+    pump(container.stdout, options.stdout ? 1 : undefined),
+    pump(container.stderr, options.stderr ? 2 : undefined),
+  ]);
+  if (options.stdin)
+    feed(container).catch((error) => context.logger.debug("stdin ended", { error: String(error) }));
+  try {
+    const ended = (async () => {
+      const readers = await outputs;
+      // as the end of a pipeline ends a program of it
+      if (readers.includes("gone")) await container.stop();
+      const status = await container.wait();
+      return readers.includes("gone") ? 128 + 13 : status;
+    })();
+    return await Promise.race([ended, leave.promise]);
+  } finally {
+    stopProxying();
+  }
+}
+
+/** Writes a stream to a descriptor; "gone" when nobody reads that descriptor any more. */
+async function pump(stream: AsyncIterable<Uint8Array>, fd: number | undefined): Promise<"ended" | "gone"> {
+  for await (const chunk of stream) if (fd !== undefined && !(await writeAllAsync(fd, chunk))) return "gone";
+  return "ended";
+}
+
+/** Not the blocking kind: signals must be heard while a pager rests. */
+async function writeAllAsync(fd: number, data: Uint8Array): Promise<boolean> {
+  for (let offset = 0; offset < data.length; ) {
+    const [error, written] = await new Promise<[NodeJS.ErrnoException | null, number]>((resolve) => {
+      write(fd, data, offset, data.length - offset, null, (failure, count) => resolve([failure, count]));
+    });
+    if (!error) offset += written;
+    else if (errnoOf(error) === "EPIPE") return false;
+    else if (errnoOf(error) === "EAGAIN") await new Promise((later) => setTimeout(later, 2));
+    else throw error;
+  }
+  return true;
+}
+
+async function feed(container: Container): Promise<void> {
+  const { stdin } = container;
+  for await (const chunk of process.stdin) await stdin.write(chunk as Uint8Array);
+  await stdin.end();
+}
+
+function proxySignals(
+  context: CommandContext,
+  container: Container,
+  leave: (status: number) => void,
+): () => void {
+  let asked = 0;
+  const handlers = proxied.map((name) => {
+    const handler = () => {
+      if ((name === "SIGINT" || name === "SIGTERM") && ++asked >= patience) {
+        context.err(`got ${patience} SIGTERM/SIGINTs, forcefully exiting\n`);
+        return leave(name === "SIGINT" ? 130 : 143);
+      }
+      container.kill(name).catch((error) => {
+        // it has just ended: its status comes
+        if (!isGantryError(error)) throw error;
+        context.logger.debug("signal not delivered", { signal: name, error: error.message });
+      });
+    };
+    process.on(name, handler);
+    return () => process.off(name, handler);
+  });
+  return () => {
+    for (const stop of handlers) stop();
+  };
+}
+
+/** Without --sig-proxy the signals end this client, and the container runs on. */
+function endOnSignals(leave: (status: number) => void): () => void {
+  const handlers = (
+    [
+      ["SIGHUP", 129],
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+    ] as const
+  ).map(([name, status]) => {
+    const handler = () => leave(status);
+    process.on(name, handler);
+    return () => process.off(name, handler);
+  });
+  return () => {
+    for (const stop of handlers) stop();
+  };
+}

@@ -1,0 +1,147 @@
+/** A container in the form that docker's inspect has, for all the scripts that read it. Pure. */
+import type { MountOption } from "../bundle/container-options.ts";
+import type { ContainerInspection } from "../engine/containers/inspect.ts";
+import { signalName } from "../linux/signals.ts";
+import { asMap } from "./format/template.ts";
+
+const never = "0001-01-01T00:00:00Z";
+
+export function inspectContainerView(inspection: ContainerInspection) {
+  const { record, runtimeConfig, paths } = inspection;
+  const etc = (name: string) =>
+    runtimeConfig.mounts?.find(({ destination }) => destination === `/etc/${name}`)?.source ?? "";
+  return {
+    Id: record.id,
+    Created: record.createdAt,
+    Path: record.args[0] ?? "",
+    Args: record.args.slice(1),
+    State: stateView(inspection),
+    Image: record.image.id,
+    ResolvConfPath: etc("resolv.conf"),
+    HostnamePath: etc("hostname"),
+    HostsPath: etc("hosts"),
+    LogPath: record.log.format === "none" ? "" : paths.log,
+    Name: `/${record.name}`,
+    RestartCount: 0,
+    Driver: "overlay",
+    Platform: "linux",
+    BundlePath: paths.bundle,
+    StatePath: paths.state,
+    HostConfig: hostConfigView(inspection),
+    Mounts: (record.options.mounts ?? []).map(mountView),
+    Config: configView(inspection),
+    NetworkSettings: {
+      Ports: asMap({}),
+      Networks: asMap({ [record.options.network ?? "none"]: { IPAddress: "" } }),
+    },
+  };
+}
+
+function stateView({ record, state }: ContainerInspection) {
+  const running = state.kind === "running";
+  const run = running ? undefined : record.lastRun;
+  return {
+    Status: state.kind,
+    Running: running,
+    Paused: false,
+    Restarting: false,
+    OOMKilled: run?.oomKilled ?? false,
+    Dead: false,
+    Pid: running ? state.start.init.pid : 0,
+    ExitCode: run?.exitCode ?? 0,
+    Error: run?.error ?? "",
+    StartedAt: (running ? state.start.startedAt : run?.startedAt) ?? never,
+    FinishedAt: run?.finishedAt ?? record.lastRun?.finishedAt ?? never,
+  };
+}
+
+function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
+  const { options, log } = record;
+  const binds = (options.mounts ?? []).flatMap((mount) =>
+    mount.kind === "bind" ? [`${mount.source}:${mount.target}${mount.readOnly ? ":ro" : ""}`] : [],
+  );
+  const tmpfs = (options.mounts ?? []).flatMap((mount) =>
+    mount.kind === "tmpfs" ? [[mount.target, (mount.options ?? []).join(",")] as const] : [],
+  );
+  return {
+    Binds: binds,
+    LogConfig: {
+      Type: log.format === "json" ? "json-file" : "none",
+      Config: asMap({ "max-size": String(log.limitBytes), "max-file": String(log.files) }),
+    },
+    NetworkMode: options.network ?? "none",
+    PortBindings: asMap({}),
+    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    AutoRemove: record.autoRemove,
+    CapAdd: options.capAdd ?? null,
+    CapDrop: options.capDrop ?? null,
+    CgroupnsMode: options.cgroupNamespace ?? "private",
+    GroupAdd: options.groupAdd ?? null,
+    IpcMode: options.ipc ?? "private",
+    PidMode: options.pid === "host" ? "host" : "",
+    UTSMode: options.uts === "host" ? "host" : "",
+    UsernsMode: typeof options.userNamespace === "object" ? "private" : "",
+    Privileged: options.privileged ?? false,
+    ReadonlyRootfs: options.readOnly ?? false,
+    SecurityOpt: options.securityOpt ?? null,
+    Sysctls: asMap(options.sysctls ?? {}),
+    ShmSize: options.shmSizeBytes ?? 64 * 1024 * 1024,
+    Runtime: "gantry",
+    Init: options.init ?? false,
+    Memory: options.memoryBytes ?? 0,
+    MemoryReservation: options.memoryReservationBytes ?? 0,
+    MemorySwap: runtimeConfig.linux?.resources?.memory?.swap ?? 0,
+    NanoCpus: Math.round((options.cpus ?? 0) * 1e9),
+    CpuShares: options.cpuShares ?? 0,
+    CpusetCpus: options.cpusetCpus ?? "",
+    CpusetMems: options.cpusetMems ?? "",
+    PidsLimit: options.pidsLimit ?? null,
+    CgroupParent: "",
+    Tmpfs: asMap(Object.fromEntries(tmpfs)),
+    Ulimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),
+    MaskedPaths: runtimeConfig.linux?.maskedPaths ?? [],
+    ReadonlyPaths: runtimeConfig.linux?.readonlyPaths ?? [],
+  };
+}
+
+function mountView(mount: MountOption) {
+  if (mount.kind === "tmpfs")
+    return {
+      Type: "tmpfs",
+      Source: "",
+      Destination: mount.target,
+      Mode: (mount.options ?? []).join(","),
+      RW: true,
+      Propagation: "",
+    };
+  return {
+    Type: "bind",
+    Source: mount.source,
+    Destination: mount.target,
+    Mode: mount.readOnly ? "ro" : "",
+    RW: !mount.readOnly,
+    Propagation: mount.propagation ?? "rprivate",
+  };
+}
+
+function configView({ record, runtimeConfig }: ContainerInspection) {
+  const { options } = record;
+  const { process } = runtimeConfig;
+  const entrypoint = record.args.slice(0, record.entrypointLength);
+  return {
+    Hostname: runtimeConfig.hostname ?? "",
+    Domainname: runtimeConfig.domainname ?? "",
+    User: options.user ?? "",
+    Tty: process?.terminal ?? false,
+    OpenStdin: record.openStdin,
+    StdinOnce: record.openStdin,
+    Env: process?.env ?? [],
+    Cmd: record.args.slice(record.entrypointLength),
+    Image: record.image.reference,
+    WorkingDir: process?.cwd ?? "/",
+    Entrypoint: entrypoint.length > 0 ? entrypoint : null,
+    Labels: asMap(record.labels),
+    StopSignal: signalName(record.stopSignal) ?? String(record.stopSignal),
+    StopTimeout: record.stopTimeoutSeconds,
+  };
+}

@@ -1,0 +1,108 @@
+/** The values of the command line -> what the engine is asked for. */
+import { readFileSync } from "node:fs";
+import { wrapErrno } from "../../base/error.ts";
+import type { CreateRequest } from "../../engine/containers/create.ts";
+import type { PullPolicy } from "../../images/pull-options.ts";
+import { parseMemory } from "../format/units.ts";
+import { UsageError, type ValuesOf } from "../options.ts";
+import { gatherEnvironment, gatherLabels } from "./environment.ts";
+import type { createOptions } from "./table.ts";
+
+export type CreateValues = ValuesOf<typeof createOptions>;
+
+/** Leaves out what was not given, so that the engine's defaults count. */
+function given<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}
+
+function some<T>(items: readonly T[]): readonly T[] | undefined {
+  return items.length > 0 ? items : undefined;
+}
+
+export function createRequest(values: CreateValues, positionals: readonly string[]): CreateRequest {
+  const [image = "", ...command] = positionals;
+  if (values.tty)
+    throw new UsageError(
+      "terminals (-t, --tty) are not available yet: leave the option out; -i alone keeps stdin open",
+    );
+  const labels = gatherLabels(values["label-file"], values.label);
+  return given({
+    image,
+    command: some(command),
+    entrypoint: values.entrypoint === undefined ? undefined : [values.entrypoint],
+    env: some(gatherEnvironment(values["env-file"], values.env)),
+    workingDirectory: values.workdir,
+    user: values.user,
+    groupAdd: some(values["group-add"]),
+    hostname: values.hostname,
+    domainname: values.domainname,
+    mounts: some([...values.volume, ...values.mount, ...values.tmpfs]),
+    readOnly: values["read-only"] || undefined,
+    memoryBytes: values.memory,
+    memorySwapBytes: values["memory-swap"],
+    memoryReservationBytes: values["memory-reservation"],
+    cpus: values.cpus,
+    cpuShares: values["cpu-shares"],
+    cpusetCpus: values["cpuset-cpus"],
+    cpusetMems: values["cpuset-mems"],
+    pidsLimit: values["pids-limit"],
+    shmSizeBytes: values["shm-size"],
+    ulimits: some(values.ulimit),
+    network: values.network ?? values.net,
+    pid: namespace(values.pid),
+    ipc: namespace(values.ipc),
+    uts: namespace(values.uts),
+    cgroupNamespace: namespace(values.cgroupns),
+    userNamespace: values.userns === "host" ? ("host" as const) : undefined,
+    capAdd: some(values["cap-add"]),
+    capDrop: some(values["cap-drop"]),
+    privileged: values.privileged || undefined,
+    securityOpt: some(values["security-opt"].map(securityOption)),
+    sysctls: values.sysctl.length > 0 ? Object.fromEntries(values.sysctl) : undefined,
+    labels: Object.keys(labels).length > 0 ? labels : undefined,
+    init: values.init || undefined,
+    name: values.name,
+    autoRemove: values.rm || undefined,
+    stdin: values.interactive || undefined,
+    stopSignal: values["stop-signal"],
+    stopTimeoutSeconds: values["stop-timeout"],
+    pull: values.pull as PullPolicy | undefined,
+    platform: values.platform,
+    log: logOptions(values),
+  });
+}
+
+function namespace(value: string | undefined): "private" | "host" | undefined {
+  return value as "private" | "host" | undefined;
+}
+
+/** The engine takes a profile itself, not the name of a file that only this client can see. */
+function securityOption(option: string): string {
+  const match = /^seccomp[=:](.*)$/s.exec(option);
+  const path = match?.[1];
+  if (path === undefined || path === "unconfined" || path === "builtin" || path.trimStart().startsWith("{"))
+    return option;
+  try {
+    return `seccomp=${readFileSync(path, "utf8")}`;
+  } catch (error) {
+    throw wrapErrno(error, "opening seccomp profile", path);
+  }
+}
+
+function logOptions(values: CreateValues): CreateRequest["log"] {
+  const log: { format?: "json" | "none"; limitBytes?: number; files?: number } = {};
+  if (values["log-driver"] === "none") log.format = "none";
+  for (const [name, value] of values["log-opt"]) {
+    try {
+      if (name === "max-size") log.limitBytes = value === "-1" ? 0 : parseMemory(value);
+      else if (name === "max-file" && /^[1-9]\d{0,2}$/.test(value)) log.files = Number(value);
+      else throw new Error(`unknown log opt '${name}=${value}' for json-file log driver`);
+    } catch (error) {
+      throw new UsageError(
+        `invalid argument "${name}=${value}" for "--log-opt" flag: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+  }
+  return Object.keys(log).length > 0 ? log : undefined;
+}

@@ -1,0 +1,108 @@
+/** The options that run, create and explain share: docker's names, letters and words. */
+
+import { parseMemory } from "../format/units.ts";
+import { flag, list, parsed, text, whole } from "../options.ts";
+import { parseCpuList, parseCpus, parseMemorySwap, parseUlimit } from "./limits.ts";
+import { parseMount, parseTmpfs, parseVolume } from "./mounts.ts";
+
+const bytes = (help: string, options: { short?: string } = {}) => parsed(help, "bytes", parseMemory, options);
+const choice = (help: string, ...values: readonly string[]) =>
+  parsed(help, values.join("|"), (given) => {
+    if (!values.includes(given)) throw new Error(`must be one of ${values.join(", ")}`);
+    return given;
+  });
+const pair = (given: string): readonly [string, string] => {
+  const equals = given.indexOf("=");
+  if (equals < 1) throw new Error("must be NAME=VALUE");
+  return [given.slice(0, equals), given.slice(equals + 1)];
+};
+
+export const createOptions = {
+  attach: list("Attach to STDIN, STDOUT or STDERR", { short: "a" }),
+  "cap-add": list("Add Linux capabilities"),
+  "cap-drop": list("Drop Linux capabilities"),
+  cgroupns: choice("Cgroup namespace to use", "private", "host"),
+  cidfile: text("Write the container ID to the file"),
+  "cpu-shares": whole("CPU shares (relative weight)", { short: "c", min: 0 }),
+  cpus: parsed("Number of CPUs", "decimal", parseCpus),
+  "cpuset-cpus": parsed("CPUs in which to allow execution (0-3, 0,1)", "string", parseCpuList),
+  "cpuset-mems": parsed("MEMs in which to allow execution (0-3, 0,1)", "string", parseCpuList),
+  domainname: text("Container NIS domain name"),
+  entrypoint: text("Overwrite the default ENTRYPOINT of the image"),
+  env: list("Set environment variables", { short: "e" }),
+  "env-file": list("Read in a file of environment variables"),
+  "group-add": list("Add additional groups to join"),
+  hostname: text("Container host name", { short: "h" }),
+  init: flag("Run an init inside the container that forwards signals and reaps processes"),
+  interactive: flag("Keep STDIN open even if not attached", { short: "i" }),
+  ipc: choice("IPC mode to use", "private", "host"),
+  label: list("Set meta data on a container", { short: "l" }),
+  "label-file": list("Read in a line delimited file of labels"),
+  "log-driver": choice("Logging driver for the container", "json-file", "none"),
+  "log-opt": list("Log driver options: max-size=16m, max-file=2", { parse: pair }),
+  memory: bytes("Memory limit", { short: "m" }),
+  "memory-reservation": bytes("Memory soft limit"),
+  "memory-swap": parsed(
+    "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+    "bytes",
+    parseMemorySwap,
+  ),
+  mount: list(
+    "Attach a filesystem mount to the container: type=bind,source=…,target=… or type=tmpfs,target=…",
+    {
+      value: "mount",
+      parse: (given: string) => parseMount(given),
+    },
+  ),
+  name: text("Assign a name to the container"),
+  network: parsed(
+    "Network of the container: none (the default: nothing but lo) or host",
+    "network",
+    parseNetwork,
+  ),
+  net: parsed("The same as --network", "network", parseNetwork, { hidden: true }),
+  pid: choice("PID namespace to use", "private", "host"),
+  "pids-limit": whole("Tune container pids limit (set -1 for unlimited)", { min: -1 }),
+  platform: text("Set platform if server is multi-platform capable"),
+  privileged: flag("Give extended privileges to this container"),
+  publish: list("Ports are not available yet", { short: "p", hidden: true, parse: refusePort }),
+  pull: choice('Pull image before creating (default "missing")', "always", "missing", "never"),
+  quiet: flag("Suppress the pull output", { short: "q" }),
+  "read-only": flag("Mount the container's root filesystem as read only"),
+  restart: parsed("Restart policies are not available yet: only no", "string", parseRestart, {
+    hidden: true,
+  }),
+  rm: flag("Automatically remove the container when it exits"),
+  "security-opt": list(
+    "Security options: no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined",
+  ),
+  "shm-size": bytes("Size of /dev/shm"),
+  "stop-signal": text("Signal to stop the container"),
+  "stop-timeout": whole("Timeout (in seconds) to stop a container", { min: -1 }),
+  sysctl: list("Sysctl options", { value: "name=value", parse: pair }),
+  tmpfs: list("Mount a tmpfs directory: /path[:size=64m,mode=1770]", { parse: parseTmpfs }),
+  tty: flag("Allocate a pseudo-TTY (not available yet)", { short: "t" }),
+  ulimit: list("Ulimit options: nofile=1024:2048", { value: "ulimit", parse: parseUlimit }),
+  user: text("Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
+  userns: choice("User namespace to use", "host"),
+  uts: choice("UTS namespace to use", "private", "host"),
+  volume: list("Bind mount a host path: /host:/path[:ro]", {
+    short: "v",
+    parse: (given: string) => parseVolume(given),
+  }),
+  workdir: text("Working directory inside the container", { short: "w" }),
+};
+
+function parseNetwork(given: string): "none" | "host" {
+  if (given === "none" || given === "host") return given;
+  throw new Error("only none and host are available yet");
+}
+
+function refusePort(): never {
+  throw new Error("networks with published ports are not available yet: use --network host");
+}
+
+function parseRestart(given: string): string {
+  if (given === "no") return given;
+  throw new Error("restart policies are not available yet");
+}

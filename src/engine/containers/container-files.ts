@@ -1,0 +1,50 @@
+/** The files of /etc that every container gets of its own: names of hosts, its own name, where to ask for others. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { wrapErrno } from "../../base/error.ts";
+import type { ContainerOptions } from "../../bundle/container-options.ts";
+import type { ContainerFiles } from "../../bundle/mounts.ts";
+
+const loopback = [
+  "127.0.0.1\tlocalhost",
+  "::1\tlocalhost ip6-localhost ip6-loopback",
+  "fe00::0\tip6-localnet",
+  "ff00::0\tip6-mcastprefix",
+  "ff02::1\tip6-allnodes",
+  "ff02::2\tip6-allrouters",
+].join("\n");
+
+function hostFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // a host without it has none to hand on
+    return "";
+  }
+}
+
+/** Writes them into the container's folder. */
+export function writeContainerFiles(
+  dir: string,
+  options: ContainerOptions,
+  hostname: string,
+): ContainerFiles {
+  const files = {
+    hosts: join(dir, "hosts"),
+    hostname: join(dir, "hostname"),
+    resolvConf: join(dir, "resolv.conf"),
+  };
+  const texts: Readonly<Record<keyof typeof files, string>> = {
+    hosts: options.network === "host" ? hostFile("/etc/hosts") : `${loopback}\n`,
+    hostname: `${hostname}\n`,
+    resolvConf: hostFile("/etc/resolv.conf"),
+  };
+  for (const [name, path] of Object.entries(files)) {
+    try {
+      writeFileSync(path, texts[name as keyof typeof files], { mode: 0o644 });
+    } catch (error) {
+      throw wrapErrno(error, "write", path);
+    }
+  }
+  return files;
+}

@@ -1,0 +1,65 @@
+/** The plan of one start, and of what undoes it. */
+
+import { GantryError } from "../../base/error.ts";
+import { compileContainer } from "../../plan/compile/container.ts";
+import type { EngineMode } from "../../plan/compile/request.ts";
+import type { Plan } from "../../plan/plan.ts";
+import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
+import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
+
+/** What a plan is made from, beside the record. */
+export interface PlanInput {
+  readonly runtimeConfig: RuntimeConfig;
+  readonly mounts: SnapshotMounts;
+}
+
+function rootOf(mounts: SnapshotMounts): EngineMode["root"] {
+  const { lower, upper, work } = mounts;
+  if (upper === undefined || work === undefined)
+    throw new GantryError("failed-precondition", "compile container: its snapshot takes no writes");
+  return { kind: "overlay", lower, upper, work };
+}
+
+/** Compiles the start of a container. */
+export function startPlan(internals: Internals, record: ContainerRecord, input: PlanInput): Plan {
+  const { containers, reaper, logger } = internals;
+  const { id } = record;
+  return compileContainer({
+    id,
+    config: input.runtimeConfig,
+    bundle: containers.directory(id),
+    facts: internals.hostFacts(),
+    mode: {
+      kind: "engine",
+      root: rootOf(input.mounts),
+      stdin: record.openStdin,
+      state: containers.stateDirectory(id),
+      log: { ...record.log, path: containers.logPath(id) },
+      stopSignal: record.stopSignal,
+      network: false,
+      ...(record.autoRemove && reaper ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } } : {}),
+    },
+    warn: (message, pointer) => logger.warn(message, { id, pointer }),
+  });
+}
+
+/** The clean-up of a start, for when its shim was killed. */
+export async function cleanupPlan(
+  internals: Internals,
+  record: ContainerRecord,
+  runtimeConfig: RuntimeConfig,
+): Promise<Plan> {
+  const mounts = await internals.snapshotter.mounts(record.id);
+  const { cleanup } = startPlan({ ...internals, reaper: undefined }, record, { runtimeConfig, mounts });
+  return { host: [], child: [], cleanup };
+}
+
+/** The shim has no environment of its own to hand on. */
+function reaperEnvironment(): readonly string[] {
+  return ["PATH", "HOME", "GANTRY_EXECUTOR"].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [`${name}=${value}`];
+  });
+}

@@ -1,0 +1,156 @@
+/** A container in the hands of a program. */
+
+import { GantryError, isGantryError } from "../../base/error.ts";
+import type { Attachment } from "../../tasks/task.ts";
+import type { Internals } from "../internals.ts";
+import { attachContainer } from "./attach.ts";
+import { type ContainerInspection, inspectContainer } from "./inspect.ts";
+import { killContainer, type SignalName } from "./kill.ts";
+import type { LogEntry } from "./log-reader.ts";
+import { containerLogs, type LogsOptions } from "./logs.ts";
+import { OutputStream } from "./output-stream.ts";
+import { type RemoveOptions, removeContainer } from "./remove.ts";
+import { startContainer } from "./start.ts";
+import { type StopOptions, stopContainer } from "./stop.ts";
+import { type ContainerExit, waitForContainer } from "./wait.ts";
+
+interface Cancellable {
+  readonly signal?: AbortSignal;
+}
+
+/** The stdin of a container. */
+export interface ContainerInput {
+  /** Resolves when more is welcome. */
+  write(data: Uint8Array | string, options?: Cancellable): Promise<void>;
+  /** End of file. */
+  end(options?: Cancellable): Promise<void>;
+}
+
+export class Container implements AsyncDisposable {
+  readonly id: string;
+  readonly name: string;
+  readonly #internals: Internals;
+  #attachment: Attachment | undefined;
+  #pump: Promise<void> = Promise.resolve();
+  #stdout = new OutputStream("stdout");
+  #stderr = new OutputStream("stderr");
+
+  /** Containers come from an engine. `attachment` is the connection that started it. */
+  constructor(internals: Internals, id: string, name: string, attachment?: Attachment) {
+    this.#internals = internals;
+    this.id = id;
+    this.name = name;
+    if (attachment) this.#take(attachment);
+    else {
+      this.#stdout.end();
+      this.#stderr.end();
+    }
+  }
+
+  /** What it prints from the start, or from `attach` on; empty for a container that this program did not start. */
+  get stdout(): OutputStream {
+    return this.#stdout;
+  }
+
+  get stderr(): OutputStream {
+    return this.#stderr;
+  }
+
+  /** Where to write, if the container was started with `stdin: true`. */
+  get stdin(): ContainerInput {
+    const attachment = () => {
+      if (!this.#attachment)
+        throw new GantryError(
+          "failed-precondition",
+          `write to "${this.name}": this program is not attached to it`,
+        );
+      return this.#attachment;
+    };
+    return {
+      write: async (data, options) =>
+        await attachment().write(typeof data === "string" ? Buffer.from(data) : data, options),
+      end: async (options) => await attachment().endStdin(options),
+    };
+  }
+
+  /** Starts it (again). */
+  async start(options: Cancellable & { readonly attach?: boolean } = {}): Promise<void> {
+    const attachment = await startContainer(this.#internals, this.id, options);
+    if (attachment) this.#take(attachment);
+  }
+
+  /** Connects stdout, stderr and, if asked, stdin to a container that somebody else started. */
+  async attach(options: Cancellable & { readonly stdin?: boolean } = {}): Promise<void> {
+    this.#take(await attachContainer(this.#internals, this.id, options));
+  }
+
+  #take(attachment: Attachment): void {
+    this.#attachment = attachment;
+    const stdout = new OutputStream("stdout");
+    const stderr = new OutputStream("stderr");
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+    const pump = async () => {
+      try {
+        for await (const { stream, bytes } of attachment.output)
+          await (stream === "stdout" ? stdout : stderr).push(bytes);
+        stdout.end();
+        stderr.end();
+      } catch (error) {
+        stdout.end(error);
+        stderr.end(error);
+      }
+    };
+    this.#pump = pump();
+  }
+
+  /** Its exit status when it has ended: 128 + n for signal n. */
+  async wait(options: Cancellable = {}): Promise<number> {
+    return (await this.waitForExit(options)).exitCode;
+  }
+
+  /** The same with what else is known of its end. */
+  async waitForExit(options: Cancellable = {}): Promise<ContainerExit> {
+    return await waitForContainer(this.#internals, this.id, options);
+  }
+
+  /** What it has printed, from its log, and with `follow` what it goes on to print. */
+  logs(options: LogsOptions = {}): AsyncIterable<LogEntry> {
+    return containerLogs(this.#internals, this.id, options);
+  }
+
+  /** Asks it to end; kills it if it does not in time. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    await stopContainer(this.#internals, this.id, options);
+  }
+
+  async kill(signalName: SignalName = "KILL", options: Cancellable = {}): Promise<void> {
+    await killContainer(this.#internals, this.id, signalName, options);
+  }
+
+  async remove(options: RemoveOptions = {}): Promise<void> {
+    await removeContainer(this.#internals, this.id, options);
+  }
+
+  async inspect(options: Cancellable = {}): Promise<ContainerInspection> {
+    return await inspectContainer(this.#internals, this.id, options);
+  }
+
+  /** Lets go of it: it runs on, and this program may end. */
+  async detach(): Promise<void> {
+    await this.#attachment?.[Symbol.asyncDispose]();
+    this.#attachment = undefined;
+    await this.#pump;
+  }
+
+  /** Kills it if it runs, and removes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.remove({ force: true });
+    } catch (error) {
+      if (!isGantryError(error, "not-found")) throw error;
+    } finally {
+      await this.detach();
+    }
+  }
+}

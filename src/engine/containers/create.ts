@@ -1,0 +1,232 @@
+/** Makes a container: image, name, snapshot, bundle, record. */
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { hostname as machineName } from "node:os";
+import { join } from "node:path";
+import { GantryError, wrapErrno } from "../../base/error.ts";
+import { faultPoint } from "../../base/fault.ts";
+import { Scope } from "../../base/scope.ts";
+import type { ContainerOptions } from "../../bundle/container-options.ts";
+import { buildRuntimeConfig } from "../../bundle/runtime-config.ts";
+import { resolveUser } from "../../bundle/user.ts";
+import type { Image } from "../../images/image.ts";
+import type { OnPullEvent } from "../../images/progress.ts";
+import type { PullPolicy } from "../../images/pull-options.ts";
+import { bundleHost } from "../bundle-host.ts";
+import { imageForContainer } from "../images/image-for-container.ts";
+import { type Internals, lockContainer } from "../internals.ts";
+import { writeContainerFiles } from "./container-files.ts";
+import { checkContainerName } from "./container-name.ts";
+import type { PlanInput } from "./container-plan.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { discardContainer } from "./discard.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { signalNumber } from "./kill.ts";
+import { clearHalfMade } from "./observe.ts";
+
+/** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
+export interface CreateRequest extends ContainerOptions {
+  /** Name, id, or beginning of the id. */
+  readonly image: string;
+  /** A random one if left out. */
+  readonly name?: string | undefined;
+  /** Remove it when it has ended. */
+  readonly autoRemove?: boolean | undefined;
+  /** Whether it has a stdin that can be written to; else it reads from /dev/null. */
+  readonly stdin?: boolean | undefined;
+  /** Default: the image's, or TERM. */
+  readonly stopSignal?: string | number | undefined;
+  /** Default: 10. */
+  readonly stopTimeoutSeconds?: number | undefined;
+  /** When to ask the registry; default "missing". */
+  readonly pull?: PullPolicy | undefined;
+  /** `linux/arm64`; default: what this machine is. */
+  readonly platform?: string | undefined;
+  /** Default: JSON lines, turned over at 16 MiB, two files. */
+  readonly log?: Partial<ContainerRecord["log"]> | undefined;
+}
+
+export interface CreateOptions {
+  /** Told of the pull, if one is needed. */
+  readonly onPull?: OnPullEvent;
+  readonly signal?: AbortSignal;
+}
+
+/** A container that is made but for its record, which its maker writes: now, or as part of its start. */
+export interface MadeContainer {
+  readonly record: ContainerRecord;
+  readonly input: PlanInput;
+}
+
+const defaultLog: ContainerRecord["log"] = { format: "json", limitBytes: 16 * 1024 * 1024, files: 2 };
+const defaultStopTimeoutSeconds = 10;
+
+/** Makes a container and its record. */
+export async function createContainer(
+  internals: Internals,
+  request: CreateRequest,
+  options: CreateOptions = {},
+): Promise<ContainerRecord> {
+  return await makeContainer(internals, request, options, async ({ record }) => {
+    internals.containers.write(record);
+    internals.events.append("container", "create", record.id, containerAttributes(record));
+    return record;
+  });
+}
+
+/**
+ * Makes a container and hands it to `finish`, which writes the record. Nothing is left of it if that fails. The lock
+ * of the container is held all the time.
+ */
+export async function makeContainer<T>(
+  internals: Internals,
+  request: CreateRequest,
+  options: CreateOptions,
+  finish: (made: MadeContainer) => Promise<T>,
+): Promise<T> {
+  const { signal } = options;
+  const cancellable = signal ? { signal } : {};
+  if (request.name !== undefined) checkContainerName(request.name);
+  const stopSignal = request.stopSignal === undefined ? undefined : signalNumber(request.stopSignal);
+  const image = await imageForContainer(internals, request, options);
+  signal?.throwIfAborted();
+  const id = randomBytes(32).toString("hex");
+  using _ = await lockContainer(internals, id, cancellable);
+  await using scope = new Scope();
+  scope.defer(() => discardContainer(internals, { id }));
+  internals.containers.makeDirectory(id);
+  faultPoint("create-directory");
+  const name = await claimName(internals, request.name, id);
+  faultPoint("create-name");
+  const parent = image.chainIds.at(-1);
+  const mounts = await internals.snapshotter.prepare(id, { ...(parent ? { parent } : {}), ...cancellable });
+  faultPoint("create-snapshot");
+  const runtimeConfig = await makeBundle(internals, id, image, request);
+  const args = runtimeConfig.process?.args ?? [];
+  const record: ContainerRecord = {
+    version: 1,
+    id,
+    name,
+    createdAt: new Date().toISOString(),
+    image: {
+      reference: request.image,
+      id: image.id,
+      manifest: image.manifestDescriptor.digest,
+      chainIds: image.chainIds,
+    },
+    // the init that goes before it is no part of what the user asked for
+    args: args.slice(request.init ? args.indexOf("--") + 1 : 0),
+    entrypointLength: entrypointOf(image, request).length,
+    labels: { ...image.imageConfig.config?.Labels, ...request.labels },
+    autoRemove: request.autoRemove ?? false,
+    openStdin: request.stdin ?? false,
+    stopSignal: stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
+    stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
+    log: { ...defaultLog, ...request.log },
+    options: optionsOf(request),
+  };
+  faultPoint("create-bundle");
+  signal?.throwIfAborted();
+  return scope.keep(await finish({ record, input: { runtimeConfig, mounts } }));
+}
+
+/** Takes the name, also from a container that was never finished. */
+async function claimName(internals: Internals, wanted: string | undefined, id: string): Promise<string> {
+  const { names } = internals.containers;
+  if (wanted === undefined) return names.claimRandom(id);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    if (names.claim(wanted, id)) return wanted;
+    const owner = names.find(wanted);
+    if (owner === undefined) continue;
+    if (internals.containers.read(owner)) throw nameTaken(wanted, owner);
+    // its maker or remover died, or is still at it: the latter keeps the name
+    await clearHalfMade(internals, owner);
+    if (names.find(wanted) === owner && !internals.containers.exists(owner)) names.release(wanted, owner);
+  }
+  throw nameTaken(wanted, names.find(wanted) ?? "");
+}
+
+function nameTaken(name: string, owner: string): GantryError {
+  return new GantryError(
+    "already-exists",
+    `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
+    { detail: { name, owner } },
+  );
+}
+
+function entrypointOf(image: Image, { entrypoint }: CreateRequest): readonly string[] {
+  return (entrypoint ?? image.imageConfig.config?.Entrypoint ?? []).filter(
+    (part, index) => index > 0 || part !== "",
+  );
+}
+
+/** What the bundle is made of, without what only the engine reads. */
+function optionsOf(request: CreateRequest): ContainerOptions {
+  const {
+    image: _i,
+    name: _n,
+    autoRemove: _a,
+    stdin: _s,
+    pull: _p,
+    platform: _f,
+    log: _l,
+    ...options
+  } = request;
+  return options;
+}
+
+/** Builds the runtime config and writes it with the files that it mounts. */
+async function makeBundle(internals: Internals, id: string, image: Image, request: CreateRequest) {
+  const dir = internals.containers.directory(id);
+  const options = optionsOf(request);
+  const execution = image.imageConfig.config ?? {};
+  const hostname = options.hostname ?? (options.network === "host" ? machineName() : id.slice(0, 12));
+  const user = await userOf(internals, id, options.user ?? execution.User ?? "", options.groupAdd);
+  makeBindSources(options);
+  const { config, warnings } = buildRuntimeConfig({
+    id,
+    image: execution,
+    options,
+    user,
+    host: bundleHost(internals.hostFacts(), options),
+    files: writeContainerFiles(dir, options, hostname),
+    ...(options.init ? { initProgram: internals.executor() } : {}),
+  });
+  for (const warning of warnings) internals.logger.warn(warning, { id });
+  const path = join(dir, "config.json");
+  try {
+    writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
+  } catch (error) {
+    throw wrapErrno(error, "write runtime config", path);
+  }
+  return config;
+}
+
+/** Names of users and groups are those of the container's own files. */
+async function userOf(
+  internals: Internals,
+  id: string,
+  spec: string,
+  groupAdd: readonly string[] | undefined,
+) {
+  const text = async (path: string) => {
+    const bytes = await internals.snapshotter.readFile(id, path);
+    return bytes ? Buffer.from(bytes).toString("utf8") : "";
+  };
+  return resolveUser(spec, await text("/etc/passwd"), await text("/etc/group"), groupAdd);
+}
+
+/** Docker makes the missing source of a -v, and so do we. */
+function makeBindSources(options: ContainerOptions): void {
+  for (const mount of options.mounts ?? []) {
+    if (mount.kind !== "bind" || !mount.createSource) continue;
+    try {
+      const made = mkdirSync(mount.source, { recursive: true });
+      if (made !== undefined) chmodSync(mount.source, 0o755);
+    } catch (error) {
+      const wrapped = wrapErrno(error, "make bind source", mount.source);
+      // a file is a source as good as a directory
+      if (!(wrapped instanceof GantryError) || wrapped.code !== "already-exists") throw wrapped;
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Takes everything of a container off the disk. The record goes first: from then on whoever finds the rest knows
+ * that it is to be cleared, so a kill at any point leaves nothing that stays.
+ */
+import { unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, isGantryError, wrapErrno } from "../../base/error.ts";
+import { faultPoint } from "../../base/fault.ts";
+import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { containerAttributes } from "./event-attributes.ts";
+
+/** Call with the lock of the container held, and only when it does not run. Without a record, whatever is left. */
+export async function discardContainer(
+  internals: Internals,
+  container: ContainerRecord | { readonly id: string },
+): Promise<void> {
+  const { containers, snapshotter, events } = internals;
+  const { id } = container;
+  const path = join(containers.directory(id), "container.json");
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove container", path);
+  }
+  faultPoint("discard-record");
+  try {
+    await snapshotter.remove(id);
+  } catch (error) {
+    if (!isGantryError(error, "not-found")) throw error;
+  }
+  faultPoint("discard-snapshot");
+  if ("name" in container) containers.names.release(container.name, id);
+  else
+    for (const [name, owner] of containers.names.list()) if (owner === id) containers.names.release(name, id);
+  faultPoint("discard-name");
+  containers.removeDirectory(id);
+  if ("name" in container) events.append("container", "destroy", id, containerAttributes(container));
+}

@@ -1,0 +1,37 @@
+/** Everything that is known of one container, read from where it is true. */
+import { GantryError } from "../../base/error.ts";
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
+import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { type ContainerState, observe } from "./observe.ts";
+import { readRuntimeConfig } from "./runtime-config-file.ts";
+
+export interface ContainerInspection {
+  readonly record: ContainerRecord;
+  readonly state: ContainerState;
+  /** What the runtime was told. */
+  readonly runtimeConfig: RuntimeConfig;
+  /** Of the container's own files, on the host. */
+  readonly paths: { readonly bundle: string; readonly log: string; readonly state: string };
+}
+
+export async function inspectContainer(
+  internals: Internals,
+  id: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ContainerInspection> {
+  options.signal?.throwIfAborted();
+  const observed = await observe(internals, id);
+  if (!observed)
+    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  const { containers } = internals;
+  return {
+    ...observed,
+    runtimeConfig: readRuntimeConfig(internals, id),
+    paths: {
+      bundle: containers.directory(id),
+      log: containers.logPath(id),
+      state: containers.stateDirectory(id),
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** Sends a signal to a container. */
+import { GantryError } from "../../base/error.ts";
+import { parseSignal, signalName } from "../../linux/signals.ts";
+import { openTask } from "../../tasks/open-task.ts";
+import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { observe } from "./observe.ts";
+
+/** A signal by name ("TERM", "SIGTERM") or number. */
+export type SignalName = string | number;
+
+/** The number of a signal; invalid-argument in docker's words if there is none such. */
+export function signalNumber(signal: SignalName): number {
+  const number = parseSignal(String(signal));
+  if (number === undefined) throw new GantryError("invalid-argument", `invalid signal: ${signal}`);
+  return number;
+}
+
+/** What is said of a container that should run and does not. */
+export function notRunning(verb: string, record: ContainerRecord): GantryError {
+  return new GantryError(
+    "failed-precondition",
+    `cannot ${verb} container: ${record.name}: container ${record.id} is not running`,
+    { detail: { id: record.id, name: record.name } },
+  );
+}
+
+export async function killContainer(
+  internals: Internals,
+  id: string,
+  signal: SignalName,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const number = signalNumber(signal);
+  const observed = await observe(internals, id);
+  if (!observed)
+    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  const { record, state } = observed;
+  if (state.kind !== "running") throw notRunning("kill", record);
+  // the container's own signals go to its first process; KILL ends all of it, also what joined from outside
+  await openTask(internals.containers.stateDirectory(id)).kill(number, { all: number === 9, ...options });
+  internals.events.append("container", "kill", id, {
+    ...containerAttributes(record),
+    signal: signalName(number) ?? String(number),
+  });
+}

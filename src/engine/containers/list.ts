@@ -1,0 +1,58 @@
+/** Lists containers as they truly are. */
+import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { type Observed, observeAll } from "./observe.ts";
+
+/** In docker's words. */
+export type ContainerStatus = "created" | "running" | "exited";
+
+export interface ContainerSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly imageId: string;
+  readonly args: readonly string[];
+  readonly createdAt: string;
+  readonly status: ContainerStatus;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  readonly exitCode?: number;
+  readonly pid?: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly record: ContainerRecord;
+}
+
+export interface ListOptions {
+  /** Also those that do not run. */
+  readonly all?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export function summaryOf({ record, state }: Observed): ContainerSummary {
+  const common = {
+    id: record.id,
+    name: record.name,
+    image: record.image.reference,
+    imageId: record.image.id,
+    args: record.args,
+    createdAt: record.createdAt,
+    status: state.kind,
+    labels: record.labels,
+    record,
+  };
+  if (state.kind === "running")
+    return { ...common, startedAt: state.start.startedAt, pid: state.start.init.pid };
+  if (state.kind === "created") return common;
+  const { startedAt, finishedAt, exitCode } = state.run;
+  return { ...common, ...(startedAt ? { startedAt } : {}), finishedAt, exitCode };
+}
+
+/** Newest first. */
+export async function listContainers(
+  internals: Internals,
+  options: ListOptions = {},
+): Promise<readonly ContainerSummary[]> {
+  options.signal?.throwIfAborted();
+  const all = (await observeAll(internals)).map(summaryOf);
+  return options.all ? all : all.filter(({ status }) => status === "running");
+}

@@ -1,0 +1,146 @@
+/**
+ * The true state of a container, asked of the kernel and of what its shim has written down, and the bookkeeping that
+ * follows from it: an end is taken over into the record, a container with --rm that has ended is removed, what dead
+ * makers left is cleaned up. Any engine that looks does this, so it does not matter which process was killed.
+ */
+import { isGantryError } from "../../base/error.ts";
+import type { StartRecord } from "../../tasks/records.ts";
+import { recover } from "../../tasks/recover.ts";
+import { taskState } from "../../tasks/task-state.ts";
+import { bootId } from "../boot.ts";
+import { type Internals, tryLockContainer } from "../internals.ts";
+import { cleanupPlan } from "./container-plan.ts";
+import type { ContainerRecord, LastRun } from "./container-record.ts";
+import { discardContainer } from "./discard.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { readRuntimeConfig } from "./runtime-config-file.ts";
+
+export type ContainerState =
+  | { readonly kind: "created" }
+  | { readonly kind: "running"; readonly start: StartRecord }
+  | { readonly kind: "exited"; readonly run: LastRun };
+
+export interface Observed {
+  readonly record: ContainerRecord;
+  readonly state: ContainerState;
+}
+
+/** Status of a container whose end nobody saw: the shim was killed, or the machine went down. */
+const lostExitCode = 255;
+
+function restingState(record: ContainerRecord): ContainerState {
+  return record.lastRun?.startedAt ? { kind: "exited", run: record.lastRun } : { kind: "created" };
+}
+
+/** How the run that `record` began has ended, if it has; `undefined` while it goes on or has not begun. */
+async function endedRun(internals: Internals, record: ContainerRecord): Promise<LastRun | undefined> {
+  const dir = internals.containers.stateDirectory(record.id);
+  let task = taskState(dir);
+  if (task.kind === "lost") {
+    internals.logger.warn("the shim of a container was killed; cleaning up after it", { id: record.id });
+    await recover(dir, {
+      executor: internals.executor(),
+      cleanup: await cleanupPlan(internals, record, readRuntimeConfig(internals, record.id)),
+    });
+    task = taskState(dir);
+  }
+  if (task.kind === "exited") {
+    const { exit, start } = task;
+    return {
+      ...(start ? { startedAt: start.startedAt } : {}),
+      finishedAt: exit.exitedAt,
+      exitCode: exit.code,
+      oomKilled: exit.oomKilled,
+      ...(exit.error ? { error: exit.error } : {}),
+    };
+  }
+  if (task.kind === "created" && record.startedInBoot !== bootId()) {
+    const time = new Date().toISOString();
+    const error = "the machine was restarted while the container ran";
+    return { startedAt: record.createdAt, finishedAt: time, exitCode: lostExitCode, oomKilled: false, error };
+  }
+  return undefined;
+}
+
+/**
+ * Takes over the end of the container's run, if there is one to take over. Call with the lock held. Undefined: the
+ * container was to be removed at its end, and is.
+ */
+export async function settleLocked(internals: Internals, id: string): Promise<ContainerRecord | undefined> {
+  const record = internals.containers.read(id);
+  if (!record?.startedInBoot) return record;
+  const run = await endedRun(internals, record);
+  if (!run) {
+    // holding the lock we know that nobody is starting it: the one who did so died before it began
+    const begun = taskState(internals.containers.stateDirectory(id)).kind !== "created";
+    if (begun) return record;
+    const { startedInBoot: _, ...rest } = record;
+    internals.containers.write(rest);
+    if (!record.autoRemove) return rest;
+    await discardContainer(internals, rest);
+    return undefined;
+  }
+  const { startedInBoot: _, ...rest } = record;
+  const settled: ContainerRecord = { ...rest, lastRun: run };
+  internals.containers.write(settled);
+  const attributes = containerAttributes(record);
+  const time = new Date(run.finishedAt);
+  if (run.oomKilled) internals.events.append("container", "oom", id, attributes, time);
+  internals.events.append("container", "die", id, { ...attributes, exitCode: String(run.exitCode) }, time);
+  if (!record.autoRemove) return settled;
+  await discardContainer(internals, settled);
+  return undefined;
+}
+
+/**
+ * The state of one container. Undefined if it is gone, also because it was to be removed at its end. Never waits: what
+ * another process is busy with is reported as it stands.
+ */
+export async function observe(internals: Internals, id: string): Promise<Observed | undefined> {
+  const record = internals.containers.read(id);
+  if (!record) return undefined;
+  if (!record.startedInBoot) return { record, state: restingState(record) };
+  const task = taskState(internals.containers.stateDirectory(id));
+  if (task.kind === "running") return { record, state: task };
+  using lock = tryLockContainer(internals, id);
+  if (!lock) {
+    const run = task.kind === "exited" ? await endedRun(internals, record) : undefined;
+    return { record, state: run ? { kind: "exited", run } : restingState(record) };
+  }
+  const settled = await settleLocked(internals, id);
+  if (!settled) return undefined;
+  const now = taskState(internals.containers.stateDirectory(id));
+  return {
+    record: settled,
+    state: settled.startedInBoot && now.kind === "running" ? now : restingState(settled),
+  };
+}
+
+/** The state of every container, newest first; cleans up what dead makers and removers left on the way. */
+export async function observeAll(internals: Internals): Promise<readonly Observed[]> {
+  const all: Observed[] = [];
+  for (const id of internals.containers.ids()) {
+    try {
+      if (!internals.containers.read(id)) {
+        await clearHalfMade(internals, id);
+        continue;
+      }
+      const observed = await observe(internals, id);
+      if (observed) all.push(observed);
+    } catch (error) {
+      // one damaged record must not hide all other containers
+      if (!isGantryError(error)) throw error;
+      internals.logger.warn("a container cannot be read", { id, error: error.message });
+    }
+  }
+  return all.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+}
+
+/** Removes the rest of a container without a record, if nobody alive is making or removing it. */
+export async function clearHalfMade(internals: Internals, id: string): Promise<void> {
+  using lock = tryLockContainer(internals, id);
+  // holding the lock, look again: its maker may just have finished
+  if (!lock || internals.containers.read(id)) return;
+  internals.logger.debug("clearing a half-made container", { id });
+  await discardContainer(internals, { id });
+}

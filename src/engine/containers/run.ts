@@ -1,0 +1,30 @@
+/** Makes a container and starts it. */
+import { faultPoint } from "../../base/fault.ts";
+import type { Internals } from "../internals.ts";
+import { Container } from "./container.ts";
+import { type CreateOptions, type CreateRequest, makeContainer } from "./create.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { launchLocked } from "./start.ts";
+
+export interface RunRequest extends CreateRequest {
+  /** Connect stdout, stderr and stdin to this program; default true. */
+  readonly attach?: boolean | undefined;
+}
+
+/** Resolves when the program of the container runs. If it cannot be started, nothing is left of the container. */
+export async function runContainer(
+  internals: Internals,
+  request: RunRequest,
+  options: CreateOptions = {},
+): Promise<Container> {
+  const { attach, ...create } = request;
+  return await makeContainer(internals, create, options, async ({ record, input }) => {
+    internals.events.append("container", "create", record.id, containerAttributes(record));
+    const attachment = await launchLocked(internals, record, input, {
+      ...(attach === undefined ? {} : { attach }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    faultPoint("run-started");
+    return new Container(internals, record.id, record.name, attachment);
+  });
+}

@@ -1,0 +1,113 @@
+/** Starts a container that does not run. */
+import { mkdirSync, rmSync } from "node:fs";
+import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
+import { faultPoint } from "../../base/fault.ts";
+import { startTask } from "../../tasks/start-task.ts";
+import type { Attachment } from "../../tasks/task.ts";
+import { taskState } from "../../tasks/task-state.ts";
+import { bootId } from "../boot.ts";
+import { type Internals, lockContainer } from "../internals.ts";
+import { makePrivateDirectory } from "../store-layout.ts";
+import { type PlanInput, startPlan } from "./container-plan.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { settleLocked } from "./observe.ts";
+import { readRuntimeConfig } from "./runtime-config-file.ts";
+
+export interface StartOptions {
+  /** Connect to its streams from the first byte on; default true. */
+  readonly attach?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Resolves when the program of the container runs. The attachment is there unless `attach` is false. */
+export async function startContainer(
+  internals: Internals,
+  id: string,
+  options: StartOptions = {},
+): Promise<Attachment | undefined> {
+  using _ = await lockContainer(internals, id, options);
+  const record = await settleLocked(internals, id);
+  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (record.startedInBoot && taskState(internals.containers.stateDirectory(id)).kind === "running")
+    throw new GantryError("failed-precondition", `start container "${record.name}": it is already running`, {
+      detail: { id, name: record.name, running: true },
+    });
+  const input = {
+    runtimeConfig: readRuntimeConfig(internals, id),
+    mounts: await internals.snapshotter.mounts(id, options.signal ? { signal: options.signal } : {}),
+  };
+  try {
+    return await launchLocked(internals, record, input, options);
+  } catch (error) {
+    recordFailure(internals, record, error);
+    throw error;
+  }
+}
+
+/**
+ * Starts it with the lock held. When it fails, everything of the start is undone, and the record says that it was
+ * begun, which the next look puts right.
+ */
+export async function launchLocked(
+  internals: Internals,
+  record: ContainerRecord,
+  input: PlanInput,
+  options: StartOptions,
+): Promise<Attachment | undefined> {
+  const { containers } = internals;
+  const { id } = record;
+  const dir = containers.stateDirectory(id);
+  const plan = startPlan(internals, record, input);
+  const executor = internals.executor();
+  makeFreshDirectory(internals, dir);
+  containers.write({ ...record, startedInBoot: bootId() });
+  faultPoint("start-recorded");
+  const attach =
+    options.attach === false ? undefined : { stdout: true, stderr: true, ...stdinChoice(record) };
+  const { attachment } = await startTask(plan, dir, {
+    executor,
+    ...(attach ? { attach } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
+    onSync: (point) => faultPoint(`sync-${point}`),
+  });
+  faultPoint("started");
+  internals.events.append("container", "start", id, containerAttributes(record));
+  return attachment;
+}
+
+/** The stdin of a container ends with the client that started it: `echo hi | gantry run -i …` must come to an end. */
+function stdinChoice(record: ContainerRecord) {
+  return record.openStdin ? { stdin: true, ownsStdin: true } : {};
+}
+
+/** What an earlier run has left there is in the record by now. */
+function makeFreshDirectory(internals: Internals, dir: string): void {
+  makePrivateDirectory(internals.layout.taskStates);
+  try {
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    throw wrapErrno(error, "make directory", dir);
+  }
+}
+
+function recordFailure(internals: Internals, record: ContainerRecord, error: unknown): void {
+  const { startedInBoot: _, ...rest } = record;
+  const status = isGantryError(error) ? error.detail.status : undefined;
+  const lastRun = {
+    finishedAt: new Date().toISOString(),
+    exitCode: status === 126 || status === 127 ? status : 128,
+    oomKilled: false,
+    error: error instanceof Error ? error.message : String(error),
+  };
+  try {
+    internals.containers.write({ ...rest, lastRun });
+  } catch (cause) {
+    // the first failure is the one to tell; the next look finds the same
+    internals.logger.warn("the record of a failed start could not be written", {
+      id: record.id,
+      cause: String(cause),
+    });
+  }
+}

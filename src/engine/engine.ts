@@ -1,0 +1,127 @@
+/**
+ * The engine: containers and images of one store, from any program, without a daemon. Several engines, in one process
+ * or in many, may work on one store at the same time.
+ */
+import { type Logger, silentLogger } from "../base/log.ts";
+import { type Image, listImages, openImage } from "../images/image.ts";
+import type { ImportOptions } from "../images/import-tar.ts";
+import type { RemovedImage } from "../images/remove.ts";
+import { Container } from "./containers/container.ts";
+import { type CreateOptions, type CreateRequest, createContainer } from "./containers/create.ts";
+import { type ContainerSummary, type ListOptions, listContainers } from "./containers/list.ts";
+import { observeAll } from "./containers/observe.ts";
+import { type RunRequest, runContainer } from "./containers/run.ts";
+import type { EngineEvent, ReadEventsOptions } from "./events.ts";
+import { type Explanation, explainRun } from "./explain.ts";
+import type { PullImageOptions } from "./images/pull.ts";
+import type { RemoveImageOptions } from "./images/remove.ts";
+import { type EngineInfo, engineInfo } from "./info.ts";
+import type { Internals } from "./internals.ts";
+import { openInternals } from "./open-internals.ts";
+
+export interface EngineOptions {
+  /** Where images and containers are kept: /var/lib/gantry for root. */
+  readonly root?: string;
+  /** Where the state of running containers is kept: /run/gantry for root. */
+  readonly state?: string;
+  readonly logger?: Logger;
+  /** Path of gantry-executor; found beside the program or library unless told. */
+  readonly executor?: string;
+  /**
+   * Program and arguments to which the id of a container with `autoRemove` is added when it ends and no program
+   * waits for it. Without it, the next engine that looks removes the container.
+   */
+  readonly reaper?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+interface Cancellable {
+  readonly signal?: AbortSignal;
+}
+
+export class Engine implements AsyncDisposable {
+  readonly #internals: Internals;
+
+  private constructor(internals: Internals) {
+    this.#internals = internals;
+  }
+
+  /** Opens an engine. Touches nothing: folders come into being when something is put into them. */
+  static async open(options: EngineOptions = {}): Promise<Engine> {
+    options.signal?.throwIfAborted();
+    const { logger = silentLogger, signal: _, ...rest } = options;
+    return new Engine(openInternals({ ...rest, logger }));
+  }
+
+  /** Makes a container and starts it; pulls the image if it is not here. */
+  async run(request: RunRequest, options: CreateOptions = {}): Promise<Container> {
+    return await runContainer(this.#internals, request, options);
+  }
+
+  /** Makes a container without starting it. */
+  async create(request: CreateRequest, options: CreateOptions = {}): Promise<Container> {
+    const { id, name } = await createContainer(this.#internals, request, options);
+    return new Container(this.#internals, id, name);
+  }
+
+  /** A container by id, name, or the beginning of its id. */
+  async container(nameOrId: string, options: Cancellable = {}): Promise<Container> {
+    options.signal?.throwIfAborted();
+    const { id, name } = this.#internals.containers.find(nameOrId);
+    return new Container(this.#internals, id, name);
+  }
+
+  /** Running containers, newest first; with `all` every one. */
+  async containers(options: ListOptions = {}): Promise<readonly ContainerSummary[]> {
+    return await listContainers(this.#internals, options);
+  }
+
+  /** Puts right what killed processes left: as every look at the list does. */
+  async recover(options: Cancellable = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    await observeAll(this.#internals);
+  }
+
+  async pull(reference: string, options: PullImageOptions = {}): Promise<Image> {
+    const { pullImage } = await import("./images/pull.ts");
+    return await pullImage(this.#internals, reference, options);
+  }
+
+  async images(options: Cancellable = {}): Promise<readonly Image[]> {
+    return await listImages(this.#internals, options);
+  }
+
+  /** An image by name, id, or the beginning of its id. */
+  async image(nameOrId: string, options: Cancellable = {}): Promise<Image> {
+    return await openImage(this.#internals, nameOrId, options);
+  }
+
+  /** Makes an image of the tar of a root file system. */
+  async importImage(tar: AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<Image> {
+    const { importImage } = await import("./images/import.ts");
+    return await importImage(this.#internals, tar, options);
+  }
+
+  async removeImage(nameOrId: string, options: RemoveImageOptions = {}): Promise<RemovedImage> {
+    const { removeImage } = await import("./images/remove.ts");
+    return await removeImage(this.#internals, nameOrId, options);
+  }
+
+  /** What happens from now on, or from `since` on, to containers and images of the store, whoever does it. */
+  events(options: ReadEventsOptions = {}): AsyncIterable<EngineEvent> {
+    return this.#internals.events.read(options);
+  }
+
+  async info(options: Cancellable = {}): Promise<EngineInfo> {
+    options.signal?.throwIfAborted();
+    return await engineInfo(this.#internals);
+  }
+
+  /** The runtime config and the plan of a run, which does not happen. */
+  async explain(request: CreateRequest, options: Cancellable = {}): Promise<Explanation> {
+    return await explainRun(this.#internals, request, options);
+  }
+
+  /** An engine holds nothing open: containers run on. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

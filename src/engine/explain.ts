@@ -1,0 +1,27 @@
+/** What a run would do: its runtime config and every privileged step, with nothing started and nothing kept. */
+import type { Plan } from "../plan/plan.ts";
+import type { RuntimeConfig } from "../spec/runtime-config.ts";
+import { startPlan } from "./containers/container-plan.ts";
+import { type CreateRequest, makeContainer } from "./containers/create.ts";
+import { discardContainer } from "./containers/discard.ts";
+import type { Internals } from "./internals.ts";
+
+export interface Explanation {
+  readonly runtimeConfig: RuntimeConfig;
+  readonly plan: Plan;
+}
+
+/** The image must be here: nothing is pulled. */
+export async function explainRun(
+  internals: Internals,
+  request: CreateRequest,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Explanation> {
+  // made like any container, so that what is shown is what would happen, and discarded before it has a record
+  const { name: _, ...unnamed } = request;
+  return await makeContainer(internals, { ...unnamed, pull: "never" }, options, async ({ record, input }) => {
+    const plan = startPlan(internals, record, input);
+    await discardContainer(internals, { id: record.id });
+    return { runtimeConfig: input.runtimeConfig, plan };
+  });
+}

@@ -1,0 +1,41 @@
+/** Pulls images, and finds those that a container is made of. */
+
+import type { Image } from "../../images/image.ts";
+import type { OnPullEvent } from "../../images/progress.ts";
+import { pullImage as pullInto } from "../../images/pull.ts";
+import type { PullPolicy } from "../../images/pull-options.ts";
+import { RegistryClient } from "../../registry/client.ts";
+import { storedCredentials } from "../../registry/credentials.ts";
+import { parsePlatform } from "../../spec/platform.ts";
+import type { Internals } from "../internals.ts";
+
+export interface PullImageOptions {
+  /** `linux/arm64`; default: what this machine is. */
+  readonly platform?: string;
+  /** Default: always. */
+  readonly policy?: PullPolicy;
+  readonly onProgress?: OnPullEvent;
+  /** Registries (`host:port`) that may speak plain HTTP or have any certificate; loopback always may. */
+  readonly insecureRegistries?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+export async function pullImage(
+  internals: Internals,
+  reference: string,
+  options: PullImageOptions = {},
+): Promise<Image> {
+  const { platform, insecureRegistries, ...rest } = options;
+  const { content, images, leases, events } = internals;
+  using registry = new RegistryClient({
+    credentials: storedCredentials(),
+    ...(insecureRegistries ? { insecure: insecureRegistries } : {}),
+  });
+  await using layers = await internals.openLayers();
+  const image = await pullInto({ content, images, leases, layers, registry }, reference, {
+    ...rest,
+    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+  });
+  events.append("image", "pull", reference, { name: image.repoTags[0] ?? reference });
+  return image;
+}

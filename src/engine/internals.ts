@@ -1,0 +1,50 @@
+/** What the verbs of the engine work with. Made by engine.ts; each part comes into being when it is first used. */
+
+import { lockFile, tryLockFile } from "../base/lock.ts";
+import type { Logger } from "../base/log.ts";
+import type { ContentStore } from "../content/content-store.ts";
+import type { ImageStore } from "../images/image-store.ts";
+import type { LayerApplier, LayerCollector } from "../images/layer-applier.ts";
+import type { Leases } from "../images/leases.ts";
+import type { HostFacts } from "../plan/host-facts.ts";
+import type { Snapshotter } from "../snapshots/snapshotter.ts";
+import type { ContainerStore } from "./containers/container-store.ts";
+import type { EventLog } from "./events.ts";
+import { makePrivateDirectory, type StoreLayout } from "./store-layout.ts";
+
+export interface Internals {
+  readonly layout: StoreLayout;
+  readonly logger: Logger;
+  readonly containers: ContainerStore;
+  readonly events: EventLog;
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  readonly leases: Leases;
+  readonly snapshotter: Snapshotter;
+  /** The program and first arguments to which a shim adds the id of a container with --rm that has ended. */
+  readonly reaper: readonly string[] | undefined;
+  hostFacts(): HostFacts;
+  /** Path of the executor. */
+  executor(): string;
+  /** Unpacks and removes layers; disposed when that is over. */
+  openLayers(): Promise<LayerApplier & LayerCollector & AsyncDisposable>;
+}
+
+function lockPath(internals: Internals, id: string): string {
+  makePrivateDirectory(internals.layout.locks);
+  return `${internals.layout.locks}/${id}`;
+}
+
+/** Whoever changes the record or the life of a container holds its lock. */
+export async function lockContainer(
+  internals: Internals,
+  id: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Disposable> {
+  return await lockFile(lockPath(internals, id), options);
+}
+
+/** Takes the lock of a container, unless somebody alive has it. */
+export function tryLockContainer(internals: Internals, id: string): Disposable | undefined {
+  return tryLockFile(lockPath(internals, id));
+}

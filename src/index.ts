@@ -1,0 +1,28 @@
+/** What a program imports. */
+export { type ErrorCode, GantryError, isGantryError } from "./base/error.ts";
+export { createLogger, type Logger, type LogLevel } from "./base/log.ts";
+export type { ContainerOptions, MountOption, UlimitOption } from "./bundle/container-options.ts";
+export type { Container, ContainerInput } from "./engine/containers/container.ts";
+export type { CreateOptions, CreateRequest } from "./engine/containers/create.ts";
+export type { ContainerInspection } from "./engine/containers/inspect.ts";
+export type { ContainerStatus, ContainerSummary, ListOptions } from "./engine/containers/list.ts";
+export type { LogEntry } from "./engine/containers/log-reader.ts";
+export type { LogsOptions } from "./engine/containers/logs.ts";
+export type { OutputStream } from "./engine/containers/output-stream.ts";
+export type { RemoveOptions } from "./engine/containers/remove.ts";
+export type { RunRequest } from "./engine/containers/run.ts";
+export type { StopOptions } from "./engine/containers/stop.ts";
+export type { ContainerExit } from "./engine/containers/wait.ts";
+export { Engine, type EngineOptions } from "./engine/engine.ts";
+export type { EngineEvent, EventAction, EventKind, ReadEventsOptions } from "./engine/events.ts";
+export type { Explanation } from "./engine/explain.ts";
+export type { PullImageOptions } from "./engine/images/pull.ts";
+export type { RemoveImageOptions } from "./engine/images/remove.ts";
+export type { EngineInfo } from "./engine/info.ts";
+export { version } from "./engine/version.ts";
+export type { Image } from "./images/image.ts";
+export type { ImportOptions } from "./images/import-tar.ts";
+export type { OnPullEvent, PullEvent } from "./images/progress.ts";
+export type { PullPolicy } from "./images/pull-options.ts";
+export { printPlan } from "./plan/print.ts";
+export { type RegistryServer, type RegistryServerOptions, serveRegistry } from "./registry/server.ts";

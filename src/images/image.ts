@@ -129,7 +129,8 @@ export function findRecords(images: ImageStore, text: string): readonly [ImageRe
   ];
   const idText = text.startsWith("sha256:") ? text.slice("sha256:".length) : text;
   const mayBeId = /^[0-9a-f]{1,64}$/.test(idText);
-  if (!text.startsWith("sha256:") && idText.length < 64) {
+  const onlyId = mayBeId && (idText !== text || idText.length === 64);
+  if (!onlyId) {
     const record = images.get(nameOf(text, mayBeId));
     if (record) return sameManifest(record);
     const byDigest = recordByDigest(images, text);

@@ -42,30 +42,14 @@ export function openGantry(dir: string, rootTar: string): Promise<Peer> {
   });
 }
 
-/** What the benchmark uses of the library, on the stores that `openGantry` made. */
-interface EngineLibrary {
-  readonly Engine: {
-    open(options: { root: string; state: string }): Promise<
-      AsyncDisposable & {
-        run(options: {
-          image: string;
-          command: readonly string[];
-          network: "none";
-          remove: boolean;
-        }): Promise<{ wait(): Promise<unknown> }>;
-      }
-    >;
-  };
-}
-
 /** Start, wait and remove `true` inside this process. */
 export async function openLibrary(dir: string): Promise<Contender & AsyncDisposable> {
-  const library: EngineLibrary = await import(join(top, "dist/lib/index.js"));
+  const library: typeof import("../src/index.ts") = await import(join(top, "dist/lib/index.js"));
   const engine = await library.Engine.open({ root: join(dir, "root"), state: join(dir, "state") });
   return {
     name: "gantry library",
     async run() {
-      const container = await engine.run({ image, command: ["true"], network: "none", remove: true });
+      const container = await engine.run({ image, command: ["true"], network: "none", autoRemove: true });
       await container.wait();
       return undefined;
     },

@@ -140,31 +140,27 @@ static bool may_connect(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static struct client *free_slot(struct shim *shim)
+static struct client *free_seat(struct shim *shim)
 {
-	struct client *gone = NULL;
-	for (unsigned i = 1; i < CLIENTS; i++) {
+	for (unsigned i = 1; i < CLIENTS; i++)
 		if (shim->clients[i].fd < 0)
 			return &shim->clients[i];
-		if (shim->clients[i].gone)
-			gone = &shim->clients[i];
-	}
-	if (gone)
-		close_client(shim, gone);
-	return gone;
+	return NULL;
 }
 
 void accept_clients(struct shim *shim)
 {
-	int fd;
-	while ((fd = accept4(shim->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-		struct client *c = may_connect(fd) ? free_slot(shim) : NULL;
-		if (c) {
+	static const uint32_t refusal[3] = {4, REPLY_ANSWER, EPERM};
+	struct client *c;
+	while ((c = free_seat(shim))) {
+		int fd = accept4(shim->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		if (may_connect(fd)) {
 			adopt_client(shim, (unsigned)(c - shim->clients), fd);
 			continue;
 		}
-		uint32_t busy[3] = {4, REPLY_ANSWER, may_connect(fd) ? EBUSY : EPERM};
-		send(fd, busy, sizeof busy, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send(fd, refusal, sizeof refusal, MSG_DONTWAIT | MSG_NOSIGNAL);
 		close(fd);
 	}
 }
@@ -242,12 +238,29 @@ static int resize(struct shim *shim, const uint8_t *payload)
 	return ioctl(shim->out[0], TIOCSWINSZ, &window) < 0 ? errno : 0;
 }
 
-static void attach(struct shim *shim, struct client *c, uint32_t bits)
+static uint32_t attach(struct shim *shim, struct client *c, uint32_t bits)
 {
+	unsigned attached = 0;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		attached += shim->clients[i].fd >= 0 && shim->clients[i].bits && &shim->clients[i] != c;
+	if (attached >= ATTACHED_LIMIT)
+		return EBUSY;
 	if (!views(c))
 		c->next = shim->head;
 	/* a chunk under way is finished before the new choice counts: see next_chunk */
 	c->bits = bits;
+	return 0;
+}
+
+static uint32_t await(struct shim *shim, struct client *c)
+{
+	unsigned waiting = 0;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		waiting += shim->clients[i].fd >= 0 && shim->clients[i].waits && &shim->clients[i] != c;
+	if (waiting >= WAITING_LIMIT)
+		return EBUSY;
+	c->waits = true;
+	return 0;
 }
 
 /* One whole request other than stdin; false if it is none that may come here. */
@@ -265,9 +278,9 @@ static bool take_request(struct shim *shim, struct client *c, uint8_t type, cons
 	} else if (type == REQUEST_RESIZE && bytes == 4) {
 		result = (uint32_t)resize(shim, payload);
 	} else if (type == REQUEST_ATTACH && bytes == 4) {
-		attach(shim, c, words[0] & 15);
+		result = attach(shim, c, words[0] & 15);
 	} else if (type == REQUEST_WAIT && bytes == 0) {
-		c->waits = true;
+		result = await(shim, c);
 	} else if (type == REQUEST_ABORT && c == &shim->clients[0]) {
 		/* came too late to undo the start: end what was started */
 		signal_container(shim, 9, true);

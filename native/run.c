@@ -76,6 +76,12 @@ int run_stage(struct executor *x, uint32_t stage)
 
 void run_child(struct executor *x)
 {
+	/* what whoever started us ignores or blocks is not the program's concern: execve would keep it */
+	sigset_t none;
+	sigemptyset(&none);
+	for (int number = 1; number < _NSIG; number++)
+		signal(number, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	run_stage(x, STAGE_CHILD);
 	/* exec never returns, so something failed; the host side tells the controller */
 	struct {

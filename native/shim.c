@@ -184,14 +184,16 @@ enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_OUT, AT_CLIENTS = AT_OUT +
 
 static void gather(const struct shim *shim, int signals, bool hung_up, struct pollfd p[])
 {
-	bool stuck = false, room = free_chunk((struct shim *)shim) != NULL;
+	bool stuck = false, seat = false, room = free_chunk((struct shim *)shim) != NULL;
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		p[AT_CLIENTS + i] = interest(shim, &shim->clients[i]);
 		stuck |= shim->clients[i].fd >= 0 && shim->clients[i].stuck;
+		seat |= i > 0 && shim->clients[i].fd < 0;
 	}
 	p[AT_CHILD] = (struct pollfd){shim->exited ? -1 : shim->x->child_pidfd, POLLIN, 0};
 	p[AT_SIGNAL] = (struct pollfd){signals, POLLIN, 0};
-	p[AT_LISTENER] = (struct pollfd){shim->listener, POLLIN, 0};
+	/* with every seat taken, who comes waits in the backlog */
+	p[AT_LISTENER] = (struct pollfd){seat ? shim->listener : -1, POLLIN, 0};
 	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
 	for (unsigned i = 0; i < 2; i++)
 		p[AT_OUT + i] = (struct pollfd){room && !hung_up ? shim->out[i] : -1, POLLIN, 0};
@@ -303,25 +305,33 @@ static void run_loop(struct shim *shim, int signals)
 	sweep(shim);
 }
 
+int op_open_shim(struct executor *x, const struct step *s)
+{
+	struct shim *shim = &the_shim;
+	const char *log = s->v[OPEN_SHIM_LOG].text.at, *socket = s->v[OPEN_SHIM_SOCKET].text.at;
+	if (shim->open)
+		return fail(x, EINVAL, "open-shim stands twice");
+	shim->open = true;
+	shim->listener = shim->dir = -1;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		shim->clients[i].fd = -1;
+	int r = log_open(&shim->log, log, (enum log_format)s->v[OPEN_SHIM_FORMAT].number,
+	                 s->v[OPEN_SHIM_LIMIT_BYTES].number, (uint32_t)s->v[OPEN_SHIM_FILES].number);
+	if (r < 0)
+		return fail(x, -r, "open log %s", log);
+	r = listen_at(shim, socket);
+	return r < 0 ? fail(x, -r, "listen at %s", socket) : 0;
+}
+
 int op_supervise(struct executor *x, const struct step *s)
 {
 	struct shim *shim = &the_shim;
 	sigset_t all, stop;
-	int r = 0;
 
 	shim->x = x;
 	shim->stop_signal = (uint32_t)s->v[SUPERVISE_STOP_SIGNAL].number;
-	shim->listener = shim->dir = -1;
-	for (unsigned i = 0; i < CLIENTS; i++)
-		shim->clients[i].fd = -1;
-	r = log_open(&shim->log, s->v[SUPERVISE_LOG].text.at, (enum log_format)s->v[SUPERVISE_FORMAT].number,
-	             s->v[SUPERVISE_LIMIT_BYTES].number, (uint32_t)s->v[SUPERVISE_FILES].number);
-	if (r < 0)
-		return fail(x, -r, "open log %s", s->v[SUPERVISE_LOG].text.at);
-	r = listen_at(shim, s->v[SUPERVISE_SOCKET].text.at);
-	if (r < 0)
-		return fail(x, -r, "listen at %s", s->v[SUPERVISE_SOCKET].text.at);
-
+	if (!shim->open)
+		return fail(x, EINVAL, "supervise without open-shim");
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	sigemptyset(&stop);

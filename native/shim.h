@@ -14,7 +14,10 @@
  */
 #define CHUNKS 16
 #define CHUNK_RESERVE 6
-#define CLIENTS 65 /* the launching controller is number 0 */
+/* Seats: number 0 is for the launching controller, and some are kept free for those who only ask. */
+#define CLIENTS 145
+#define ATTACHED_LIMIT 64
+#define WAITING_LIMIT 64
 
 /* attach bits */
 #define ATTACH_STDIN 1u
@@ -47,7 +50,7 @@ struct shim {
 	struct executor *x;
 	int in, out[2], listener, dir;
 	char name[128]; /* of the socket in dir */
-	bool terminal, exited;
+	bool open, terminal, exited;
 	uint32_t stop_signal;
 	char cgroup[4096]; /* /proc/<child>/cgroup at the start */
 	uint64_t head;     /* chunks filled so far */

@@ -3,7 +3,7 @@
 #define GEN_OPERATIONS_H
 #define PLAN_VERSION 1
 #define REGISTER_LIMIT 256
-#define OPERAND_LIMIT 10
+#define OPERAND_LIMIT 11
 #define IN_HOST 1
 #define IN_CHILD 2
 #define IN_CLEANUP 4
@@ -34,6 +34,8 @@
   X(12, await_exec, "await-exec", "", 1, 128) \
   X(13, await_exit, "await-exit", "", 1, 160) \
   X(14, adopt_child, "adopt-child", "", 1, 128) \
+  X(15, make_fifo, "make-fifo", "t4+", 1, 0) \
+  X(16, open_below, "open-below", "ft+", 3, 0) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
   X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
@@ -61,6 +63,9 @@
   X(47, set_affinity, "set-affinity", "b", 2, 0) \
   X(48, set_death_signal, "set-death-signal", "4", 2, 8) \
   X(49, run_hook, "run-hook", "tTTt4", 3, 8) \
+  X(50, set_oom_score, "set-oom-score", "t", 1, 128) \
+  X(51, set_memory_policy, "set-memory-policy", "4b", 2, 0) \
+  X(52, make_user_namespace, "make-user-namespace", "tt+", 1, 0) \
   X(60, set_propagation, "set-propagation", "8", 2, 0) \
   X(61, clone_tree, "clone-tree", "t4+", 3, 0) \
   X(62, make_mount, "make-mount", "tT8+", 3, 0) \
@@ -73,6 +78,10 @@
   X(69, copy_up, "copy-up", "ftf", 2, 1) \
   X(70, open_proc, "open-proc", "+", 2, 0) \
   X(71, write_proc, "write-proc", "ftt", 2, 0) \
+  X(72, open_file_system, "open-file-system", "t+", 3, 0) \
+  X(73, set_file_system_option, "set-file-system-option", "ft", 3, 0) \
+  X(74, set_file_system_directory, "set-file-system-directory", "ftf", 3, 0) \
+  X(75, create_mount, "create-mount", "-8+", 3, 0) \
   X(80, make_directory_in_root, "make-directory-in-root", "ft4", 2, 1) \
   X(81, make_device, "make-device", "ft444444", 2, 1) \
   X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
@@ -91,7 +100,8 @@
   X(111, close_descriptors, "close-descriptors", "4", 2, 24) \
   X(112, exec, "exec", "TT", 2, 40) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
-  X(121, supervise, "supervise", "????tt4844", 1, 160) \
+  X(126, open_shim, "open-shim", "tt484", 1, 0) \
+  X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "tttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 4, 0) \
   X(124, run_program, "run-program", "TT", 4, 0) \
@@ -99,8 +109,8 @@
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
   X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
-  X(143, layer_file, "layer-file", "ft4448484b", 8, 0) \
-  X(144, layer_append, "layer-append", "84b", 8, 0) \
+  X(143, layer_file, "layer-file", "ft444848484", 8, 0) \
+  X(144, layer_append, "layer-append", "8484", 8, 0) \
   X(145, layer_link, "layer-link", "ftt", 8, 0) \
   X(146, layer_symlink, "layer-symlink", "ftt4484", 8, 0) \
   X(147, layer_node, "layer-node", "ft44444484", 8, 0) \
@@ -110,6 +120,7 @@
   X(151, layer_inherit, "layer-inherit", "ftf", 8, 0) \
   X(152, layer_close, "layer-close", "-", 8, 0) \
   X(153, layer_settle, "layer-settle", "tTt", 8, 0) \
+  X(155, layer_spool, "layer-spool", "8", 8, 0) \
   X(154, layer_remove, "layer-remove", "tt", 8, 0)
 
 /* operand positions */
@@ -127,6 +138,12 @@
 #define RECEIVE_FD_FD 0
 #define SYNC_POINT 0
 #define REPORT_POINT 0
+#define MAKE_FIFO_PATH 0
+#define MAKE_FIFO_MODE 1
+#define MAKE_FIFO_FD 2
+#define OPEN_BELOW_DIR 0
+#define OPEN_BELOW_PATH 1
+#define OPEN_BELOW_FD 2
 #define MAKE_CGROUP_MOUNT 0
 #define MAKE_CGROUP_PATH 1
 #define MAKE_CGROUP_INIT 2
@@ -184,6 +201,12 @@
 #define RUN_HOOK_ENV 2
 #define RUN_HOOK_STATE 3
 #define RUN_HOOK_TIMEOUT_MS 4
+#define SET_OOM_SCORE_VALUE 0
+#define SET_MEMORY_POLICY_MODE 0
+#define SET_MEMORY_POLICY_NODES 1
+#define MAKE_USER_NAMESPACE_UID_MAP 0
+#define MAKE_USER_NAMESPACE_GID_MAP 1
+#define MAKE_USER_NAMESPACE_FD 2
 #define SET_PROPAGATION_FLAGS 0
 #define CLONE_TREE_PATH 0
 #define CLONE_TREE_RECURSIVE 1
@@ -216,6 +239,16 @@
 #define WRITE_PROC_PROC 0
 #define WRITE_PROC_PATH 1
 #define WRITE_PROC_VALUE 2
+#define OPEN_FILE_SYSTEM_TYPE 0
+#define OPEN_FILE_SYSTEM_FD 1
+#define SET_FILE_SYSTEM_OPTION_CONTEXT 0
+#define SET_FILE_SYSTEM_OPTION_OPTION 1
+#define SET_FILE_SYSTEM_DIRECTORY_CONTEXT 0
+#define SET_FILE_SYSTEM_DIRECTORY_KEY 1
+#define SET_FILE_SYSTEM_DIRECTORY_DIR 2
+#define CREATE_MOUNT_CONTEXT 0
+#define CREATE_MOUNT_ATTRIBUTES 1
+#define CREATE_MOUNT_FD 2
 #define MAKE_DIRECTORY_IN_ROOT_ROOT 0
 #define MAKE_DIRECTORY_IN_ROOT_PATH 1
 #define MAKE_DIRECTORY_IN_ROOT_MODE 2
@@ -260,16 +293,16 @@
 #define RECORD_START_DIR 0
 #define RECORD_START_NAME 1
 #define RECORD_START_RECORD 2
+#define OPEN_SHIM_SOCKET 0
+#define OPEN_SHIM_LOG 1
+#define OPEN_SHIM_FORMAT 2
+#define OPEN_SHIM_LIMIT_BYTES 3
+#define OPEN_SHIM_FILES 4
 #define SUPERVISE_STDIN 0
 #define SUPERVISE_STDOUT 1
 #define SUPERVISE_STDERR 2
 #define SUPERVISE_TERMINAL 3
-#define SUPERVISE_SOCKET 4
-#define SUPERVISE_LOG 5
-#define SUPERVISE_FORMAT 6
-#define SUPERVISE_LIMIT_BYTES 7
-#define SUPERVISE_FILES 8
-#define SUPERVISE_STOP_SIGNAL 9
+#define SUPERVISE_STOP_SIGNAL 4
 #define RECORD_EXIT_DIR 0
 #define RECORD_EXIT_NAME 1
 #define RECORD_EXIT_RECORD 2
@@ -299,10 +332,12 @@
 #define LAYER_FILE_NANOSECONDS 6
 #define LAYER_FILE_SIZE 7
 #define LAYER_FILE_MORE 8
-#define LAYER_FILE_DATA 9
+#define LAYER_FILE_FROM 9
+#define LAYER_FILE_LENGTH 10
 #define LAYER_APPEND_OFFSET 0
 #define LAYER_APPEND_MORE 1
-#define LAYER_APPEND_DATA 2
+#define LAYER_APPEND_FROM 2
+#define LAYER_APPEND_LENGTH 3
 #define LAYER_LINK_ROOT 0
 #define LAYER_LINK_PATH 1
 #define LAYER_LINK_TARGET 2
@@ -338,6 +373,7 @@
 #define LAYER_SETTLE_DIR 0
 #define LAYER_SETTLE_NAMES 1
 #define LAYER_SETTLE_MARK 2
+#define LAYER_SPOOL_BYTES 0
 #define LAYER_REMOVE_DIR 0
 #define LAYER_REMOVE_NAME 1
 #endif

@@ -92,6 +92,8 @@ export const operations = {
   "await-exec": op(12, host, ["with-child"], {}, "waits until the child has become the program, or fails with its failure"),
   "await-exit": op(13, host, ["with-child", "last"], {}, "waits for the child's end, passing signals on to it; its status becomes the executor's"),
   "adopt-child": op(14, host, ["with-child"], {}, "takes the process that fork-again made as the child, and reaps the one it came from"),
+  "make-fifo": op(15, host, [], { path: "text", mode: "u32", fd: "fd+" }, "makes a fifo on the host, where nothing may be yet, and opens it as a path"),
+  "open-below": op(16, both, [], { dir: "fd", path: "text", fd: "fd+" }, "opens a directory below another one as a path, crossing no symlink and no mount"),
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
@@ -123,6 +125,9 @@ export const operations = {
   "set-affinity": op(47, child, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
   "set-death-signal": op(48, child, ["confined"], { signal: "u32" }, "the signal that this process gets when its parent ends"),
   "run-hook": op(49, both, ["confined"], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
+  "set-oom-score": op(50, host, ["with-child"], { value: "text" }, "writes oom_score_adj of the child, with the privileges of the host side"),
+  "set-memory-policy": op(51, child, [], { mode: "u32", nodes: "bytes" }, "sets the NUMA memory policy (set_mempolicy): mode with its flags, nodes as a bit mask"),
+  "make-user-namespace": op(52, host, [], { uidMap: "text", gidMap: "text", fd: "fd+" }, "makes a user namespace with id maps that no process is in, for id-mapped mounts"),
 
   // mounts
   "set-propagation": op(60, child, [], { flags: "u64" }, "changes the propagation of everything under / of the own mount namespace (MS_* bits)"),
@@ -137,6 +142,10 @@ export const operations = {
   "copy-up": op(69, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "copies what is at a path of the root into a detached tmpfs (tmpcopyup)"),
   "open-proc": op(70, child, [], { fd: "fd+" }, "a private mount of proc that nobody else can reach"),
   "write-proc": op(71, child, [], { proc: "fd", path: "text", value: "text" }, "writes a file of a private proc, crossing no mount and no magic link"),
+  "open-file-system": op(72, both, [], { type: "text", fd: "fd+" }, "begins a new file system, whose options follow one by one (fsopen)"),
+  "set-file-system-option": op(73, both, [], { context: "fd", option: "text" }, "an option of a file system that was begun: key or key=value"),
+  "set-file-system-directory": op(74, both, [], { context: "fd", key: "text", dir: "fd" }, "an option of a file system that was begun whose value is a directory, given as a descriptor"),
+  "create-mount": op(75, both, [], { context: "fd-", attributes: "u64", fd: "fd+" }, "makes the file system that was begun and a detached mount of it; attributes are MOUNT_ATTR_* bits"),
 
   // in the root
   "make-directory-in-root": op(80, child, ["in-root"], { root: "fd", path: "text", mode: "u32" }, "makes a directory and its missing parents"),
@@ -161,7 +170,8 @@ export const operations = {
 
   // the life of a container
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
-  "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
+  "open-shim": op(126, host, [], { socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32" }, "opens the log (format 0 none, 1 json-file, 2 CRI; a new file at limitBytes, of which so many are kept) and the socket that supervise serves, so that neither can fail once the program runs"),
+  "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
   "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text", oomCgroup: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true or false as the cgroup's files tell"),
   "remove-tree": op(123, cleanup, [], { dir: "text", name: "text" }, "removes a file or directory tree below a host directory, crossing no symlink; missing is fine"),
   "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
@@ -170,8 +180,8 @@ export const operations = {
   "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),
   "layer-directory": op(141, layer, [], { root: "fd", path: "text" }, "makes a directory, replacing what is no directory; over a whiteout it is opaque"),
   "layer-attributes": op(142, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "gives a directory its owner, mode and time, after all that goes into it; passes over what is no directory any more"),
-  "layer-file": op(143, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32", size: "u64", more: "u32", data: "bytes" }, "makes a regular file, replacing what is there; more 1: layer-append follows"),
-  "layer-append": op(144, layer, [], { offset: "u64", more: "u32", data: "bytes" }, "writes into the file begun last; more 0 ends it"),
+  "layer-file": op(143, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32", size: "u64", more: "u32", from: "u64", length: "u32" }, "makes a regular file, replacing what is there, and writes a piece of the spool into it; more 1: layer-append follows"),
+  "layer-append": op(144, layer, [], { offset: "u64", more: "u32", from: "u64", length: "u32" }, "writes a piece of the spool into the file begun last; more 0 ends it"),
   "layer-link": op(145, layer, [], { root: "fd", path: "text", target: "text" }, "makes a hard link to a path of the same root, following no symlink at its end"),
   "layer-symlink": op(146, layer, [], { root: "fd", path: "text", target: "text", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "makes a symbolic link, replacing what is there"),
   "layer-node": op(147, layer, [], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "makes a fifo (type 1), a character device (2) or a block device (6), replacing what is there"),
@@ -181,6 +191,7 @@ export const operations = {
   "layer-inherit": op(151, layer, [], { root: "fd", path: "text", from: "fd" }, "gives a directory owner, mode, time and extended attributes of the directory at the same path in another root"),
   "layer-close": op(152, layer, [], { root: "fd-" }, "ends the work in a root"),
   "layer-settle": op(153, layer, [], { dir: "text", names: "texts", mark: "text" }, "flushes the file system of a directory to the disk, then makes an empty file in each of its named directories; missing ones are fine"),
+  "layer-spool": op(155, layer, [], { bytes: "u64" }, "maps the spool: the file on descriptor 0 through which the controller hands over file data"),
   "layer-remove": op(154, layer, [], { dir: "text", name: "text" }, "removes a tree below a directory, however deep, crossing no symlink; missing is fine"),
 } as const satisfies Readonly<Record<string, Operation>>;
 

@@ -55,7 +55,8 @@ export async function connectShim(
     return new FrameStream(socket, "talk to shim", replyBytes);
   } catch (error) {
     signal?.throwIfAborted();
-    if (["ENOENT", "ECONNREFUSED"].includes(errnoOf(error) ?? "")) return undefined;
+    // ECONNRESET: it closed its socket with us in the queue
+    if (["ENOENT", "ECONNREFUSED", "ECONNRESET"].includes(errnoOf(error) ?? "")) return undefined;
     // a backlog that is full for a moment; node knows no more than that
     if (errnoOf(error) === "EAGAIN")
       throw new GantryError("unavailable", `connect to shim "${path}": too many clients at once`, {

@@ -1,7 +1,7 @@
 /** A container behind its shim: every question goes to the shim's socket, every truth comes from disk. */
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { GantryError } from "../base/error.ts";
+import { type ErrorCode, GantryError } from "../base/error.ts";
 import type { FrameStream } from "../launch/frame-stream.ts";
 import { type AttachChoice, decodeReply, type Request } from "../launch/messages.ts";
 import { errnoName, errnoWords } from "../linux/errno.ts";
@@ -32,6 +32,17 @@ function overError(dir: string, state: TaskState): GantryError {
   }
 }
 
+/** Of what a shim answers; the container has ended where nothing stands here. */
+const codes: Readonly<Record<string, ErrorCode>> = {
+  EINVAL: "invalid-argument",
+  EPERM: "permission-denied",
+  EBUSY: "unavailable",
+};
+
+function isHangup(error: unknown): boolean {
+  return error instanceof GantryError && ["ECONNRESET", "EPIPE"].includes(String(error.detail.errno));
+}
+
 export class ShimTask implements Task {
   readonly dir: string;
 
@@ -59,8 +70,8 @@ export class ShimTask implements Task {
       const connection = await connectShim(this.dir, options);
       const told = connection && (await this.#awaitExit(connection, options));
       if (told) return readExitRecord(this.dir) ?? told;
-      // not listening yet, or no more: the record is about to be written
-      if (!connection) await pause(pauseMs, undefined, options);
+      // not listening yet, or no more, or too busy: the record is about to be written
+      await pause(pauseMs, undefined, options);
     }
   }
 
@@ -102,18 +113,14 @@ export class ShimTask implements Task {
         throw new GantryError("internal", `${what} "${this.dir}": the shim said ${reply.kind}`);
       if (reply.errno === 0) return;
       const errno = errnoName(reply.errno);
-      const code =
-        errno === "EINVAL"
-          ? "invalid-argument"
-          : errno === "EPERM"
-            ? "permission-denied"
-            : "failed-precondition";
+      const code = codes[errno] ?? "failed-precondition";
       throw new GantryError(code, `${what} "${this.dir}": ${errnoWords(reply.errno)}`, {
         detail: { dir: this.dir, errno },
       });
     } catch (error) {
       connection.close();
-      throw error;
+      // it ended before it could answer
+      throw isHangup(error) ? overError(this.dir, this.state()) : error;
     }
   }
 
@@ -132,14 +139,11 @@ export class ShimTask implements Task {
             oomKilled: reply.oomKilled,
             exitedAt: new Date().toISOString(),
           };
-        if (reply.kind === "answer" && reply.errno !== 0)
-          throw new GantryError(
-            "unavailable",
-            `wait for container "${this.dir}": ${errnoWords(reply.errno)}`,
-          );
+        // so many wait that no seat is left: the record will tell
+        if (reply.kind === "answer" && reply.errno !== 0) return undefined;
       }
     } catch (error) {
-      if (error instanceof GantryError && error.detail.errno === "ECONNRESET") return undefined;
+      if (isHangup(error)) return undefined;
       throw error;
     } finally {
       connection.close();

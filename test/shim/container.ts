@@ -31,6 +31,15 @@ export function planFor(dir: string, args: readonly string[], options: Container
   const pipe = (read: string, write: string): Step => ({ op: "make-pipe", where, read, write });
   return {
     host: [
+      {
+        op: "open-shim",
+        where,
+        socket: join(dir, "shim.sock"),
+        log: options.log ?? join(dir, "log"),
+        format: logFormats[options.format ?? "json"],
+        limitBytes: options.limitBytes ?? 0,
+        files: options.files ?? 1,
+      },
       ...(options.stdin ? [pipe("in", "shim in")] : []),
       pipe("shim out", "out"),
       pipe("shim err", "err"),
@@ -66,11 +75,6 @@ export function planFor(dir: string, args: readonly string[], options: Container
         stdout: "shim out",
         stderr: "shim err",
         terminal: undefined,
-        socket: join(dir, "shim.sock"),
-        log: options.log ?? join(dir, "log"),
-        format: logFormats[options.format ?? "json"],
-        limitBytes: options.limitBytes ?? 0,
-        files: options.files ?? 1,
         stopSignal: options.stopSignal ?? 15,
       },
     ],

@@ -40,6 +40,15 @@ export function openStdio(draft: Draft): readonly (string | undefined)[] {
       });
     return [];
   }
+  draft.host.push({
+    op: "open-shim",
+    where: "",
+    socket: join(mode.state, stateFiles.socket),
+    log: mode.log.path,
+    format: logFormats[mode.log.format],
+    limitBytes: mode.log.limitBytes,
+    files: mode.log.files,
+  });
   if (mode.stdin)
     draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
   for (const name of ["stdout", "stderr"] as const)
@@ -93,11 +102,6 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
     stdout: stdio.stdout.shim,
     stderr: stdio.stderr.shim,
     terminal: undefined,
-    socket: join(mode.state, stateFiles.socket),
-    log: mode.log.path,
-    format: logFormats[mode.log.format],
-    limitBytes: mode.log.limitBytes,
-    files: mode.log.files,
     stopSignal: mode.stopSignal,
   });
   cleanup.unshift({ op: "kill-child", where: "" });

@@ -41,11 +41,14 @@ export async function runInForeground(
   if (options.stdin)
     feed(container).catch((error) => context.logger.debug("stdin ended", { error: String(error) }));
   try {
+    // asked at once: an end is told to whoever waits, also if somebody removes the container then
+    const exit = container.wait();
+    exit.catch(() => {});
     const ended = (async () => {
       const readers = await outputs;
       // as the end of a pipeline ends a program of it
       if (readers.includes("gone")) await container.stop();
-      const status = await container.wait();
+      const status = await exit;
       return readers.includes("gone") ? 128 + 13 : status;
     })();
     return await Promise.race([ended, leave.promise]);

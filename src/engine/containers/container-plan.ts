@@ -11,6 +11,8 @@ import type { ContainerRecord } from "./container-record.ts";
 
 /** What a plan is made from, beside the record. */
 export interface PlanInput {
+  /** Nobody of this program stays to remove it at its end: its shim has the reaper do it. */
+  readonly unattended: boolean;
   readonly runtimeConfig: RuntimeConfig;
   readonly mounts: SnapshotMounts;
 }
@@ -39,9 +41,13 @@ export function startPlan(internals: Internals, record: ContainerRecord, input: 
       log: { ...record.log, path: containers.logPath(id) },
       stopSignal: record.stopSignal,
       network: false,
-      ...(record.autoRemove && reaper ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } } : {}),
+      ...(record.autoRemove && input.unattended && reaper
+        ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
+        : {}),
     },
-    warn: (message, pointer) => logger.warn(message, { id, pointer }),
+    // profiles name the system calls of every architecture
+    warn: (message, pointer) =>
+      logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, { id, pointer }),
   });
 }
 
@@ -52,7 +58,7 @@ export async function cleanupPlan(
   runtimeConfig: RuntimeConfig,
 ): Promise<Plan> {
   const mounts = await internals.snapshotter.mounts(record.id);
-  const { cleanup } = startPlan({ ...internals, reaper: undefined }, record, { runtimeConfig, mounts });
+  const { cleanup } = startPlan(internals, record, { runtimeConfig, mounts, unattended: false });
   return { host: [], child: [], cleanup };
 }
 

@@ -55,7 +55,7 @@ export interface CreateOptions {
 /** A container that is made but for its record, which its maker writes: now, or as part of its start. */
 export interface MadeContainer {
   readonly record: ContainerRecord;
-  readonly input: PlanInput;
+  readonly input: Omit<PlanInput, "unattended">;
 }
 
 const defaultLog: ContainerRecord["log"] = { format: "json", limitBytes: 16 * 1024 * 1024, files: 2 };

@@ -52,13 +52,14 @@ export async function startContainer(
 export async function launchLocked(
   internals: Internals,
   record: ContainerRecord,
-  input: PlanInput,
+  input: Omit<PlanInput, "unattended">,
   options: StartOptions,
 ): Promise<Attachment | undefined> {
   const { containers } = internals;
   const { id } = record;
   const dir = containers.stateDirectory(id);
-  const plan = startPlan(internals, record, input);
+  const unattended = options.attach === false;
+  const plan = startPlan(internals, record, { ...input, unattended });
   const executor = internals.executor();
   makeFreshDirectory(internals, dir);
   containers.write({ ...record, startedInBoot: bootId() });

@@ -1,5 +1,7 @@
 /** Waits for the end of a container. */
+import { GantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
+import type { ExitRecord } from "../../tasks/records.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import type { LastRun } from "./container-record.ts";
@@ -24,18 +26,18 @@ export async function waitForContainer(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<ContainerExit> {
   const dir = internals.containers.stateDirectory(id);
-  if (taskState(dir).kind !== "running") {
+  const task = taskState(dir);
+  let exit: ExitRecord;
+  if (task.kind === "exited") exit = task.exit;
+  else if (task.kind === "running") exit = await openTask(dir).wait(options);
+  else {
     const observed = await observe(internals, id);
-    if (observed && observed.state.kind !== "running")
-      return (
-        exitOf(observed.record.lastRun) ?? {
-          exitCode: 0,
-          oomKilled: false,
-          finishedAt: observed.record.createdAt,
-        }
-      );
+    if (!observed)
+      throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+    if (observed.state.kind === "running") return await waitForContainer(internals, id, options);
+    const { lastRun, createdAt } = observed.record;
+    return lastRun ? exitOf(lastRun) : { exitCode: 0, oomKilled: false, finishedAt: createdAt };
   }
-  const exit = await openTask(dir).wait(options);
   {
     using _ = await lockContainer(internals, id, options);
     await settleLocked(internals, id);
@@ -48,8 +50,6 @@ export async function waitForContainer(
   };
 }
 
-function exitOf(run: LastRun | undefined): ContainerExit | undefined {
-  if (!run) return undefined;
-  const { exitCode, oomKilled, finishedAt, error } = run;
+function exitOf({ exitCode, oomKilled, finishedAt, error }: LastRun): ContainerExit {
   return { exitCode, oomKilled, finishedAt, ...(error === undefined ? {} : { error }) };
 }

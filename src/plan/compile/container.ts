@@ -24,13 +24,15 @@ import { cgroupsOf, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.t
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
+import { mapLayers } from "./idmapped-root.ts";
 import { closeChildStdio, followChild, openStdio } from "./life.ts";
 import { hidePaths, makeRootReadOnly } from "./masks.ts";
-import { readMounts } from "./mount-entries.ts";
+import { type PlannedMount, readMounts } from "./mount-entries.ts";
 import { mapSources, needsUserNamespace, openSources, placeMounts } from "./mounts.ts";
 import {
   clonedNamespaces,
   enterNamespaces,
+  type NamespacePlan,
   nameNamespaces,
   openNamespaces,
   readNamespaces,
@@ -38,20 +40,21 @@ import {
 } from "./namespaces.ts";
 import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ContainerRequest } from "./request.ts";
-import { attachRoot, openRoot, openUserNamespace } from "./root.ts";
+import { attachRoot, openRoot, rootOf } from "./root.ts";
+import { setOomScore } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
 import { needsProcForSysctl, writeSysctls } from "./sysctl.ts";
+import { openUserNamespace } from "./user-namespace.ts";
 
 /** Members of the config that are understood but not done yet: better refused than passed over. */
 function refuseUnsupported(draft: Draft): void {
-  const { netDevices, intelRdt, memoryPolicy } = draft.linux;
+  const { netDevices, intelRdt } = draft.linux;
   const refuseMember = (member: string) => {
     const pointer = `/linux/${member}`;
     throw new GantryError("unimplemented", `${pointer}: is not supported yet`, { detail: { pointer } });
   };
   if (netDevices && Object.keys(netDevices).length > 0) refuseMember("netDevices");
   if (intelRdt) refuseMember("intelRdt");
-  if (memoryPolicy) refuseMember("memoryPolicy");
 }
 
 /** Compiles the start of a container. Throws invalid-argument with the JSON pointer of what is wrong. */
@@ -71,6 +74,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   openRoot(draft, namespaces);
   openSources(draft, mounts);
   openDevices(draft, namespaces);
+  if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
   const cgroup = makeUnifiedCgroup(draft, cgroups);
   draft.host.push({
@@ -83,16 +87,12 @@ export function compileContainer(request: ContainerRequest): Plan {
   });
   closeChildStdio(draft, stdio);
 
-  const mapIds = needsUserNamespace(mounts);
-  enterNamespaces(draft, namespaces, cloned, () => {
-    if (!mapIds) return;
-    openUserNamespace(draft, namespaces);
-    mapSources(draft, mounts);
-  });
+  enterNamespaces(draft, namespaces, cloned, () => mapIds(draft, namespaces, mounts, true));
 
   makeControllerCgroups(draft, cgroups);
   limitCgroups(draft, cgroups);
-  if (cgroups.length > 0) draft.tellCgroups();
+  setOomScore(draft);
+  if (cgroups.length > 0 || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups();
 
   attachRoot(draft);
   if (needsProcForProcess(draft) || needsProcForSysctl(draft)) draft.openProc();
@@ -116,6 +116,20 @@ export function compileContainer(request: ContainerRequest): Plan {
   becomeProgram(draft, { namespaces, capabilities, filter, stdio });
   followChild(draft, cgroups);
   return draft.finish();
+}
+
+/** Mounts that show the container's ids, once the host side has its user namespace. */
+function mapIds(
+  draft: Draft,
+  namespaces: NamespacePlan,
+  mounts: readonly PlannedMount[],
+  childExists: boolean,
+): void {
+  const root = rootOf(draft);
+  if (root.kind !== "overlay" && !needsUserNamespace(mounts)) return;
+  if (childExists) openUserNamespace(draft, namespaces);
+  mapSources(draft, mounts);
+  if (root.kind === "overlay") mapLayers(draft, root, childExists);
 }
 
 /** The network is the controller's work: it gets the child's pid and says go. */

@@ -32,10 +32,10 @@ export function openStdio(draft: Draft): readonly (string | undefined)[] {
   if (mode.kind === "oci") {
     if (mode.awaitStart)
       draft.host.push({
-        op: "open-path",
+        op: "make-fifo",
         where: "",
         path: join(mode.state, stateFiles.fifo),
-        kind: 3,
+        mode: 0o622,
         fd: fifoRegister,
       });
     return [];

@@ -3,6 +3,7 @@
  * clone, as a detached copy that the child inherits and attaches. A new file system is made in the
  * child, since proc, sysfs, mqueue and cgroup show the namespaces of who makes them.
  */
+import { posix } from "node:path";
 import { GantryError } from "../../base/error.ts";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
@@ -11,7 +12,7 @@ import type { ContainerCgroup } from "./cgroups.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import { isIdMapped, type PlannedMount } from "./mount-entries.ts";
 import type { NamespacePlan } from "./namespaces.ts";
-import { userNamespaceRegister } from "./root.ts";
+import { userNamespaceRegister } from "./user-namespace.ts";
 
 /** Opens a bind source and gives it its attributes. */
 function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
@@ -95,12 +96,30 @@ export function mapSources(draft: Draft, mounts: readonly PlannedMount[]): void 
   }
 }
 
-function attach(
-  draft: Draft,
-  { where, phrase, register: mount, destination: path, mount: { type } }: PlannedMount,
-): void {
-  // a link at /proc or /sys would lead the container's own files to another place (CVE-2019-19921)
-  const options = type === "proc" || type === "sysfs" ? 1 : 0;
+/** Options of attach-mount. */
+const attachBits = { noSymlinks: 1, isProc: 4, overProc: 8 } as const;
+
+/** Files of proc that may be replaced, as runc allows it for lxcfs (checkProcMount in its rootfs_linux.go). */
+const replaceableInProc = new Set(
+  [
+    ...["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "net/dev"],
+    ...["sys/kernel/ns_last_pid", "sys/crypto/fips_enabled"],
+  ].map((file) => `/proc/${file}`),
+);
+
+function attachOptions({ mount: { type }, destination }: PlannedMount): number {
+  const path = posix.normalize(destination).replace(/(.)\/$/, "$1");
+  return (
+    // a link at /proc or /sys would lead the container's own files to another place (CVE-2019-19921)
+    (type === "proc" || type === "sysfs" ? attachBits.noSymlinks : 0) |
+    (path === "/proc" ? attachBits.isProc : 0) |
+    (replaceableInProc.has(path) ? attachBits.overProc : 0)
+  );
+}
+
+function attach(draft: Draft, planned: PlannedMount): void {
+  const { where, phrase, register: mount, destination: path } = planned;
+  const options = attachOptions(planned);
   draft.child.push({
     op: "attach-mount",
     where: `${where}/destination`,

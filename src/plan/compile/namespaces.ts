@@ -163,14 +163,14 @@ export function clonedNamespaces(draft: Draft, plan: NamespacePlan): ReadonlySet
 }
 
 /**
- * Everything between clone and the first mount, on both sides. `withIds` is called when the
- * host side has written the ids of a new user namespace and the child does not go on yet.
+ * Everything between clone and the first mount, on both sides. `whenMapped` is called
+ * for the host side when the ids of a user namespace stand and the child does not go on yet.
  */
 export function enterNamespaces(
   draft: Draft,
   plan: NamespacePlan,
   cloned: ReadonlySet<NamespaceKind>,
-  withIds: () => void,
+  whenMapped: () => void,
 ): void {
   const where = plan.where.get("user") ?? "";
   joinNamespaces(draft, plan);
@@ -182,7 +182,7 @@ export function enterNamespaces(
       draft.host.push({ op: "await-child", where, step: meetings.unshared });
     }
     writeIdMaps(draft);
-    withIds();
+    whenMapped();
     draft.meet("identity");
     if (toHostId(draft.linux.uidMappings ?? [], 0) !== undefined) becomeRoot(draft, where);
   }

@@ -61,11 +61,7 @@ function hasLabel(draft: Draft): boolean {
 
 export function needsProcForProcess(draft: Draft): boolean {
   const { mode } = draft.request;
-  return (
-    hasLabel(draft) ||
-    draft.config.process?.oomScoreAdj !== undefined ||
-    (mode.kind === "oci" && mode.awaitStart)
-  );
+  return hasLabel(draft) || (mode.kind === "oci" && mode.awaitStart);
 }
 
 /** Takes effect at exec, so a transition of domain needs no rights afterwards. */
@@ -82,19 +78,6 @@ function setLabels(draft: Draft): void {
     );
   if (selinuxLabel)
     write("/process/selinuxLabel", "unable to set selinux label", "self/attr/exec", selinuxLabel);
-}
-
-function setOomScore(draft: Draft): void {
-  const { oomScoreAdj } = draft.config.process ?? {};
-  if (oomScoreAdj === undefined) return;
-  draft.child.push({
-    op: "write-proc",
-    where: "/process/oomScoreAdj",
-    phrase: "failed to write oom_score_adj",
-    proc: procRegister,
-    path: "self/oom_score_adj",
-    value: String(oomScoreAdj),
-  });
 }
 
 /** The groups must be set even if there are none: else those of the caller stay. */
@@ -161,7 +144,6 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
   child.push({ op: "set-umask", where: "/process/user/umask", mask: process.user?.umask ?? defaultUmask });
   setRlimits(draft);
   setScheduling(draft);
-  setOomScore(draft);
   if (!(mode.kind === "oci" && mode.noNewKeyring))
     child.push({
       op: "new-keyring",

@@ -1,11 +1,10 @@
 /** The root file system: a detached mount, which only the container's mount namespace ever shows. */
 
 import { refuse } from "../../base/decode.ts";
-import { GantryError } from "../../base/error.ts";
-import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
-import { namespaces as kinds } from "../../linux/namespaces.ts";
+import { mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
 import { type Draft, rootRegister } from "./draft.ts";
+import { openLayers } from "./idmapped-root.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import type { RootFileSystem } from "./request.ts";
 
@@ -49,9 +48,8 @@ export function openRoot(draft: Draft, namespaces: NamespacePlan): void {
     });
     return;
   }
-  if (namespaces.private.has("user"))
-    throw new GantryError("unimplemented", "/root: an overlay in a user namespace is not supported yet");
-  draft.host.push(overlay(root));
+  if (namespaces.private.has("user")) openLayers(draft, root);
+  else draft.host.push(overlay(root));
 }
 
 function overlay(root: Extract<RootFileSystem, { kind: "overlay" }>): Step {
@@ -94,18 +92,3 @@ export function attachRoot(draft: Draft): void {
     mount: rootRegister,
   });
 }
-
-/** Id maps of the kernel for mounts need the user namespace of the container, on the host side. */
-export const userNamespaceRegister = "user namespace";
-
-export function openUserNamespace(draft: Draft, namespaces: NamespacePlan): void {
-  if (namespaces.joined.has("user")) return;
-  draft.host.push({
-    op: "open-child-namespace",
-    where: namespaces.where.get("user") ?? "",
-    kind: kinds.user.cloneFlag,
-    fd: userNamespaceRegister,
-  });
-}
-
-export const idMapAttribute = mountAttr.idmap;

@@ -1,4 +1,4 @@
-/** Scheduling, IO priority and personality of the process. */
+/** Scheduling, IO priority, personality, memory policy and OOM score of the process. */
 import { refuse } from "../../base/decode.ts";
 import { schedulerFlags } from "../../spec/runtime-process.ts";
 import type { Draft } from "./draft.ts";
@@ -20,7 +20,72 @@ const ioClasses = { IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3
 /** PER_* of personality(2). */
 const personalities = { LINUX: 0, LINUX32: 8 } as const;
 
+/** By the host side: lowering it needs CAP_SYS_RESOURCE in the first user namespace. Unset is not touched. */
+export function setOomScore(draft: Draft): void {
+  const { oomScoreAdj } = draft.config.process ?? {};
+  if (oomScoreAdj === undefined) return;
+  draft.host.push({
+    op: "set-oom-score",
+    where: "/process/oomScoreAdj",
+    phrase: "failed to write oom_score_adj",
+    value: String(oomScoreAdj),
+  });
+}
+
+/** MPOL_F_* of set_mempolicy(2), which go with the mode. */
+const memoryFlags = {
+  MPOL_F_STATIC_NODES: 1 << 15,
+  MPOL_F_RELATIVE_NODES: 1 << 14,
+  MPOL_F_NUMA_BALANCING: 1 << 13,
+} as const;
+
+/** MPOL_* by their numbers. */
+const memoryModes = {
+  MPOL_DEFAULT: 0,
+  MPOL_PREFERRED: 1,
+  MPOL_BIND: 2,
+  MPOL_INTERLEAVE: 3,
+  MPOL_LOCAL: 4,
+  MPOL_PREFERRED_MANY: 5,
+  MPOL_WEIGHTED_INTERLEAVE: 6,
+} as const;
+
+/** The most nodes that a kernel is built for (CONFIG_NODES_SHIFT 10). */
+const nodeLimit = 1024;
+
+/** "0-2,7" -> a bit mask in whole words of 64 bits. */
+function nodeMask(list: string, pointer: string): Uint8Array {
+  const mask = new Uint8Array(nodeLimit / 8);
+  let highest = -1;
+  for (const part of list.split(",").map((text) => text.trim())) {
+    if (part === "") continue;
+    const range = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part);
+    const first = Number(range?.[1]);
+    const last = Number(range?.[2] ?? first);
+    if (!range || last < first || last >= nodeLimit)
+      refuse(pointer, `${JSON.stringify(part)} is not a node or a range of nodes`);
+    for (let node = first; node <= last; node++) mask[node >> 3]! |= 1 << (node & 7);
+    highest = Math.max(highest, last);
+  }
+  return mask.subarray(0, Math.ceil((highest + 1) / 64) * 8);
+}
+
+function setMemoryPolicy(draft: Draft): void {
+  const { memoryPolicy } = draft.linux;
+  if (!memoryPolicy) return;
+  const where = "/linux/memoryPolicy";
+  const { mode, nodes = "", flags = [] } = memoryPolicy;
+  draft.child.push({
+    op: "set-memory-policy",
+    where,
+    phrase: "failed to set memory policy",
+    mode: flags.reduce((bits, flag) => bits | memoryFlags[flag], memoryModes[mode] as number),
+    nodes: nodeMask(nodes, `${where}/nodes`),
+  });
+}
+
 export function setScheduling(draft: Draft): void {
+  setMemoryPolicy(draft);
   const { scheduler, ioPriority } = draft.config.process ?? {};
   const { personality } = draft.linux;
   if (scheduler) setScheduler(draft, scheduler);

@@ -1,0 +1,148 @@
+/** The command line of the OCI runtime: global flags, verbs, and how an error is told. */
+import { writeSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { GantryError } from "../base/error.ts";
+import { runtimeSpecVersion } from "../spec/runtime-config.ts";
+import type { OciContext, Verb } from "./context.ts";
+import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
+import { type OciLog, openLog } from "./log.ts";
+
+export const ociName = "gantry-oci";
+export const ociVersion = "0.1.0";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const globalFlags: FlagTable = {
+  root: { kind: "text", help: "root directory for storage of container state" },
+  log: { kind: "text", help: "set the log file to write logs to (default: stderr)" },
+  "log-format": { kind: "text", help: "set the log format: text or json" },
+  debug: { kind: "switch", help: "enable debug logging" },
+  "systemd-cgroup": { kind: "switch", help: "enable systemd cgroup support (not supported yet)" },
+  rootless: { kind: "text", help: "accepted for runc's callers: true, false or auto" },
+  version: { kind: "switch", short: "v", help: "print the version" },
+  help: { kind: "switch", short: "h", help: "show help" },
+};
+
+/** Each verb's module is loaded when it is asked for. */
+const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  create: async () => (await import("./verbs-launch.ts")).create,
+  delete: async () => (await import("./verbs-living.ts")).remove,
+  explain: async () => (await import("./verbs-telling.ts")).explain,
+  features: async () => (await import("./verbs-telling.ts")).features,
+  kill: async () => (await import("./verbs-living.ts")).kill,
+  list: async () => (await import("./verbs-living.ts")).list,
+  run: async () => (await import("./verbs-launch.ts")).run,
+  spec: async () => (await import("./verbs-telling.ts")).spec,
+  start: async () => (await import("./verbs-launch.ts")).start,
+  state: async () => (await import("./verbs-living.ts")).state,
+};
+
+/** Verbs of runc that are not there yet: known, so that a caller learns why. */
+const missingVerbs = new Set(["checkpoint", "events", "exec", "pause", "ps", "restore", "resume", "update"]);
+
+function defaultRoot(env: Environment): string {
+  return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
+    ? `/run/${ociName}`
+    : join(env.XDG_RUNTIME_DIR, ociName);
+}
+
+function versionText(): string {
+  return `${ociName} version ${ociVersion}\nspec: ${runtimeSpecVersion}\n`;
+}
+
+function flagLines(table: FlagTable): string {
+  return Object.entries(table)
+    .map(([name, { short, kind, help }]) => {
+      const names = `--${name}${short ? `, -${short}` : ""}${kind === "switch" ? "" : " value"}`;
+      return `   ${names.padEnd(28)}${help}\n`;
+    })
+    .join("");
+}
+
+async function helpText(): Promise<string> {
+  const lines = await Promise.all(
+    Object.entries(verbs).map(async ([name, load]) => `   ${name.padEnd(12)}${(await load()).help}\n`),
+  );
+  return `NAME:\n   ${ociName} - Open Container Initiative runtime\n\nUSAGE:\n   ${ociName} [global options] command [command options] [arguments...]\n\nCOMMANDS:\n${lines.join("")}\nGLOBAL OPTIONS:\n${flagLines(globalFlags)}`;
+}
+
+function print(text: string): void {
+  for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest));
+}
+
+async function findVerb(name: string): Promise<Verb> {
+  const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (load) return await load();
+  if (missingVerbs.has(name))
+    throw new GantryError("unimplemented", `${name}: this command is not supported yet`);
+  throw usageError(`No help topic for '${name}'`);
+}
+
+/** What runc says before the reason, by the side on which the plan failed. */
+function failureText(error: unknown): string {
+  if (!(error instanceof GantryError)) return error instanceof Error ? error.message : String(error);
+  const { stage, status } = error.detail;
+  const prefix = "unable to start container process: ";
+  if (status !== undefined || typeof stage !== "string" || error.message.startsWith(prefix))
+    return error.message;
+  return `${prefix}${stage === "child" ? "error during container init: " : ""}${error.message}`;
+}
+
+async function runVerb(name: string, argv: readonly string[], context: OciContext): Promise<number> {
+  const verb = await findVerb(name);
+  const flags = parseFlags(argv, { ...verb.flags, help: { kind: "switch", short: "h", help: "show help" } });
+  if (flags.has("help")) {
+    print(
+      `NAME:\n   ${ociName} ${name} - ${verb.help}\n\nUSAGE:\n   ${ociName} ${verb.usage}\n\nOPTIONS:\n${flagLines(verb.flags)}`,
+    );
+    return 0;
+  }
+  const [least, most] = verb.arguments;
+  if (flags.rest.length < least || flags.rest.length > most)
+    throw usageError(
+      least === most
+        ? `"${ociName} ${name}" requires exactly ${least} argument(s)`
+        : `"${ociName} ${name}" requires a minimum of ${least} argument(s) and a maximum of ${most}`,
+    );
+  return await verb.run(context, flags);
+}
+
+function logOf(flags: Flags | undefined): OciLog {
+  const format = flags?.text("log-format") ?? "text";
+  if (format !== "text" && format !== "json") {
+    const log = openLog({ format: "text", debug: false });
+    log.fatal(`invalid log-format: ${format}`);
+    return log;
+  }
+  return openLog({ file: flags?.text("log") || undefined, format, debug: flags?.has("debug") ?? false });
+}
+
+/** Runs one command; the exit status is the result. 1 for errors of the runtime itself, as runc has it. */
+export async function runOciCommand(
+  argv: readonly string[],
+  env: Environment = process.env,
+): Promise<number> {
+  let flags: Flags | undefined;
+  let name = "";
+  try {
+    flags = parseFlags(argv, globalFlags);
+    name = flags.rest[0] ?? "";
+    if (flags.has("version") || flags.has("help") || name === "" || name === "help") {
+      print(flags.has("version") ? versionText() : await helpText());
+      return 0;
+    }
+    if (flags.has("systemd-cgroup"))
+      throw new GantryError(
+        "unimplemented",
+        "--systemd-cgroup: the systemd cgroup driver is not supported yet",
+      );
+    const root = resolve(flags.text("root") ?? defaultRoot(env));
+    if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
+    const { logger } = logOf(flags);
+    return await runVerb(name, flags.rest.slice(1), { root, log: logger, env, print });
+  } catch (error) {
+    const launches = name === "create" || name === "run";
+    logOf(flags).fatal(launches ? `${ociName} ${name} failed: ${failureText(error)}` : failureText(error));
+    return 1;
+  }
+}

@@ -1,0 +1,22 @@
+/** What every verb of the OCI command gets. */
+import type { Logger } from "../base/log.ts";
+import type { Flags, FlagTable } from "./flags.ts";
+
+export interface OciContext {
+  /** --root */
+  readonly root: string;
+  readonly log: Logger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Prints to stdout. */
+  print(text: string): void;
+}
+
+export interface Verb {
+  readonly usage: string;
+  readonly help: string;
+  readonly flags: FlagTable;
+  /** Fewest and most arguments. */
+  readonly arguments: readonly [least: number, most: number];
+  /** Returns the exit status. */
+  run(context: OciContext, flags: Flags): Promise<number> | number;
+}

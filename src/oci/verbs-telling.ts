@@ -1,0 +1,65 @@
+/** spec, features and explain: verbs that change nothing. */
+import { existsSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { GantryError, wrapErrno } from "../base/error.ts";
+import { printPlan } from "../plan/print.ts";
+import type { Verb } from "./context.ts";
+import { defaultSpec } from "./default-spec.ts";
+import { featuresDocument } from "./features.ts";
+import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
+import { checkId } from "./state-directory.ts";
+
+export const spec: Verb = {
+  usage: "spec [flags]",
+  help: "create a new specification file",
+  flags: {
+    bundle: { kind: "text", short: "b", help: "path to the root of the bundle directory" },
+    rootless: { kind: "switch", help: "generate a configuration for a rootless container" },
+  },
+  arguments: [0, 0],
+  run(_context, flags) {
+    const path = join(resolve(flags.text("bundle") ?? "."), "config.json");
+    if (existsSync(path)) throw new GantryError("already-exists", "File config.json exists. Remove it first");
+    const ids = flags.has("rootless") ? { uid: process.geteuid!(), gid: process.getegid!() } : undefined;
+    try {
+      writeFileSync(path, `${JSON.stringify(defaultSpec(ids), null, "\t")}\n`, { flag: "wx" });
+    } catch (error) {
+      throw wrapErrno(error, "write", path);
+    }
+    return 0;
+  },
+};
+
+export const features: Verb = {
+  usage: "features",
+  help: "show the enabled features",
+  flags: {},
+  arguments: [0, 0],
+  run(context) {
+    context.print(`${JSON.stringify(featuresDocument(), null, "\t")}\n`);
+    return 0;
+  },
+};
+
+export const explain: Verb = {
+  usage: "explain [flags] [container-id]",
+  help: "print the plan that `create` or `run` would execute, one privileged act a line; nothing is run",
+  flags: {
+    ...launchFlags,
+    create: { kind: "switch", help: "the plan of `create` instead of that of `run`" },
+    phrases: { kind: "switch", help: "also what each step would say if it failed" },
+  },
+  arguments: [0, 1],
+  run(context, flags) {
+    const id = checkId(flags.rest[0] ?? "example");
+    const plan = compileLaunch(context, {
+      id,
+      state: join(context.root, id),
+      bundle: readBundle(flags),
+      flags,
+      kind: flags.has("create") ? "create" : "foreground",
+    });
+    context.print(printPlan(plan, { phrases: flags.has("phrases") }));
+    return 0;
+  },
+};

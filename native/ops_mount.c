@@ -155,6 +155,12 @@ int op_set_mount_attributes(struct executor *x, const struct step *s)
 	return 0;
 }
 
+static bool on_proc(int fd)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 static int is_directory(int fd)
 {
 	struct stat st;
@@ -163,7 +169,7 @@ static int is_directory(int fd)
 
 int op_attach_mount(struct executor *x, const struct step *s)
 {
-	enum { no_symlinks = 1, must_exist = 2 };
+	enum { no_symlinks = 1, must_exist = 2, is_proc = 4, over_proc = 8 };
 	const char *path = s->v[ATTACH_MOUNT_PATH].text.at;
 	int mount = reg(x, &s->v[ATTACH_MOUNT_MOUNT]), root = reg(x, &s->v[ATTACH_MOUNT_ROOT]);
 	uint64_t options = s->v[ATTACH_MOUNT_OPTIONS].number;
@@ -175,6 +181,15 @@ int op_attach_mount(struct executor *x, const struct step *s)
 	                                 : place_in_root(root, path, directory, resolve);
 	if (place < 0)
 		return fail(x, -place, "%s", path);
+	/* nothing but proc may stand in for proc or for a part of it (CVE-2019-16884, CVE-2019-19921) */
+	const char *wrong = on_proc(mount)                           ? NULL
+	                    : options & is_proc                      ? "it is not of type proc"
+	                    : on_proc(place) && !(options & over_proc) ? "it is inside /proc"
+	                                                             : NULL;
+	if (wrong) {
+		close(place);
+		return fail(x, EPERM, "\"%s\" cannot be mounted because %s", path, wrong);
+	}
 	int r = sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
 	close(place);
 	return r < 0 ? fail(x, -r, "%s", path) : 0;

@@ -113,7 +113,8 @@ function attachOptions({ mount: { type }, destination }: PlannedMount): number {
     // a link at /proc or /sys would lead the container's own files to another place (CVE-2019-19921)
     (type === "proc" || type === "sysfs" ? attachBits.noSymlinks : 0) |
     (path === "/proc" ? attachBits.isProc : 0) |
-    (replaceableInProc.has(path) ? attachBits.overProc : 0)
+    // with links in proc itself /proc/net/../stat is not /proc/stat
+    (replaceableInProc.has(path) && !destination.includes("..") ? attachBits.overProc : 0)
   );
 }
 

@@ -104,8 +104,9 @@ int peer_receive(struct executor *x, uint32_t kind, uint32_t number, int *fd)
 	} control;
 	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
 	ssize_t n;
+	/* ECONNRESET says once that the other side ended with messages unread; what it had sent comes after that */
 	while ((n = recvmsg(x->peer, &m, MSG_CMSG_CLOEXEC)) < 0)
-		if (errno != EINTR)
+		if (errno != EINTR && errno != ECONNRESET)
 			return -errno;
 	if (n == 0)
 		return -EPIPE;

@@ -30,18 +30,29 @@ static int open_cgroup_mount(struct executor *x, const char *path)
 	return fd;
 }
 
-/* Takes the next component of *path; false at its end. */
-static bool next_component(const char **path, char name[256])
+/* Takes the next component of *path: 1, or 0 at its end. One that cannot name a cgroup is an error, never the end. */
+static int next_component(const char **path, char name[256])
 {
 	while (**path == '/')
 		(*path)++;
 	size_t length = strcspn(*path, "/");
-	if (length == 0 || length > 255)
-		return false;
+	if (length > 255)
+		return -ENAMETOOLONG;
 	memcpy(name, *path, length);
 	name[length] = 0;
 	*path += length;
-	return true;
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? -EINVAL : length > 0;
+}
+
+/* The same for a path that is only used when all of it can be walked. */
+static int check_path(struct executor *x, const char *path)
+{
+	const char *rest = path;
+	char name[256];
+	int r;
+	while ((r = next_component(&rest, name)) > 0)
+		;
+	return r < 0 ? fail(x, -r, "%.300s", path) : 0;
 }
 
 /* cpuset on v1 starts empty and takes no process until both files are set. */
@@ -69,10 +80,12 @@ int op_make_cgroup(struct executor *x, const struct step *s)
 	const char *path = s->v[MAKE_CGROUP_PATH].text.at;
 	uint64_t init = s->v[MAKE_CGROUP_INIT].number;
 	char name[256];
-	int dir = open_cgroup_mount(x, s->v[MAKE_CGROUP_MOUNT].text.at);
+	int dir = check_path(x, path);
+	if (dir == 0)
+		dir = open_cgroup_mount(x, s->v[MAKE_CGROUP_MOUNT].text.at);
 	if (dir < 0)
 		return dir;
-	while (next_component(&path, name)) {
+	while (next_component(&path, name) > 0) {
 		/* a sibling's last process may remove an empty parent between the two calls: once more */
 		int next = -1;
 		for (int tries = 0; next < 0 && tries < 3; tries++) {
@@ -113,10 +126,12 @@ int op_enable_controllers(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[ENABLE_CONTROLLERS_PATH].text.at;
 	char name[256], line[80];
-	int dir = open_cgroup_mount(x, s->v[ENABLE_CONTROLLERS_MOUNT].text.at);
+	int dir = check_path(x, path);
+	if (dir == 0)
+		dir = open_cgroup_mount(x, s->v[ENABLE_CONTROLLERS_MOUNT].text.at);
 	if (dir < 0)
 		return dir;
-	while (next_component(&path, name)) {
+	while (next_component(&path, name) > 0) {
 		struct list list = s->v[ENABLE_CONTROLLERS_CONTROLLERS].list;
 		while (list.count > 0) {
 			int n = snprintf(line, sizeof line, "+%s", next_text(&list).at);
@@ -258,8 +273,11 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 	char above[4096], name[256];
 	const char *slash = strrchr(path, '/');
 	size_t length = slash ? (size_t)(slash - path) : 0;
-	if (length >= sizeof above || !next_component(&(const char *){slash ? slash + 1 : path}, name))
-		return fail(x, EINVAL, "%s", path);
+	int r = check_path(x, path);
+	if (r < 0)
+		return r;
+	if (length >= sizeof above || next_component(&(const char *){slash ? slash + 1 : path}, name) == 0)
+		return fail(x, EINVAL, "%.300s", path);
 	memcpy(above, path, length);
 	above[length] = 0;
 	int mount = open_cgroup_mount(x, s->v[REMOVE_CGROUP_MOUNT].text.at);
@@ -269,7 +287,7 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 	while (*rest == '/')
 		rest++;
 	int parent = *rest ? openat(mount, rest, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : dup(mount);
-	int r = parent < 0 && errno != ENOENT ? -errno : 0;
+	r = parent < 0 && errno != ENOENT ? -errno : 0;
 	if (parent >= 0) {
 		int own = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		x->oom_killed |= oom_killed_in(own);

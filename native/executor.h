@@ -152,6 +152,7 @@ int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out)
 int place_in_root(int root, const char *path, bool directory, uint64_t resolve);
 int write_file_at(int dir, const char *name, const char *value, size_t bytes);
 int write_beneath(int dir, const char *path, const char *value, size_t bytes);
+ssize_t read_whole(int fd, char *buffer, size_t size); /* at most size - 1 bytes and a NUL */
 ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);
 uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is no such process */
 

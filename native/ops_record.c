@@ -62,7 +62,9 @@ static int write_record(struct executor *x, const char *path, const char *name, 
 	if (dir < 0)
 		return fail(x, errno, "%s", path);
 	snprintf(temporary, sizeof temporary, ".%.200s.%d", name, getpid());
-	int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* a pid file may lie where others write: never open what they put there, nor block on their fifo */
+	unlinkat(dir, temporary, 0);
+	int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r = fd < 0 ? -errno : write_all(fd, data, bytes);
 	if (fd >= 0)
 		close(fd);

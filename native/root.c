@@ -118,11 +118,8 @@ int write_beneath(int dir, const char *path, const char *value, size_t bytes)
 	return -error;
 }
 
-ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size)
+ssize_t read_whole(int fd, char *buffer, size_t size)
 {
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	size_t length = 0;
 	while (length < size - 1) {
 		ssize_t n = read(fd, buffer + length, size - 1 - length);
@@ -132,9 +129,18 @@ ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size)
 			break;
 		length += (size_t)n;
 	}
-	close(fd);
 	buffer[length] = 0;
 	return (ssize_t)length;
+}
+
+ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size)
+{
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t length = read_whole(fd, buffer, size);
+	close(fd);
+	return length;
 }
 
 uint64_t process_start_time(pid_t pid)

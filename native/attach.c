@@ -116,10 +116,13 @@ void adopt_client(struct shim *shim, unsigned slot, int fd)
 
 void close_stdin(struct shim *shim)
 {
-	if (shim->in >= 0 && !shim->terminal) {
-		close(shim->in);
-		shim->in = -1;
-	}
+	if (shim->in < 0 || shim->terminal)
+		return;
+	close(shim->in);
+	shim->in = -1;
+	/* what others still hold for it is for nobody now, and no longer stops their other requests */
+	for (unsigned i = 0; i < CLIENTS; i++)
+		shim->clients[i].stuck = false;
 }
 
 void close_client(struct shim *shim, struct client *c)

@@ -54,9 +54,13 @@ int run_init(int argc, char **argv)
 	}
 	/* what the kernel sends for a fault of our own must not wait; all else is taken by sigwaitinfo */
 	sigfillset(&all);
-	for (size_t i = 0; i < 7; i++)
-		sigdelset(&all, (int[]){SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS}[i]);
+	static const int apart[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
+	for (size_t i = 0; i < countof(apart); i++)
+		sigdelset(&all, apart[i]);
 	sigprocmask(SIG_SETMASK, &all, &before);
+	/* of the terminal that init has handed over: none of its concern, nor of the program's */
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 	pid_t program = fork();
 	if (program < 0) {
 		dprintf(2, "gantry-init: fork: %s\n", strerror(errno));

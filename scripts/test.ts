@@ -26,6 +26,7 @@ const suites: readonly Suite[] = [
   { name: "unit", built: false, folders: ["src", "tools", "scripts"], timeoutMs: 5 * minute },
   { name: "native", built: true, folders: ["native/test"], timeoutMs: 8 * minute },
   { name: "kernel", built: true, folders: ["test/kernel"], timeoutMs: 8 * minute },
+  { name: "shim", built: true, folders: ["test/shim"], timeoutMs: 5 * minute },
   { name: "seccomp", built: true, folders: ["test/seccomp"], timeoutMs: 8 * minute },
   { name: "registry", built: true, folders: ["test/registry"], timeoutMs: 8 * minute },
   { name: "robust", built: true, folders: ["test/robust"], timeoutMs: 12 * minute },

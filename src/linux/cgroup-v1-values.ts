@@ -2,6 +2,7 @@
 import {
   type CgroupValues,
   CgroupValuesBuilder,
+  checkMemory,
   hugePageSize,
   invalidResource,
   isSet,
@@ -74,6 +75,7 @@ function cpusetValues(out: CgroupValuesBuilder, cpu: LinuxCPU): void {
 
 /** The kernel keeps limit <= memory+swap at every moment, so what grows is written first. */
 function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory, currentLimit: number): void {
+  checkMemory(memory);
   const swap = memorySwapOf(memory);
   const writeLimit = () => {
     if (isSet(memory.limit)) out.write("memory", "memory.limit_in_bytes", memory.limit, "/memory/limit");

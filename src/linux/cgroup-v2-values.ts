@@ -3,6 +3,7 @@ import { GantryError } from "../base/error.ts";
 import {
   type CgroupValues,
   CgroupValuesBuilder,
+  checkMemory,
   hugePageSize,
   invalidResource,
   isSet,
@@ -72,6 +73,7 @@ export function memorySwapV2(memory: LinuxMemory): number | undefined {
 }
 
 function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory): void {
+  checkMemory(memory);
   const swap = memorySwapV2(memory);
   if (memory.checkBeforeUpdate === true && isSet(memory.limit) && memory.limit > 0)
     // memory.max below the usage would make the kernel kill at once

@@ -6,7 +6,7 @@
  * on them: 0 means "not set" for memory and cpu, -1 means "no limit".
  */
 import { GantryError } from "../base/error.ts";
-import type { LinuxResources } from "./resources.ts";
+import type { LinuxMemory } from "./resources.ts";
 
 export interface CgroupWrite {
   /** The controller whose hierarchy (v1) holds the file, or that must be enabled (v2). */
@@ -70,8 +70,15 @@ export const isSet = (value: number | undefined): value is number => value !== u
 export const limitText = (value: number, unlimited: string): string =>
   value < 0 ? unlimited : String(value);
 
+/** Fails on memory values that mean nothing. */
+export function checkMemory(memory: LinuxMemory): void {
+  for (const field of ["limit", "swap", "reservation"] as const)
+    if ((memory[field] ?? 0) < -1)
+      throw invalidResource(`/memory/${field}`, `${memory[field]} is below -1 (no limit)`);
+}
+
 /** Swap limit in the v1 sense (memory + swap), with the default that a limit of -1 brings along. */
-export function memorySwapOf(memory: NonNullable<LinuxResources["memory"]>): number | undefined {
+export function memorySwapOf(memory: LinuxMemory): number | undefined {
   if (memory.limit !== undefined && memory.limit < 0 && !isSet(memory.swap)) return -1;
   return isSet(memory.swap) ? memory.swap : undefined;
 }

@@ -17,6 +17,9 @@ struct layer {
 	uint32_t options;
 	struct parent parents[PARENTS];
 	unsigned oldest;
+	/* file data, as the controller puts it there; descriptor 0 */
+	const char *spool;
+	uint64_t spool_bytes;
 	/* the file that layer-append goes on with; -1 for none */
 	int file;
 	uint64_t size, end; /* wanted length; end of the data written so far */

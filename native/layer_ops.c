@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -207,14 +208,32 @@ int op_layer_inherit(struct executor *x, const struct step *s)
 
 /* --- files --- */
 
-static int write_at(int fd, const struct bytes *data, uint64_t offset)
+int op_layer_spool(struct executor *x, const struct step *s)
 {
-	for (uint32_t done = 0; done < data->length;) {
-		ssize_t n = pwrite(fd, data->at + done, data->length - done, (off_t)(offset + done));
+	struct layer *l = x->layer;
+	uint64_t bytes = s->v[LAYER_SPOOL_BYTES].number;
+	struct stat st;
+	if (l->spool || fstat(0, &st) < 0 || !S_ISREG(st.st_mode) || bytes > (uint64_t)st.st_size || bytes == 0)
+		return fail(x, EINVAL, "spool");
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, 0, 0);
+	if (at == MAP_FAILED)
+		return fail(x, errno, "spool");
+	l->spool = at;
+	l->spool_bytes = bytes;
+	return 0;
+}
+
+/* Writes a piece of the spool into the open file. */
+static int write_piece(const struct layer *l, uint64_t from, uint64_t length, uint64_t offset)
+{
+	if (from > l->spool_bytes || length > l->spool_bytes - from)
+		return -EINVAL;
+	for (uint64_t done = 0; done < length;) {
+		ssize_t n = pwrite(l->file, l->spool + from + done, length - done, (off_t)(offset + done));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
-			done += (uint32_t)n;
+			done += (uint64_t)n;
 	}
 	return 0;
 }
@@ -237,7 +256,8 @@ static int finish_file(struct layer *l)
 int op_layer_file(struct executor *x, const struct step *s)
 {
 	struct layer *l = x->layer;
-	const struct bytes *path = &s->v[LAYER_FILE_PATH].text, *data = &s->v[LAYER_FILE_DATA].text;
+	const struct bytes *path = &s->v[LAYER_FILE_PATH].text;
+	uint64_t length = s->v[LAYER_FILE_LENGTH].number;
 	mode_t mode = (mode_t)s->v[LAYER_FILE_MODE].number & PERMISSIONS;
 	uid_t uid = (uid_t)s->v[LAYER_FILE_UID].number;
 	gid_t gid = (gid_t)s->v[LAYER_FILE_GID].number;
@@ -257,12 +277,12 @@ int op_layer_file(struct executor *x, const struct step *s)
 		return fail(x, r < 0 ? -r : errno, "%.200s", path->at);
 	l->file = fd;
 	l->size = s->v[LAYER_FILE_SIZE].number;
-	l->end = data->length;
+	l->end = length;
 	set_times(l->times, s->v[LAYER_FILE_SECONDS].number, s->v[LAYER_FILE_NANOSECONDS].number);
 	if (fchown(fd, uid, gid) < 0 && !pass_over(l, errno))
 		r = -errno;
 	if (r == 0)
-		r = write_at(fd, data, 0);
+		r = length > l->size ? -EINVAL : write_piece(l, s->v[LAYER_FILE_FROM].number, length, 0);
 	/* both chown and write take setuid and setgid away */
 	if (r == 0 && (mode & ~0777u) && fchmod(fd, mode) < 0)
 		r = -errno;
@@ -276,19 +296,19 @@ int op_layer_file(struct executor *x, const struct step *s)
 int op_layer_append(struct executor *x, const struct step *s)
 {
 	struct layer *l = x->layer;
-	const struct bytes *data = &s->v[LAYER_APPEND_DATA].text;
+	uint64_t length = s->v[LAYER_APPEND_LENGTH].number;
 	uint64_t offset = s->v[LAYER_APPEND_OFFSET].number;
 	struct stat st;
 	if (l->file < 0)
 		return fail(x, EINVAL, "no file to append to");
-	if (offset < l->end || offset > l->size || data->length > l->size - offset)
+	if (offset < l->end || offset > l->size || length > l->size - offset)
 		return fail(x, EINVAL, "%s: data outside of the file", l->path);
 	bool special = l->end == 0 && fstat(l->file, &st) == 0 && (st.st_mode & ~0777u & PERMISSIONS);
-	int r = write_at(l->file, data, offset);
+	int r = write_piece(l, s->v[LAYER_APPEND_FROM].number, length, offset);
 	if (r == 0 && special && fchmod(l->file, st.st_mode & PERMISSIONS) < 0)
 		r = -errno;
-	if (data->length)
-		l->end = offset + data->length;
+	if (length)
+		l->end = offset + length;
 	if (r == 0 && !s->v[LAYER_APPEND_MORE].number)
 		r = finish_file(l);
 	return r < 0 ? fail(x, -r, "%s", l->path) : 0;

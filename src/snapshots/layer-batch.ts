@@ -1,7 +1,7 @@
 /**
  * One frame of a layer session in the making: the binary plan of src/plan/encode.ts, holding layer
  * steps only. Written here once more because paths of archives are bytes that no JavaScript string in
- * UTF-8 can carry, and because file data goes from the archive's chunk into the frame with one copy.
+ * UTF-8 can carry, and because the last piece of a file may still grow while the frame is made.
  */
 import { bug, GantryError } from "../base/error.ts";
 import { type OperandKind, type OperationName, operations } from "../plan/operations.ts";
@@ -35,8 +35,8 @@ const planHeaderBytes = 48;
 const firstStep = frameHeaderBytes + planHeaderBytes;
 /** Registers that a session may use. */
 const registers = 64;
-/** Steps without their data are shorter than this: two paths, numbers. */
-const stepRoom = 3 * 4096 + 512;
+/** A step has at most two paths or a path and the value of an xattr. */
+const stepRoom = 3 * 4096 + 64 * 1024;
 
 const operandsOf = new Map<LayerOperation, readonly (readonly [string, OperandKind])[]>();
 
@@ -50,24 +50,24 @@ function operandList(name: LayerOperation): readonly (readonly [string, OperandK
 }
 
 export class LayerBatch {
-  /** Payload at which a batch should be sent. */
-  static readonly targetBytes = 1024 * 1024;
+  /** Length at which a batch should be sent: some hundred steps. */
+  static readonly targetBytes = 64 * 1024;
 
-  readonly #bytes = Buffer.allocUnsafe(LayerBatch.targetBytes + 2 * stepRoom);
+  readonly #bytes = Buffer.allocUnsafe(LayerBatch.targetBytes + stepRoom);
   #length = firstStep;
   #steps = 0;
-  /** The file step that data can still be added to: offsets of its start, `more` and data length. */
-  #stepStart = 0;
+  /** Operands of the file step added last that may still change: offsets in the frame, 0 for none. */
   #more = 0;
-  #data = 0;
+  #pieceLength = 0;
+  /** Offset in the spool at which its piece ends. */
+  #pieceEnd = 0;
 
   get isEmpty(): boolean {
     return this.#steps === 0;
   }
 
-  /** Bytes of file data that still fit. */
-  get room(): number {
-    return LayerBatch.targetBytes - this.#length;
+  get isFull(): boolean {
+    return this.#length >= LayerBatch.targetBytes;
   }
 
   clear(): void {
@@ -76,13 +76,12 @@ export class LayerBatch {
     this.#more = 0;
   }
 
-  /** Adds a step. Values of variable length must leave `room` positive before; the target has slack for one step. */
+  /** Adds a step; the batch may not be full. */
   add<N extends LayerOperation>(name: N, operands: LayerOperands<N>): void {
+    if (this.isFull) bug("layer batch that was not sent in time");
     const start = this.#length;
     const bytes = this.#bytes;
-    this.#stepStart = start;
     this.#more = 0;
-    this.#data = 0;
     bytes.writeUInt32LE(operations[name].number, start);
     // no pointer and no phrase: two empty texts with their padding
     bytes.fill(0, start + 8, start + 24);
@@ -90,20 +89,22 @@ export class LayerBatch {
     const values = operands as unknown as Readonly<Record<string, unknown>>;
     for (const [operand, kind] of operandList(name)) {
       if (operand === "more") this.#more = this.#length;
-      if (operand === "data") this.#data = this.#length;
+      if (operand === "length") {
+        this.#pieceLength = this.#length;
+        this.#pieceEnd = (values.from as number) + (values.length as number);
+      }
       this.#operand(kind, values[operand]);
     }
     bytes.writeUInt32LE(this.#length - start, start + 4);
     this.#steps++;
   }
 
-  /** Adds data to the file step added last, up to `room`; gives the number of bytes taken. */
-  extend(data: Uint8Array): number {
-    const before = this.#bytes.readUInt32LE(this.#data);
-    const taken = Math.min(data.length, Math.max(0, this.room));
-    this.#bytes.set(taken === data.length ? data : data.subarray(0, taken), this.#data + 4 + before);
-    this.#closeData(before + taken);
-    return taken;
+  /** Lengthens the piece of the open file if `from` follows it in the spool; false if it does not. */
+  extend(from: number, length: number): boolean {
+    if (this.#more === 0 || from !== this.#pieceEnd) return false;
+    this.#bytes.writeUInt32LE(this.#bytes.readUInt32LE(this.#pieceLength) + length, this.#pieceLength);
+    this.#pieceEnd += length;
+    return true;
   }
 
   /** Whether the step added last is one of a file and still in this batch. */
@@ -134,16 +135,6 @@ export class LayerBatch {
       bytes.writeUInt32LE(stage === 3 ? this.#steps : 0, 28 + stage * 8);
     }
     return bytes.subarray(0, this.#length);
-  }
-
-  #closeData(length: number): void {
-    const bytes = this.#bytes;
-    const end = this.#data + 4 + length;
-    const padded = (end + 3) & ~3;
-    bytes.fill(0, end, padded);
-    bytes.writeUInt32LE(length, this.#data);
-    this.#length = padded;
-    bytes.writeUInt32LE(padded - this.#stepStart, this.#stepStart + 4);
   }
 
   #u32(value: number): void {
@@ -179,8 +170,7 @@ export class LayerBatch {
       case "bytes": {
         const data = value as Uint8Array;
         const start = this.#length;
-        if (start + data.length + 8 > this.#bytes.length)
-          bug(`layer data of ${data.length} bytes in a full batch`);
+        if (start + data.length + 8 > this.#bytes.length) bug(`layer value of ${data.length} bytes`);
         this.#bytes.writeUInt32LE(data.length, start);
         this.#bytes.set(data, start + 4);
         const end = start + 4 + data.length;

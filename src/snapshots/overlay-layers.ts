@@ -10,6 +10,7 @@ import { byteStringOf } from "../wire/tar-format.ts";
 import { LayerSession } from "./layer-session.ts";
 import { OverlaySnapshotter, publishLayer } from "./overlay.ts";
 import { OverlayStore, type OverlayStoreOptions } from "./overlay-store.ts";
+import { Spool } from "./spool.ts";
 import type { LayerRecord } from "./store-records.ts";
 import { type UnpackLimits, unpackLayer } from "./unpack.ts";
 
@@ -81,7 +82,8 @@ export class OverlayLayers implements AsyncDisposable {
 
   async #unpack(request: ApplyOverlayLayer, root: string, tar: AsyncIterable<Uint8Array>) {
     const { signal, diffId } = request;
-    await using session = new LayerSession(this.#store.executor(), `apply layer ${diffId}`);
+    const spool = new Spool(this.#store.staging);
+    await using session = new LayerSession(this.#store.executor(), `apply layer ${diffId}`, spool);
     const abort = () => session.fail(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     try {

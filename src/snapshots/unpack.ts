@@ -6,9 +6,10 @@
  */
 import { GantryError } from "../base/error.ts";
 import { type ByteString, type TarEntry, type TarLimits, textOfByteString } from "../wire/tar-format.ts";
-import { readTar, type TarSink } from "../wire/tar-reader.ts";
+import { TarReader, type TarSink } from "../wire/tar-reader.ts";
 import { cleanPath, parentOf, rootPath, whiteoutOf } from "./layer-path.ts";
 import type { LayerSession } from "./layer-session.ts";
+import { spoolChunkBytes } from "./spool.ts";
 
 export interface UnpackLimits {
   /** Members. */
@@ -37,7 +38,6 @@ export interface Unpacked {
 }
 
 const rootRegister = 0;
-const nothing = new Uint8Array(0);
 
 /** How a path of this layer was last seen; paths through a symlink of the layer are not followed here. */
 type Seen = "directory" | "symlink" | "whiteout";
@@ -83,6 +83,8 @@ export class LayerUnpacker implements TarSink {
   #path = rootPath;
   #begun = false;
   #fileEnd = 0;
+  #chunkStart = 0;
+  #spoolOffset = 0;
 
   constructor(session: LayerSession, limits: UnpackLimits) {
     this.#session = session;
@@ -183,35 +185,30 @@ export class LayerUnpacker implements TarSink {
     this.#xattrs(path, entry);
   }
 
+  /** Where the chunk that is parsed next lies in the spool. */
+  chunk(bytes: Uint8Array): void {
+    this.#chunkStart = bytes.byteOffset;
+    this.#spoolOffset = this.#session.spool(bytes);
+  }
+
   data(bytes: Uint8Array, offset: number): void {
     const entry = this.#file;
     if (!entry) return;
-    if (!this.#begun) this.#beginFile(entry);
-    const { batch } = this.#session;
-    let rest = bytes;
-    let to = offset;
-    if (batch.isOpenFile && offset === this.#fileEnd && batch.room > 0) {
-      const taken = batch.extend(rest);
-      rest = rest.subarray(taken);
-      to += taken;
-    }
-    while (rest.length > 0) {
-      this.#session.flushIfFull();
-      const { room } = this.#session.batch;
-      const piece = rest.subarray(0, Math.max(1, room));
-      this.#session.batch.add("layer-append", { offset: to, more: 1, data: piece });
-      rest = rest.subarray(piece.length);
-      to += piece.length;
-    }
-    this.#fileEnd = to;
+    const from = this.#spoolOffset + bytes.byteOffset - this.#chunkStart;
+    if (!this.#begun) {
+      const first = offset === 0 ? bytes.length : 0;
+      this.#beginFile(entry, from, first);
+      if (first === 0) this.#session.add("layer-append", { offset, more: 1, from, length: bytes.length });
+    } else if (offset === this.#fileEnd) this.#session.append(offset, from, bytes.length);
+    else this.#session.add("layer-append", { offset, more: 1, from, length: bytes.length });
+    this.#fileEnd = offset + bytes.length;
   }
 
   end(): void {
     const entry = this.#file;
     if (!entry) return;
-    if (!this.#begun) this.#beginFile(entry);
-    if (this.#session.batch.isOpenFile) this.#session.batch.endFile();
-    else this.#session.add("layer-append", { offset: this.#fileEnd, more: 0, data: nothing });
+    if (!this.#begun) this.#beginFile(entry, 0, 0);
+    this.#session.endFile(this.#fileEnd);
     this.#file = undefined;
     this.#xattrs(this.#path, entry);
   }
@@ -229,7 +226,7 @@ export class LayerUnpacker implements TarSink {
     };
   }
 
-  #beginFile(entry: TarEntry): void {
+  #beginFile(entry: TarEntry, from: number, length: number): void {
     this.#begun = true;
     this.#session.add("layer-file", {
       root: rootRegister,
@@ -237,7 +234,8 @@ export class LayerUnpacker implements TarSink {
       ...attributesOf(entry),
       size: entry.sizeBytes,
       more: 1,
-      data: nothing,
+      from,
+      length,
     });
   }
 
@@ -307,8 +305,7 @@ export class LayerUnpacker implements TarSink {
   #xattrs(path: ByteString, entry: TarEntry): void {
     for (const { name, value } of entry.xattrs) {
       if (!isForLayer(name)) continue;
-      if (this.#session.batch.room < value.length) this.#session.flush();
-      this.#session.batch.add("layer-xattr", { root: rootRegister, path, name, value });
+      this.#session.add("layer-xattr", { root: rootRegister, path, name, value });
     }
   }
 }
@@ -334,11 +331,17 @@ export async function unpackLayer(
     options: options.unprivileged ? 3 : 0,
     root: rootRegister,
   });
-  await readTar(tar, sink, {
-    limits: { ...options.tarLimits, entries: limits.entries },
-    ...(options.signal ? { signal: options.signal } : {}),
-    between: () => session.ready(),
-  });
+  const reader = new TarReader(sink, { ...options.tarLimits, entries: limits.entries });
+  for await (const whole of tar)
+    for (let at = 0; at < whole.length; at += spoolChunkBytes) {
+      options.signal?.throwIfAborted();
+      const chunk = whole.length <= spoolChunkBytes ? whole : whole.subarray(at, at + spoolChunkBytes);
+      const pause = session.ready(chunk.length);
+      if (pause) await pause;
+      sink.chunk(chunk);
+      reader.push(chunk);
+    }
+  reader.finish();
   const unpacked = sink.finish();
   session.add("layer-close", { root: rootRegister });
   await session.finish();

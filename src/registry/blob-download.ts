@@ -2,7 +2,7 @@
  * Downloading one blob: as many requests as it takes, each going on where the last one broke off.
  * Counts bytes; the digest is the reader's matter, who hashes them anyway.
  */
-import { GantryError } from "../base/error.ts";
+import { GantryError, isGantryError } from "../base/error.ts";
 import type { Descriptor } from "../spec/descriptor.ts";
 import type { Reference } from "../spec/reference.ts";
 import { repositoryScope } from "./authorizer.ts";
@@ -61,6 +61,15 @@ export async function* fetchBlob(
         );
     } catch (error) {
       signal?.throwIfAborted();
+      if (isGantryError(error) && error.detail.status === 416)
+        throw new GantryError(
+          "data-loss",
+          `${what}: the registry has only ${offset} of ${descriptor.size} bytes`,
+          {
+            detail: { digest: descriptor.digest, offset },
+            cause: error,
+          },
+        );
       attempt = offset - startedAt >= progressBytes ? 0 : attempt;
       if (!(await waitToRetry(retry, attempt, error, signal))) throw error;
       attempt++;

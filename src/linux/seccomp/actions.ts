@@ -106,16 +106,20 @@ export interface Condition {
   readonly maskLow: number;
 }
 
-/** The halves of a uint64. Numbers from 2^64 on come from JSON's rounding of the largest values. */
-function halves(value: number | bigint, what: string): [high: number, low: number] {
-  if (typeof value === "bigint") {
-    if (value < 0n || value >= 1n << 64n) throw invalidPolicy(`${what} ${value} is out of range (uint64)`);
-    return [Number(value >> 32n), Number(value & 0xffffffffn)];
-  }
-  if (!Number.isInteger(value) || value < 0 || value > 2 ** 64)
-    throw invalidPolicy(`${what} ${value} is out of range (uint64)`);
-  if (value === 2 ** 64) return [0xffffffff, 0xffffffff];
-  return [Math.floor(value / 2 ** 32), value % 2 ** 32];
+/** Checks a uint64. Numbers from 2^64 on come from JSON's rounding of the largest values. */
+function checkUint64(value: number | bigint, what: string): void {
+  const whole = typeof value === "bigint" ? value < 1n << 64n : Number.isInteger(value) && value <= 2 ** 64;
+  if (!whole || value < 0) throw invalidPolicy(`${what} ${value} is out of range (uint64)`);
+}
+
+function highHalf(value: number | bigint): number {
+  if (typeof value === "bigint") return Number(value >> 32n);
+  return value === 2 ** 64 ? 0xffffffff : Math.floor(value / 2 ** 32);
+}
+
+function lowHalf(value: number | bigint): number {
+  if (typeof value === "bigint") return Number(value & 0xffffffffn);
+  return value === 2 ** 64 ? 0xffffffff : value % 2 ** 32;
 }
 
 const operators = new Set<string>(seccompOperatorNames);
@@ -129,15 +133,27 @@ export function conditionOf(arg: LinuxSeccompArg, argumentBits: 32 | 64): Condit
     throw invalidPolicy(`argument index ${arg.index} is out of range (0 to 5)`, { index: arg.index });
   if (!operators.has(arg.op))
     throw invalidPolicy(`unknown operator ${JSON.stringify(arg.op)}`, { op: arg.op });
-  const [valueHigh, valueLow] = halves(arg.value, "value");
-  let [high, low, maskHigh, maskLow] = [valueHigh, valueLow, 0xffffffff, 0xffffffff];
-  if (arg.op === "SCMP_CMP_MASKED_EQ") {
-    [maskHigh, maskLow] = [valueHigh, valueLow];
-    [high, low] = halves(arg.valueTwo ?? 0, "valueTwo");
-    high = (high & maskHigh) >>> 0;
-    low = (low & maskLow) >>> 0;
-  }
-  return argumentBits === 32
-    ? { index: arg.index, op: arg.op, high: 0, low, maskHigh: 0, maskLow }
-    : { index: arg.index, op: arg.op, high, low, maskHigh, maskLow };
+  checkUint64(arg.value, "value");
+  const wide = argumentBits === 64;
+  if (arg.op !== "SCMP_CMP_MASKED_EQ")
+    return {
+      index: arg.index,
+      op: arg.op,
+      high: wide ? highHalf(arg.value) : 0,
+      low: lowHalf(arg.value),
+      maskHigh: wide ? 0xffffffff : 0,
+      maskLow: 0xffffffff,
+    };
+  const is = arg.valueTwo ?? 0;
+  checkUint64(is, "valueTwo");
+  const maskHigh = wide ? highHalf(arg.value) : 0;
+  const maskLow = lowHalf(arg.value);
+  return {
+    index: arg.index,
+    op: arg.op,
+    high: (highHalf(is) & maskHigh) >>> 0,
+    low: (lowHalf(is) & maskLow) >>> 0,
+    maskHigh,
+    maskLow,
+  };
 }

@@ -162,26 +162,16 @@ function writeCondition(out: BackwardAssembler, condition: Condition, yes: Label
   }
 }
 
-function keyOf(rules: readonly ConditionalRule[]): string {
-  return rules
-    .map(
-      ({ conditions, value }) =>
-        `${conditions.map((c) => `${c.index}${c.op}${c.high},${c.low},${c.maskHigh},${c.maskLow}`).join("&")}?${value}`,
-    )
-    .join("|");
-}
-
 /** Writes the search over `intervals` and returns its entry, which expects the number to be loaded. */
 function writeSearch(out: BackwardAssembler, { starts, verdicts }: Intervals, byDefault: number): Label {
-  const placed = new Map<string, Label>();
+  const placed = new Map<CallVerdict, Label>();
 
   function leaf(verdict: CallVerdict): Label {
     if (typeof verdict === "number") return out.return(verdict);
-    const key = keyOf(verdict);
-    const known = placed.get(key);
+    const known = placed.get(verdict);
     if (known !== undefined) return known;
     const label = writeRules(out, verdict, out.return(byDefault));
-    placed.set(key, label);
+    placed.set(verdict, label);
     return label;
   }
 

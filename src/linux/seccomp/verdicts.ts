@@ -91,24 +91,27 @@ function alternatives({ args, selector }: Entry, argumentBits: 32 | 64): readonl
   ]);
 }
 
-function isUnconditional(entry: Entry, argumentBits: 32 | 64): boolean {
-  if (entry.selector !== undefined) return false;
-  return (
-    entry.args.length === 0 || alternatives(entry, argumentBits).some((conditions) => conditions.length === 0)
-  );
+/** The value of the first rule that always matches, as far as that shows without reading conditions. */
+function plainlyDecided(entries: readonly Entry[]): number | undefined {
+  for (const { args, value, selector } of entries) {
+    if (selector !== undefined) continue;
+    if (args.length === 0) return value;
+    if (args.some((arg) => arg.op === "SCMP_CMP_MASKED_EQ")) return undefined;
+  }
+  return undefined;
 }
 
 /** Reads the rules of one call for an architecture. */
 function verdictOf(entries: readonly Entry[], argumentBits: 32 | 64): CallVerdict {
-  const always = entries.find((entry) => isUnconditional(entry, argumentBits));
-  if (always !== undefined) return always.value;
+  const decided = plainlyDecided(entries);
+  if (decided !== undefined) return decided;
   const rules: ConditionalRule[] = [];
   let differ = false;
   for (const entry of entries) {
-    for (const conditions of alternatives(entry, argumentBits)) {
-      if (rules.length > 0 && rules[0]!.value !== entry.value) differ = true;
-      rules.push({ conditions, value: entry.value });
-    }
+    const all = alternatives(entry, argumentBits);
+    if (all.some((conditions) => conditions.length === 0)) return entry.value;
+    if (rules.length > 0 && rules[0]!.value !== entry.value) differ = true;
+    for (const conditions of all) rules.push({ conditions, value: entry.value });
   }
   return differ ? rules.toSorted(byPrecedence) : rules;
 }
@@ -119,13 +122,15 @@ export class PolicyVerdicts {
   readonly #byName = new Map<string, Entries>();
   /** What the policy says about socketcall and ipc of i386. */
   readonly #multiplexing = new Map<string, Entry[]>();
+  /** Verdicts that were read, by their only rule: calls of one rule share one, and so its code. */
+  readonly #shared = { 32: new Map<Entry, CallVerdict>(), 64: new Map<Entry, CallVerdict>() };
 
   constructor(policy: LinuxSeccomp) {
     this.defaultValue = returnValueOf(policy.defaultAction, policy.defaultErrnoRet);
     for (const { names, action, errnoRet, args = noArgs } of policy.syscalls ?? []) {
       const value = returnValueOf(action, errnoRet);
       if (value === this.defaultValue) this.#mention(names);
-      else for (const name of names) this.#add(name, args, value);
+      else this.#add(names, { args, value, selector: undefined });
     }
   }
 
@@ -134,24 +139,23 @@ export class PolicyVerdicts {
     for (const name of names) if (!this.#byName.has(name)) this.#byName.set(name, []);
   }
 
-  #add(name: string, args: readonly LinuxSeccompArg[], value: number): void {
-    const entries = this.#byName.get(name);
-    if (entries === undefined)
-      this.#byName.set(name, args.length === 0 ? value : [{ args, value, selector: undefined }]);
-    else if (typeof entries !== "number") entries.push({ args, value, selector: undefined });
-    const through = multiplexedOnX86.get(name);
-    if (through !== undefined) {
-      const [call, selector] = through;
-      const known = this.#multiplexing.get(call);
-      const entry = { args, value, selector };
-      if (known === undefined) this.#multiplexing.set(call, [entry]);
-      else known.push(entry);
-    } else if (name === "socketcall" || name === "ipc") {
-      const known = this.#multiplexing.get(name);
-      const entry = { args, value, selector: undefined };
-      if (known === undefined) this.#multiplexing.set(name, [entry]);
-      else known.push(entry);
+  #add(names: readonly string[], entry: Entry): void {
+    const byName = this.#byName;
+    const plain = entry.args.length === 0;
+    for (const name of names) {
+      const entries = byName.get(name);
+      if (entries === undefined) byName.set(name, plain ? entry.value : [entry]);
+      else if (typeof entries !== "number") entries.push(entry);
+      const through = multiplexedOnX86.get(name);
+      if (through !== undefined) this.#multiplex(through[0], { ...entry, selector: through[1] });
+      else if (name === "socketcall" || name === "ipc") this.#multiplex(name, entry);
     }
+  }
+
+  #multiplex(call: string, entry: Entry): void {
+    const known = this.#multiplexing.get(call);
+    if (known === undefined) this.#multiplexing.set(call, [entry]);
+    else known.push(entry);
   }
 
   mentions(name: string): boolean {
@@ -163,12 +167,15 @@ export class PolicyVerdicts {
    * some calls carry others.
    */
   of(name: string, argumentBits: 32 | 64, multiplexing: boolean): CallVerdict | undefined {
-    const entries = this.#byName.get(name);
-    if (multiplexing && (name === "socketcall" || name === "ipc")) {
-      const all = this.#multiplexing.get(name);
-      if (all) return verdictOf(all, argumentBits);
-    }
+    let entries = this.#byName.get(name);
+    if (multiplexing && (name === "socketcall" || name === "ipc"))
+      entries = this.#multiplexing.get(name) ?? entries;
     if (entries === undefined || typeof entries === "number") return entries;
-    return entries.length === 0 ? this.defaultValue : verdictOf(entries, argumentBits);
+    if (entries.length === 0) return this.defaultValue;
+    if (entries.length > 1) return verdictOf(entries, argumentBits);
+    const shared = this.#shared[argumentBits];
+    const verdict = shared.get(entries[0]!) ?? verdictOf(entries, argumentBits);
+    shared.set(entries[0]!, verdict);
+    return verdict;
   }
 }

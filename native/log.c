@@ -83,9 +83,16 @@ static int rune_length(const unsigned char *at, const unsigned char *end)
 
 static char *put(char *to, const char *text)
 {
-	size_t length = strlen(text);
-	memcpy(to, text, length);
-	return to + length;
+	while (*text)
+		*to++ = *text++;
+	return to;
+}
+
+/* ASCII that stands for itself in a JSON string of Docker's: most bytes there are. */
+static bool is_plain(unsigned char c)
+{
+	static const uint32_t plain[8] = {0, ~(1u << 2 | 1u << 6 | 1u << 28 | 1u << 30), ~(1u << 28), ~0u};
+	return plain[c >> 5] >> (c & 31) & 1;
 }
 
 /* As Docker's json-file writes strings: Go's rules, <, > and & escaped too, bad bytes as U+FFFD. */
@@ -95,6 +102,11 @@ static char *put_escaped(char *to, const char *data, size_t bytes)
 	const unsigned char *at = (const unsigned char *)data, *end = at + bytes;
 	while (at < end) {
 		unsigned char c = *at;
+		if (is_plain(c)) {
+			*to++ = (char)c;
+			at++;
+			continue;
+		}
 		if (c >= 0x80) {
 			int length = rune_length(at, end);
 			if (length <= 0) {
@@ -117,12 +129,10 @@ static char *put_escaped(char *to, const char *data, size_t bytes)
 		} else if (c == '\n' || c == '\r') {
 			*to++ = '\\';
 			*to++ = c == '\n' ? 'n' : 'r';
-		} else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
+		} else {
 			to = put(to, "\\u00");
 			*to++ = hex[c >> 4];
 			*to++ = hex[c & 15];
-		} else {
-			*to++ = (char)c;
 		}
 	}
 	return to;

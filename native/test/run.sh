@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds and runs the C tests with AddressSanitizer and UndefinedBehaviorSanitizer:
 #
-#     native/test/run.sh [log|plan|init]...      all of them unless named
+#     native/test/run.sh [log|plan|shim]...      all of them unless named
 #
 # Prints `ok name` or `not ok name` for each test, and last `N passed, N failed`.
 set -eu
@@ -66,7 +66,29 @@ test_plan() {
 	fi
 }
 
-for part in ${*:-log plan}; do
+# The whole executor with sanitizers under the tests of test/shim. Its stderr is nobody's, so reports go to files.
+test_shim() {
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "# shim: needs root"
+		return
+	fi
+	printf '%s\n' '#define OPTIONS "log_path=" REPORTS ":detect_leaks=0:abort_on_error=0"' \
+		'const char *__asan_default_options(void);' 'const char *__asan_default_options(void) { return OPTIONS; }' \
+		'const char *__ubsan_default_options(void);' 'const char *__ubsan_default_options(void) { return OPTIONS; }' \
+		>"$work/options.c"
+	cc $flags $sanitize -DREPORTS="\"$work/report\"" -o "$work/gantry-executor" "$top"/native/*.c "$work/options.c"
+	status=0
+	(cd "$top" && GANTRY_SANITIZED=1 GANTRY_EXECUTOR="$work/gantry-executor" \
+		"$bun" test --timeout=120000 ./test/shim) >"$work/shim.out" 2>&1 || status=$?
+	if ls "$work"/report* >/dev/null 2>&1; then
+		cat "$work"/report* >&2
+		status=1
+	fi
+	[ "$status" -eq 0 ] || grep -v '^(pass)' "$work/shim.out" | tail -60 >&2
+	result "$status" "the shim passes its tests under the sanitizers ($(grep -c '^(pass)' "$work/shim.out") tests)"
+}
+
+for part in ${*:-log plan shim}; do
 	"test_$part"
 done
 echo "$passed passed, $failed failed"

@@ -1,6 +1,6 @@
 /** A store in a temporary directory and archives made in memory. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -70,7 +70,8 @@ export class Fixture implements AsyncDisposable {
   readonly options: OverlayLayersOptions;
 
   constructor(options: Partial<OverlayLayersOptions> = {}, directory?: string) {
-    this.directory = directory ?? mkdtempSync(join(tmpdir(), "gantry-layers-"));
+    this.directory =
+      directory ?? mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "gantry-layers-"));
     this.options = { directory: join(this.directory, "store"), executor: () => executor, ...options };
     this.layers = new OverlayLayers(this.options);
     this.snapshotter = new OverlaySnapshotter(this.options);
@@ -114,15 +115,13 @@ export function put(path: string, text: string): void {
   writeFileSync(path, text);
 }
 
-/** Everything about a tree that a program could tell, one line a path. `skip` leaves a subtree out. */
-export function describeTree(root: string, prune?: string): string {
-  const script = `cd "$1" && find . ${prune ? '-path "$2" -prune -o' : ""} \\( -type d -printf '%P d %m %U:%G %T@\\n' -o \
+/** Everything about a tree that a program could tell, one line a path. */
+export function describeTree(root: string): string {
+  const script = `cd "$1" && find . \\( -type d -printf '%P d %m %U:%G %T@\\n' -o \\
     -printf '%P %y %m %U:%G %s %T@ %l %n\\n' \\) | LC_ALL=C sort
-    find . ${prune ? '-path "$2" -prune -o' : ""} -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
+    find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
     getfattr -Rhd -m - --absolute-names . 2>/dev/null | LC_ALL=C sort`;
-  return execFileSync("sh", ["-c", script, "sh", root, prune ?? ""], { maxBuffer: 1 << 28 }).toString(
-    "latin1",
-  );
+  return execFileSync("sh", ["-c", script, "sh", root], { maxBuffer: 1 << 28 }).toString("latin1");
 }
 
 /** Runs a shell command with an overlay of `lower` (top first) on $M, in a mount namespace of its own. */

@@ -67,7 +67,7 @@ const parts: Readonly<Record<string, Part>> = {
     async make() {
       const out = join(stage, "gantry");
       const bun = join(top, "node_modules/.bin/bun");
-      const flags = ["--compile", "--minify", "--bytecode", "--format=esm", "--target=bun"];
+      const flags = ["--compile", "--minify", "--bytecode", "--splitting", "--format=esm", "--target=bun"];
       await must([bun, "build", ...flags, "src/cli/main.ts", "--outfile", out]);
       linkSync(out, join(stage, "gantry-oci"));
       renameSync(out, join(dist, "gantry"));

@@ -9,6 +9,7 @@ import {
   limitText,
   memorySwapOf,
   plainWord,
+  rdmaValues,
 } from "./cgroup-values.ts";
 import type {
   LinuxBlockIO,
@@ -39,20 +40,7 @@ export function cgroupV1Values(resources: LinuxResources, options: CgroupV1Optio
     out.write("hugetlb", `hugetlb.${size}.rsvd.limit_in_bytes`, limit, pointer, { optional: true });
     out.write("hugetlb", `hugetlb.${size}.limit_in_bytes`, limit, pointer);
   }
-  for (const [device, { hcaHandles, hcaObjects }] of Object.entries(resources.rdma ?? {})) {
-    const pointer = `/rdma/${device}`;
-    const limits = [
-      ...(hcaHandles === undefined ? [] : [`hca_handle=${hcaHandles}`]),
-      ...(hcaObjects === undefined ? [] : [`hca_object=${hcaObjects}`]),
-    ];
-    if (limits.length > 0)
-      out.write(
-        "rdma",
-        "rdma.max",
-        `${plainWord(device, pointer, "rdma device")} ${limits.join(" ")}`,
-        pointer,
-      );
-  }
+  rdmaValues(out, resources.rdma);
   if (isSet(network?.classID)) out.write("net_cls", "net_cls.classid", network.classID, "/network/classID");
   for (const [i, { name, priority }] of (network?.priorities ?? []).entries()) {
     const pointer = `/network/priorities/${i}`;

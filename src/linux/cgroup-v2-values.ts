@@ -9,7 +9,7 @@ import {
   isSet,
   limitText,
   memorySwapOf,
-  plainWord,
+  rdmaValues,
 } from "./cgroup-values.ts";
 import type {
   LinuxBlockIO,
@@ -40,20 +40,7 @@ export function cgroupV2Values(resources: LinuxResources, options: CgroupV2Optio
     out.write("hugetlb", `hugetlb.${size}.rsvd.max`, limit, pointer, { optional: true });
     out.write("hugetlb", `hugetlb.${size}.max`, limit, pointer);
   }
-  for (const [device, { hcaHandles, hcaObjects }] of Object.entries(resources.rdma ?? {})) {
-    const pointer = `/rdma/${device}`;
-    const limits = [
-      ...(hcaHandles === undefined ? [] : [`hca_handle=${hcaHandles}`]),
-      ...(hcaObjects === undefined ? [] : [`hca_object=${hcaObjects}`]),
-    ];
-    if (limits.length > 0)
-      out.write(
-        "rdma",
-        "rdma.max",
-        `${plainWord(device, pointer, "rdma device")} ${limits.join(" ")}`,
-        pointer,
-      );
-  }
+  rdmaValues(out, resources.rdma);
   out.ignore("/network/classID", isSet(network?.classID));
   out.ignore("/network/priorities", (network?.priorities ?? []).length > 0);
   for (const [key, value] of Object.entries(resources.unified ?? {})) unifiedValue(out, key, value, options);
@@ -138,9 +125,9 @@ function cpuValues(out: CgroupValuesBuilder, cpu: LinuxCPU): void {
   out.ignore("/cpu/realtimeRuntime", isSet(cpu.realtimeRuntime));
 }
 
-/** blkio weight (10 to 1000) -> io.weight (1 to 10000), linear as with runc. */
+/** blkio weight (10 to 1000) -> io.weight (1 to 10000), linear as with runc; below 10 is the least. */
 export function ioWeightOfBlkioWeight(weight: number): number {
-  return 1 + Math.floor(((weight - 10) * 9999) / 990);
+  return Math.max(1, 1 + Math.floor(((weight - 10) * 9999) / 990));
 }
 
 /** Weights go to BFQ where it is in use, else converted to io.weight. */

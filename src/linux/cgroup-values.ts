@@ -6,7 +6,7 @@
  * on them: 0 means "not set" for memory and cpu, -1 means "no limit".
  */
 import { GantryError } from "../base/error.ts";
-import type { LinuxMemory } from "./resources.ts";
+import type { LinuxMemory, LinuxResources } from "./resources.ts";
 
 export interface CgroupWrite {
   /** The controller whose hierarchy (v1) holds the file, or that must be enabled (v2). */
@@ -38,6 +38,7 @@ export interface CgroupValues {
   readonly ignored: readonly string[];
 }
 
+/** The error for a value that cannot be set; `pointer` is within linux.resources. */
 export function invalidResource(pointer: string, reason: string): GantryError {
   return new GantryError("invalid-argument", `set cgroup resources: ${reason}`, { detail: { pointer } });
 }
@@ -64,6 +65,7 @@ export class CgroupValuesBuilder {
   }
 }
 
+/** Whether a value is given and not 0, which stands for "not set". */
 export const isSet = (value: number | undefined): value is number => value !== undefined && value !== 0;
 
 /** -1 (any negative) is the word that the file uses for "no limit". */
@@ -95,4 +97,22 @@ export function plainWord(text: string, pointer: string, what: string): string {
   if (text === "" || /[\s/]/.test(text))
     throw invalidResource(pointer, `${what} ${JSON.stringify(text)} is malformed`);
   return text;
+}
+
+/** rdma.max is the same in both versions: one line a device. */
+export function rdmaValues(out: CgroupValuesBuilder, rdma: LinuxResources["rdma"]): void {
+  for (const [device, { hcaHandles, hcaObjects }] of Object.entries(rdma ?? {})) {
+    const pointer = `/rdma/${device.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const limits = [
+      ...(hcaHandles === undefined ? [] : [`hca_handle=${hcaHandles}`]),
+      ...(hcaObjects === undefined ? [] : [`hca_object=${hcaObjects}`]),
+    ];
+    if (limits.length > 0)
+      out.write(
+        "rdma",
+        "rdma.max",
+        `${plainWord(device, pointer, "rdma device")} ${limits.join(" ")}`,
+        pointer,
+      );
+  }
 }

@@ -55,14 +55,14 @@ test("Docker's policy has libseccomp's verdict for every call and argument class
       const whole = dockerSeccompPolicy({ capabilities, architecture, kernel: "6.1.0" });
       const { policy, known, all } = restrict(whole, libseccomp);
       const ours = compileSeccomp(policy, { native: architecture, enosysForNewer: false });
-      for (const optimize of [1, 2] as const) {
+      for (const optimize of label === "default" ? ([1, 2] as const) : ([1] as const)) {
         const [reference] = libseccomp.build([policy], optimize);
         assert.ok(reference !== undefined && "program" in reference, `libseccomp refused ${label}`);
         const { compared, differences } = compareFilters(
           policy,
           ours.program,
           (data) => runSeccompFilter(reference.program, data).action,
-          { random: randomSource(seed), combinations: 30, bits: 64 },
+          { random: randomSource(seed), combinations: 20, bits: 64 },
         );
         assert.deepEqual(differences.slice(0, 3).map(describeDifference), []);
         t.diagnostic(
@@ -234,4 +234,24 @@ test("common calls need at most 12 instructions under Docker's policy", (t) => {
   t.diagnostic(
     `${instructions} instructions; ${(all.reduce((a, b) => a + b) / all.length).toFixed(1)} run on average, ${Math.max(...all)} at most`,
   );
+});
+
+test("compiling Docker's policy takes about half a millisecond of a warm process", (t) => {
+  const native = "SCMP_ARCH_X86_64";
+  const policy = dockerSeccompPolicy({
+    capabilities: dockerDefaultCapabilities,
+    architecture: native,
+    kernel: "6.1",
+  });
+  const times: number[] = [];
+  for (let i = 0; i < 300; i++) {
+    const start = performance.now();
+    compileSeccomp(policy, { native });
+    times.push(performance.now() - start);
+  }
+  times.splice(0, 200);
+  const median = times.sort((a, b) => a - b)[50]!;
+  t.diagnostic(`${median.toFixed(2)} ms`);
+  // a bound for machines that are slow or busy, not the target
+  assert.ok(median < 5, `${median} ms`);
 });

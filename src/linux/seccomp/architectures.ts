@@ -52,6 +52,9 @@ export const seccompArchitectures: Readonly<Record<SeccompArch, ArchitectureFact
   SCMP_ARCH_RISCV64: facts(243, le | is64, 64),
 };
 
+/** The architectures that have a table, as `features` lists them. */
+export const filterableArchitectures = Object.keys(syscallTables) as readonly SeccompArch[];
+
 /** The architecture of a machine as node:os calls it (os.arch()); undefined where there is no table. */
 export function nativeSeccompArch(machine: string): SeccompArch | undefined {
   if (machine === "x64" || machine === "x86_64" || machine === "amd64") return "SCMP_ARCH_X86_64";
@@ -74,7 +77,7 @@ export function syscallTable(arch: SeccompArch): SyscallTable {
   const text = (syscallTables as Partial<Record<SeccompArch, string>>)[arch];
   if (text === undefined)
     throw new GantryError("unimplemented", `compile seccomp policy: no system call table for ${arch}`, {
-      detail: { architecture: arch, supported: Object.keys(syscallTables) },
+      detail: { architecture: arch, supported: filterableArchitectures },
     });
   const names = text.split(" ");
   const numbers: number[] = [];

@@ -16,11 +16,12 @@
  * A call of an architecture that the policy does not name kills the thread, and so does an x32 call
  * where x32 is not named: libseccomp's default for both.
  */
-import { type Condition, filterFlags, invalidPolicy, seccompReturn } from "./actions.ts";
+import { filterFlags, invalidPolicy, seccompReturn } from "./actions.ts";
 import { seccompArchitectures, syscallTable, x32SyscallBit } from "./architectures.ts";
 import { BackwardAssembler, type Label, opcodes } from "./assembler.ts";
 import type { LinuxSeccomp, SeccompArch } from "./policy.ts";
-import { type CallVerdict, type ConditionalRule, PolicyVerdicts } from "./verdicts.ts";
+import { type CallVerdict, PolicyVerdicts } from "./verdicts.ts";
+import { writeRules } from "./write-rules.ts";
 
 export interface SeccompOptions {
   /** The architecture of this machine; it is part of every filter, named or not, as with libseccomp. */
@@ -45,9 +46,9 @@ export interface SeccompFilter {
 }
 
 const enosys = (seccompReturn.errno | 38) >>> 0;
+/** Offsets in struct seccomp_data. */
 const dataNumber = 0;
 const dataArch = 4;
-const dataArgs = 16;
 
 /** Runs of numbers that share a verdict; each goes up to the start of the next. */
 class Intervals {
@@ -96,70 +97,6 @@ function addArch(
   }
   if (next < end) intervals.from(next, policy.defaultValue);
   if (enosysForNewer && largest > 0 && largest + 1 < end) intervals.from(largest + 1, enosys);
-}
-
-/** Writes the checks of one call; what is loaded before does not matter. */
-function writeRules(out: BackwardAssembler, rules: readonly ConditionalRule[], otherwise: Label): Label {
-  let next = otherwise;
-  for (let i = rules.length - 1; i >= 0; i--) {
-    const rule = rules[i]!;
-    let success = out.return(rule.value);
-    for (let j = rule.conditions.length - 1; j >= 0; j--)
-      success = writeCondition(out, rule.conditions[j]!, success, next);
-    next = success;
-  }
-  return next;
-}
-
-/** Writes one comparison: high half first where it matters, then the low half. */
-function writeCondition(out: BackwardAssembler, condition: Condition, yes: Label, no: Label): Label {
-  const { index, op, high, low, maskHigh, maskLow } = condition;
-  const lowOffset = dataArgs + 8 * index;
-  const load = (offset: number, mask: number) => {
-    if (mask !== 0xffffffff) out.and(mask);
-    return out.load(offset);
-  };
-  switch (op) {
-    case "SCMP_CMP_NE":
-      return writeEqual(no, yes);
-    case "SCMP_CMP_EQ":
-    case "SCMP_CMP_MASKED_EQ":
-      return writeEqual(yes, no);
-    case "SCMP_CMP_GT":
-      return writeOrder(opcodes.ifGreater, yes, no);
-    case "SCMP_CMP_GE":
-      return writeOrder(opcodes.ifGreaterOrEqual, yes, no);
-    case "SCMP_CMP_LE":
-      return writeOrder(opcodes.ifGreater, no, yes);
-    case "SCMP_CMP_LT":
-      return writeOrder(opcodes.ifGreaterOrEqual, no, yes);
-    default:
-      throw op satisfies never;
-  }
-
-  function writeEqual(equal: Label, different: Label): Label {
-    let label = equal;
-    if (maskLow !== 0) {
-      out.branch(opcodes.ifEqual, low, equal, different);
-      label = load(lowOffset, maskLow);
-    }
-    if (maskHigh !== 0) {
-      out.branch(opcodes.ifEqual, high, label, different);
-      label = load(lowOffset + 4, maskHigh);
-    }
-    return label;
-  }
-
-  function writeOrder(lowCode: number, above: Label, below: Label): Label {
-    out.branch(lowCode, low, above, below);
-    let label = out.load(lowOffset);
-    if (maskHigh !== 0) {
-      label = out.branch(opcodes.ifEqual, high, label, below);
-      out.branch(opcodes.ifGreater, high, above, label);
-      label = out.load(lowOffset + 4);
-    }
-    return label;
-  }
 }
 
 /** Writes the search over `intervals` and returns its entry, which expects the number to be loaded. */

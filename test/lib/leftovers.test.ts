@@ -20,11 +20,11 @@ test("a clean test leaves nothing, at once", async () => {
 
 test("a mount, a process and a control group are found and swept away", { skip: needs("root") }, async () => {
   const dir = mkdtempSync(join(tmpdir(), "gantry-left-"));
-  const group = join(groups, `gantry-left-${process.pid}`);
+  const group = join(groups, "gantry", `left-${process.pid}`);
   try {
     const before = snapshot(dir);
     await must(["mount", "-t", "tmpfs", "tmpfs", dir]);
-    mkdirSync(group);
+    mkdirSync(group, { recursive: true });
     const child = spawn("sleep", ["60"], { env: { ...process.env, HERE: dir }, stdio: "ignore" });
     const found = await until("all three are seen", async () => {
       const list = (await leftovers(before, 0)).filter(({ name }) =>

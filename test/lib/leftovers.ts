@@ -28,15 +28,23 @@ export function snapshot(dir: string): Snapshot {
   return { dir, cgroups: new Set(cgroups()), interfaces: new Set(interfaces()) };
 }
 
-/** What is there now that was not there before and has no business to be; waits for what is just going away. */
+/**
+ * What is there now that was not there before and has no business to be. What is just going away is waited for, and
+ * what came later than the first look belongs to others.
+ */
 export async function leftovers(before: Snapshot, settleMs = 3000): Promise<Leftover[]> {
-  let found: Leftover[] = [];
+  let found = look(before);
   const gone = () => {
-    found = look(before);
+    const still = new Set(look(before).map(keyOf));
+    found = found.filter((one) => still.has(keyOf(one)));
     return found.length === 0;
   };
   await until("everything is gone", gone, settleMs).catch(() => {});
   return found;
+}
+
+function keyOf({ kind, name }: Leftover): string {
+  return `${kind} ${name}`;
 }
 
 /** Takes leftovers away, so that one failing test does not spoil the next. */
@@ -97,14 +105,16 @@ function processesOf(dir: string): Leftover[] {
     });
 }
 
-/** All control groups of all hierarchies, by folder. */
+/** The control groups of Gantry's containers in all hierarchies, by folder. Their parent stays, as docker's does. */
 function cgroups(): string[] {
   const root = "/sys/fs/cgroup";
-  const walk = (path: string): string[] =>
+  const children = (path: string) =>
     entries(path)
       .filter((entry) => entry.isDirectory())
-      .flatMap((entry) => [join(path, entry.name), ...walk(join(path, entry.name))]);
-  return walk(root);
+      .map((entry) => join(path, entry.name));
+  const walk = (path: string): string[] => children(path).flatMap((child) => [child, ...walk(child)]);
+  const parents = [root, ...children(root)].map((hierarchy) => join(hierarchy, "gantry"));
+  return parents.flatMap(walk);
 }
 
 function isUnused(path: string): boolean {

@@ -40,8 +40,12 @@ const suffix = ".json";
 export class ImageStore {
   readonly #root: string;
 
-  constructor(root: string) {
+  readonly #onBroken: ((path: string, error: unknown) => void) | undefined;
+
+  /** A record that cannot be read (a damaged disk) is told to `onBroken` and counts as absent. */
+  constructor(root: string, options: { readonly onBroken?: (path: string, error: unknown) => void } = {}) {
     this.#root = root;
+    this.#onBroken = options.onBroken;
   }
 
   #pathOf(name: string): string {
@@ -56,15 +60,21 @@ export class ImageStore {
       if (errnoOf(error) === "ENOENT") return undefined;
       throw wrapErrno(error, "read image record", path);
     }
-    return decodeJson(text, recordShape, `image record "${path}"`);
+    try {
+      return decodeJson(text, recordShape, `image record "${path}"`);
+    } catch (error) {
+      if (!isGantryError(error, "invalid-argument")) throw error;
+      this.#onBroken?.(path, error);
+      return undefined;
+    }
   }
 
   get(name: string): ImageRecord | undefined {
     return this.#read(this.#pathOf(name));
   }
 
-  /** All records, by name. One that a power cut has torn is reported to `onBroken` and left out. */
-  list(onBroken?: (path: string, error: unknown) => void): readonly ImageRecord[] {
+  /** All records, by name. */
+  list(): readonly ImageRecord[] {
     let files: string[];
     try {
       files = readdirSync(this.#root);
@@ -75,14 +85,8 @@ export class ImageStore {
     const records: ImageRecord[] = [];
     for (const file of files) {
       if (!file.endsWith(suffix)) continue;
-      const path = join(this.#root, file);
-      try {
-        const record = this.#read(path);
-        if (record) records.push(record);
-      } catch (error) {
-        if (!isGantryError(error, "invalid-argument")) throw error;
-        onBroken?.(path, error);
-      }
+      const record = this.#read(join(this.#root, file));
+      if (record) records.push(record);
     }
     return records.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }

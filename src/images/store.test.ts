@@ -11,6 +11,7 @@ import { digestHex, digestOf } from "../spec/digest.ts";
 import { parsePlatform } from "../spec/platform.ts";
 import { collectGarbage } from "./garbage.ts";
 import { listImages, openImage } from "./image.ts";
+import { ImageStore } from "./image-store.ts";
 import { importTar } from "./import-tar.ts";
 import { tagImage } from "./naming.ts";
 import { pullImage } from "./pull.ts";
@@ -236,9 +237,11 @@ test("a record that a power cut has emptied is reported and passed over", async 
   await tagImage(stores, "app", "two");
   writeFileSync(join(stores.root, "images", file!), "");
   const broken: string[] = [];
+  const images = new ImageStore(join(stores.root, "images"), { onBroken: (path) => broken.push(path) });
   assert.deepEqual(
-    stores.images.list((path) => broken.push(path)).map(({ name }) => name),
+    images.list().map(({ name }) => name),
     ["docker.io/library/two:latest"],
   );
+  assert.equal(stores.images.get("docker.io/library/app:latest"), undefined);
   assert.deepEqual(broken, [join(stores.root, "images", file!)]);
 });

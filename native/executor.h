@@ -92,6 +92,7 @@ struct executor {
 	int child_pidfd;
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
+	uint32_t records; /* of record-start that were written */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	bool oom_killed; /* as remove-cgroup and record-exit found it */
 	struct failure failure;
@@ -158,6 +159,7 @@ uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is
 
 /* --- ops_record.c --- */
 bool oom_killed_in(int cgroup); /* a directory's descriptor, or -1 */
+void undo_records(struct executor *x); /* of a start that failed: nothing may tell of it */
 
 /* --- kernel calls that libc lacks --- */
 #include "syscalls.h"

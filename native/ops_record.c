@@ -88,7 +88,25 @@ int op_record_start(struct executor *x, const struct step *s)
 	long bytes = fill_in(s->v[RECORD_START_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
+	x->records++;
 	return write_record(x, s->v[RECORD_START_DIR].text.at, s->v[RECORD_START_NAME].text.at, text, (size_t)bytes);
+}
+
+void undo_records(struct executor *x)
+{
+	const uint8_t *cursor = x->plan.host.at;
+	struct step s = {.operation = NULL};
+	for (uint32_t i = 0; i < x->plan.host.steps && x->records > 0; i++) {
+		plan_next(&x->plan, &cursor, &s);
+		if (s.operation->run != op_record_start)
+			continue;
+		int dir = open(s.v[RECORD_START_DIR].text.at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (dir >= 0) {
+			unlinkat(dir, s.v[RECORD_START_NAME].text.at, 0);
+			close(dir);
+		}
+		x->records--;
+	}
 }
 
 /* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findExecutor } from "../../src/launch/executor.ts";
 import type { LaunchOptions } from "../../src/launch/launch.ts";
-import type { Plan, Step } from "../../src/plan/plan.ts";
+import { type Plan, type Step, type SyncPoint, syncPoints } from "../../src/plan/plan.ts";
 import { type StartedTask, startTask } from "../../src/tasks/start-task.ts";
 
 export const logFormats = { none: 0, json: 1, cri: 2 } as const;
@@ -17,6 +17,8 @@ export interface ContainerOptions {
   readonly limitBytes?: number;
   readonly files?: number;
   readonly stopSignal?: number;
+  /** Points at which the controller is asked before the program may begin. */
+  readonly syncs?: readonly SyncPoint[];
   readonly log?: string;
   readonly cleanup?: readonly Step[];
   readonly cgroups?: readonly { readonly mount: string; readonly path: string }[];
@@ -55,7 +57,6 @@ export function planFor(dir: string, args: readonly string[], options: Container
       ),
       { op: "clone", where, namespaces: options.hostPids ? 0 : newPids, cgroup: undefined, newParent: 0 },
       ...cgroups.map((_, index): Step => ({ op: "move-child", where, dir: `cgroup${index}` })),
-      ...(cgroups.length > 0 ? [{ op: "tell-child", where, step: 1 } as const] : []),
       ...(options.stdin ? [{ op: "close", where, fd: "in" } as const] : []),
       { op: "close", where, fd: "out" },
       { op: "close", where, fd: "err" },
@@ -66,8 +67,10 @@ export function planFor(dir: string, args: readonly string[], options: Container
         name: "start.json",
         record: `${JSON.stringify({ cgroups }).slice(0, -1)},"pid":@PID@,"pidStart":@START@,"shim":@SHIM@,"shimStart":@SHIMSTART@,"startedAt":"@TIME@"}`,
       },
+      ...(options.syncs ?? []).map((point): Step => ({ op: "sync", where, point: syncPoints[point] })),
+      { op: "tell-child", where, step: 1 },
       { op: "await-exec", where },
-      { op: "report", where, point: 2 },
+      { op: "report", where, point: syncPoints.started },
       {
         op: "supervise",
         where,
@@ -79,7 +82,7 @@ export function planFor(dir: string, args: readonly string[], options: Container
       },
     ],
     child: [
-      ...(cgroups.length > 0 ? [{ op: "await-host", where, step: 1 } as const] : []),
+      { op: "await-host", where, step: 1 },
       { op: "new-session", where },
       { op: "set-stdio", where, stdin: options.stdin ? "in" : undefined, stdout: "out", stderr: "err" },
       { op: "find-program", where, name: args[0]!, directories: ["/usr/bin", "/bin"] },
@@ -88,6 +91,8 @@ export function planFor(dir: string, args: readonly string[], options: Container
     ],
     cleanup: [
       { op: "kill-child", where },
+      ...cgroups.map(({ mount, path }): Step => ({ op: "remove-cgroup", where, mount, path })),
+      ...(options.cleanup ?? []),
       {
         op: "record-exit",
         where,
@@ -96,8 +101,6 @@ export function planFor(dir: string, args: readonly string[], options: Container
         record: `{"code":@CODE@,"signal":@SIGNAL@,"oom":@OOM@,"finishedAt":"@TIME@"}`,
         oomCgroup: "",
       },
-      ...cgroups.map(({ mount, path }): Step => ({ op: "remove-cgroup", where, mount, path })),
-      ...(options.cleanup ?? []),
     ],
   };
 }
@@ -116,11 +119,13 @@ export async function withDir<T>(body: (dir: string) => Promise<T>): Promise<T> 
 export async function start(
   dir: string,
   args: readonly string[],
-  options: ContainerOptions & { attach?: LaunchOptions["attach"] } = {},
+  options: ContainerOptions & Pick<LaunchOptions, "attach" | "onSync" | "signal"> = {},
 ): Promise<StartedTask> {
   mkdirSync(dir, { recursive: true });
   return await startTask(planFor(dir, args, options), dir, {
     executor: findExecutor(),
     ...(options.attach ? { attach: options.attach } : {}),
+    ...(options.onSync ? { onSync: options.onSync } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
   });
 }

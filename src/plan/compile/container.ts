@@ -25,7 +25,7 @@ import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { mapLayers } from "./idmapped-root.ts";
-import { closeChildStdio, followChild, openStdio } from "./life.ts";
+import { closeChildStdio, followChild, openStdio, recordStart } from "./life.ts";
 import { hidePaths, makeRootReadOnly } from "./masks.ts";
 import { type PlannedMount, readMounts } from "./mount-entries.ts";
 import { mapSources, needsUserNamespace, openSources, placeMounts } from "./mounts.ts";
@@ -92,7 +92,9 @@ export function compileContainer(request: ContainerRequest): Plan {
   makeControllerCgroups(draft, cgroups);
   limitCgroups(draft, cgroups);
   setOomScore(draft);
-  if (cgroups.length > 0 || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups();
+  recordStart(draft, cgroups);
+  const awaited = cgroups.length > 0 || request.mode.kind === "engine";
+  if (awaited || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups();
 
   attachRoot(draft);
   if (needsProcForProcess(draft) || needsProcForSysctl(draft)) draft.openProc();

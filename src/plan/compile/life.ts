@@ -75,23 +75,28 @@ export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): 
   else leaveChild(draft, mode, cgroups);
 }
 
-function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly ContainerCgroup[]): void {
-  const { host, cleanup, request } = draft;
-  // beside the child, which is still busy: by the time that it becomes the program the record is there
-  host.push({
+/**
+ * While the child still waits: so there is no instant at which the program runs and a killed shim leaves
+ * nothing behind that tells of it.
+ */
+export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+  const { mode, id } = draft.request;
+  if (mode.kind !== "engine") return;
+  draft.host.push({
     op: "record-start",
     where: "",
     dir: mode.state,
     name: stateFiles.start,
     record: recordText(
       // what is needed to end the container and to clean up when its shim was killed
-      {
-        id: request.id,
-        cgroups: cgroups.map(({ hierarchy, path }) => ({ mount: hierarchy.mountPoint, path })),
-      },
+      { id, cgroups: cgroups.map(({ hierarchy, path }) => ({ mount: hierarchy.mountPoint, path })) },
       { pid: "@PID@", pidStart: "@START@", shim: "@SHIM@", shimStart: "@SHIMSTART@", startedAt: '"@TIME@"' },
     ),
   });
+}
+
+function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly ContainerCgroup[]): void {
+  const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
   host.push({ op: "report", where: "", point: syncPoints.started });

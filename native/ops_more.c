@@ -2,11 +2,14 @@
  * Acts of rarer containers: the fifo at which `create` leaves a program waiting, file systems made of
  * descriptors (layers that are id-mapped for a user namespace), NUMA policy, the OOM score.
  */
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -146,11 +149,33 @@ int op_set_file_system_directory(struct executor *x, const struct step *s)
 	return 0;
 }
 
+/*
+ * overlayfs works with the credentials of who made it: where its upper layer is id-mapped, only an id
+ * that is mapped can make files there. The other capabilities stay (SECBIT_NO_SETUID_FIXUP).
+ */
+static int create_as(int context, uid_t uid, gid_t gid)
+{
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), r;
+	uid_t old_uid = geteuid();
+	gid_t old_gid = getegid();
+	if (uid == old_uid && gid == old_gid)
+		return sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+	if (bits < 0 || prctl(PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
+		return -errno;
+	setfsgid(gid);
+	setfsuid(uid);
+	r = sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+	setfsuid(old_uid);
+	setfsgid(old_gid);
+	return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0 && r == 0 ? -errno : r;
+}
+
 int op_create_mount(struct executor *x, const struct step *s)
 {
-	int context = reg(x, &s->v[CREATE_MOUNT_CONTEXT]), mount = -1, r = 0;
-	if (sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		r = fail_context(x, context, errno, "make file system");
+	int context = reg(x, &s->v[CREATE_MOUNT_CONTEXT]), mount = -1;
+	int r = create_as(context, (uid_t)s->v[CREATE_MOUNT_UID].number, (gid_t)s->v[CREATE_MOUNT_GID].number);
+	if (r < 0)
+		fail_context(x, context, -r, "make file system");
 	if (r == 0) {
 		mount = sys_fsmount(context, FSMOUNT_CLOEXEC, (unsigned)s->v[CREATE_MOUNT_ATTRIBUTES].number);
 		if (mount < 0)

@@ -54,7 +54,10 @@ class Writer {
 
   text(value: string): void {
     if (value.includes("\0"))
-      throw new GantryError("invalid-argument", `encode plan: ${JSON.stringify(value.slice(0, 80))} holds a NUL character`);
+      throw new GantryError(
+        "invalid-argument",
+        `encode plan: ${JSON.stringify(value.slice(0, 80))} holds a NUL character`,
+      );
     this.bytes(Buffer.from(value), 1);
   }
 
@@ -90,30 +93,35 @@ class Registers {
 function writeOperand(writer: Writer, registers: Registers, kind: OperandKind, value: unknown): void {
   switch (kind) {
     case "u32":
-      return writer.u32(value as number);
+      writer.u32(value as number);
+      break;
     case "u64":
-      return writer.u64(value as number | bigint);
+      writer.u64(value as number | bigint);
+      break;
     case "text":
-      return writer.text(value as string);
+      writer.text(value as string);
+      break;
     case "bytes":
-      return writer.bytes(value as Uint8Array, 0);
+      writer.bytes(value as Uint8Array, 0);
+      break;
     case "texts": {
       const texts = value as readonly string[];
       writer.u32(texts.length);
       for (const text of texts) writer.text(text);
-      return;
+      break;
     }
     case "numbers": {
       const numbers = value as readonly number[];
       writer.u32(numbers.length);
       for (const number of numbers) writer.u32(number);
-      return;
+      break;
     }
     case "fd":
     case "fd?":
     case "fd+":
     case "fd-":
-      return writer.u32(registers.of(value as string | undefined));
+      writer.u32(registers.of(value as string | undefined));
+      break;
     default:
       kind satisfies never;
       bug(`operand kind ${String(kind)}`);

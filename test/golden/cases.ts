@@ -94,6 +94,11 @@ export const cases: readonly GoldenCase[] = [
   engineCase("engine-default", {}, v2Host),
   engineCase("engine-privileged", { privileged: true }, v2Host),
   engineCase(
+    "engine-user-namespace",
+    { userNamespace: { uidMappings: ids, gidMappings: ids }, network: "host" },
+    plainHost,
+  ),
+  engineCase(
     "engine-limits",
     { memoryBytes: 100 << 20, cpus: 2, pidsLimit: 50, network: "host" },
     hybridHost,

@@ -15,7 +15,7 @@ const none = layout([], "");
 
 /** A kernel with everything and no cgroups: for what has nothing to do with them. */
 export const plainHost: HostFacts = {
-  kernel: { release: "6.12.0", major: 6, minor: 12 },
+  kernel: { release: "6.18.0", major: 6, minor: 18 },
   architecture: "x64",
   uid: 0,
   gid: 0,

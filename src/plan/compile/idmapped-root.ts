@@ -6,6 +6,7 @@
 import { basename, dirname } from "node:path";
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
+import { toHostId } from "../../linux/id-map.ts";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import { kernelAtLeast } from "../host-facts.ts";
 import { type Draft, rootRegister } from "./draft.ts";
@@ -67,7 +68,10 @@ export function mapLayers(draft: Draft, root: Overlay, childExists: boolean): vo
     host.push({ op: "set-file-system-directory", where, phrase, context, key: "lowerdir+", dir });
   host.push({ op: "set-file-system-directory", where, phrase, context, key: "upperdir", dir: "upper" });
   host.push({ op: "set-file-system-directory", where, phrase, context, key: "workdir", dir: "work" });
-  host.push({ op: "create-mount", where, phrase, context, attributes: 0, fd: rootRegister });
+  // as root of the container: another id could make nothing in the upper layer
+  const uid = toHostId(draft.linux.uidMappings ?? [], 0) ?? 0;
+  const gid = toHostId(draft.linux.gidMappings ?? [], 0) ?? 0;
+  host.push({ op: "create-mount", where, phrase, context, attributes: 0, uid, gid, fd: rootRegister });
   if (!childExists) return;
   host.push({ op: "send-fd", where, fd: rootRegister });
   draft.child.push({ op: "receive-fd", where, fd: rootRegister });

@@ -134,6 +134,16 @@ for (const point of syncs) {
   );
 }
 
+/** How long a start takes here and now. */
+async function timeOfStart(dir: string): Promise<number> {
+  const begun = performance.now();
+  const { task } = await start(dir, ["sleep", "100"]);
+  const ms = performance.now() - begun;
+  await task.kill(9);
+  await task.wait();
+  return ms;
+}
+
 test(
   "SIGKILL of the executor at random moments of a start never leaves a process that nobody knows of",
   root,

@@ -6,7 +6,7 @@
  * over to the task itself, which Bun runs.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -117,14 +117,28 @@ function bringPackages(packages) {
   if (process.getuid?.() !== 0) return skip(`root may bring them: apt-get install ${missing.join(" ")}`);
   console.error(`apt-get install ${missing.join(" ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const options = { stdio: ["ignore", "ignore", "inherit"], env };
-  spawnSync("apt-get", ["update", "-q"], options);
+  const apt = (...args) =>
+    spawnSync("apt-get", args, { stdio: ["ignore", "ignore", "inherit"], env }).status === 0;
   const install = ["install", "-y", "-q", "--no-install-recommends"];
-  if (spawnSync("apt-get", [...install, ...missing], options).status === 0) return;
-  // One name that this release does not have must not keep the others away.
-  for (const one of missing) spawnSync("apt-get", [...install, one], options);
+  apt("update", "-q");
+  withoutServices(() => {
+    // One name that this release does not have must not keep the others away.
+    if (!apt(...install, ...missing)) for (const one of missing) apt(...install, one);
+  });
   missing = missing.filter((name) => !installed(name));
   if (missing.length > 0) skip("apt-get failed");
+}
+
+/** Packages with a daemon start it when they are installed, unless this file forbids it; the tests start their own. */
+function withoutServices(install) {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return install();
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    rmSync(policy, { force: true });
+  }
 }
 
 function installed(name) {

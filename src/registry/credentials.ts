@@ -1,18 +1,15 @@
 /**
  * Credentials for registries, from the places where docker and podman keep them. Owns the order of
- * the places and the call of credential helpers; never writes.
+ * the places; never writes.
  */
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { decodeJson, object, optional, record, string } from "../base/decode.ts";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { askHelper, type Credentials } from "./credential-helper.ts";
 
-export type Credentials =
-  | { readonly kind: "password"; readonly username: string; readonly password: string }
-  /** An OAuth2 refresh token, which `docker login` stores for some registries. */
-  | { readonly kind: "identity-token"; readonly token: string };
+export type { Credentials } from "./credential-helper.ts";
 
 /** Asked once per registry; `repository` is `domain/path`. */
 export type CredentialSource = (
@@ -23,8 +20,6 @@ export type CredentialSource = (
 /** The key of Docker Hub in every docker config. */
 const hubKey = "https://index.docker.io/v1/";
 const configLimitBytes = 4 * 1024 * 1024;
-const helperLimitBytes = 1024 * 1024;
-const helperTimeoutMs = 30_000;
 
 const authEntry = object({
   auth: optional(string),
@@ -38,8 +33,6 @@ const configShape = object({
   credsStore: optional(string),
   credHelpers: optional(record(string)),
 });
-
-const helperAnswer = object({ Username: string, Secret: string });
 
 interface ConfigFile {
   readonly path: string;
@@ -106,64 +99,6 @@ function entryFor(config: ConfigFile, domain: string, repository: string): Crede
     }
   }
   return undefined;
-}
-
-/** Asks `docker-credential-<name>` (docker/docker-credential-helpers, README). */
-async function askHelper(
-  name: string,
-  serverUrl: string,
-  signal: AbortSignal | undefined,
-): Promise<Credentials | undefined> {
-  if (!/^[A-Za-z0-9_.-]+$/.test(name))
-    throw new GantryError("invalid-argument", `run credential helper "${name}": not a helper name`);
-  const command = `docker-credential-${name}`;
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | null; output: string }>();
-  const timeout = AbortSignal.timeout(helperTimeoutMs);
-  const child = spawn(command, ["get"], {
-    stdio: ["pipe", "pipe", "ignore"],
-    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-  });
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  child.stdout.on("data", (chunk: Buffer) => {
-    sizeBytes += chunk.length;
-    if (sizeBytes > helperLimitBytes) child.kill("SIGKILL");
-    else chunks.push(chunk);
-  });
-  child.on("error", reject);
-  child.on("close", (status) => resolve({ status, output: Buffer.concat(chunks).toString("utf8") }));
-  // a helper that answers without reading its input closes the pipe
-  child.stdin.on("error", () => {});
-  child.stdin.end(serverUrl);
-  let answer: { status: number | null; output: string };
-  try {
-    answer = await promise;
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (timeout.aborted)
-      throw new GantryError(
-        "deadline-exceeded",
-        `run credential helper "${command}": no answer in ${helperTimeoutMs} ms`,
-      );
-    throw wrapErrno(error, "run credential helper", command);
-  }
-  if (answer.status !== 0) {
-    if (/credentials not found/i.test(answer.output)) return undefined;
-    throw new GantryError(
-      "unavailable",
-      `run credential helper "${command}": ${answer.output.trim().slice(0, 300) || `status ${answer.status}`}`,
-    );
-  }
-  const { Username: username, Secret: secret } = decodeJson(
-    answer.output,
-    helperAnswer,
-    `answer of ${command}`,
-    helperLimitBytes,
-  );
-  if (username === "" && secret === "") return undefined;
-  return username === "<token>"
-    ? { kind: "identity-token", token: secret }
-    : { kind: "password", username, password: secret };
 }
 
 /** The files that docker and podman read, first the ones that the user named. */

@@ -2,13 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { isGantryError } from "../base/error.ts";
-import {
-  formatPlatform,
-  hostPlatform,
-  normalizePlatform,
-  parsePlatform,
-  platformDistance,
-} from "./platform.ts";
+import { formatPlatform, normalizePlatform, parsePlatform, platformDistance } from "./platform.ts";
 
 test("platforms are read with docker's shorthands", () => {
   for (const [written, complete] of [
@@ -27,12 +21,19 @@ test("platforms are read with docker's shorthands", () => {
     ["windows/amd64", "windows/amd64"],
   ] as const)
     assert.equal(formatPlatform(parsePlatform(written)), complete, written);
-  assert.equal(parsePlatform("linux").os, "linux");
-  assert.equal(parsePlatform("linux").architecture, hostPlatform().architecture);
 });
 
 test("what is no platform is refused", () => {
-  for (const text of ["", "/", "linux/", "a/b/c/d", "vax", "linux/am d64", `linux/${"a".repeat(65)}`])
+  for (const text of [
+    "",
+    "linux",
+    "/",
+    "linux/",
+    "a/b/c/d",
+    "vax",
+    "linux/am d64",
+    `linux/${"a".repeat(65)}`,
+  ])
     assert.throws(
       () => parsePlatform(text),
       (error) => isGantryError(error, "invalid-argument"),

@@ -45,7 +45,7 @@ export function normalizePlatform(given: Platform): Platform {
   return { ...rest, os, architecture, ...(variant === "" ? {} : { variant }) };
 }
 
-/** Parses `os`, `architecture`, `os/architecture` or `os/architecture/variant`. */
+/** Parses `architecture` (of Linux), `os/architecture` or `os/architecture/variant`. */
 export function parsePlatform(text: string): Platform {
   const parts = text.split("/");
   const fail = (reason: string): never => {
@@ -69,24 +69,12 @@ export function parsePlatform(text: string): Platform {
   )
     return known;
   if (["linux", "windows", "darwin", "freebsd"].includes(first.toLowerCase()))
-    return { ...hostPlatform(), os: first.toLowerCase() };
+    return fail("the architecture is missing");
   return fail("neither a known operating system nor a known architecture");
 }
 
 export function formatPlatform(value: Platform): string {
   return [value.os, value.architecture, ...(value.variant ? [value.variant] : [])].join("/");
-}
-
-const nodeArchitectures: Readonly<Record<string, string>> = {
-  x64: "amd64",
-  arm64: "arm64",
-  arm: "arm",
-  ia32: "386",
-};
-
-/** What this process runs on. */
-export function hostPlatform(architecture: string = process.arch): Platform {
-  return normalizePlatform({ os: "linux", architecture: nodeArchitectures[architecture] ?? architecture });
 }
 
 /**

@@ -1,13 +1,22 @@
 /** Several processes on one store, processes that are killed, and what a power cut does to files. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { collectGarbage } from "../../src/images/garbage.ts";
 import { openImage } from "../../src/images/image.ts";
 import { serveRegistry } from "../../src/registry/server.ts";
 import { digestHex } from "../../src/spec/digest.ts";
+import { needs } from "../lib/needs.ts";
 import { type PushedImage, pushRandom } from "./samples.ts";
 import { partials, pull, type Stores, storesAt, withFolder } from "./stores.ts";
 
@@ -36,12 +45,27 @@ async function scene(body: (scene: Scene) => Promise<void>): Promise<void> {
   });
 }
 
-/** Pulls in another process; gives how it ended. */
-function pullElsewhere(
-  { root, name }: Scene,
-  fault?: string,
-): Promise<{ code: number | null; signal: string | null; output: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "pull-child.ts"), root, name], {
+interface End {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+/** Pulls in another process; gives how it ended. `before` runs first, in a mount namespace of its own. */
+function pullElsewhere({ root, name }: Scene, fault?: string, before?: string): Promise<End> {
+  const pulling = [process.execPath, join(import.meta.dirname, "pull-child.ts"), root, name];
+  const apart = [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    `${before} && exec "$@"`,
+    "sh",
+  ];
+  const [program = "", ...args] = before === undefined ? pulling : [...apart, ...pulling];
+  const child = spawn(program, args, {
     env: { ...process.env, ...(fault ? { GANTRY_FAULT: fault } : {}) },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -142,3 +166,41 @@ test("a name that a power cut has emptied does not stand in the way of others, a
     assert.equal(stores.images.list().length, 1);
     assert.ok(statSync(join(root, "images", record!)).size > 0);
   }));
+
+const ownMounts = needs("root", "unshare");
+
+test(
+  "a pull onto a full disk says so and leaves no partial blob",
+  { skip: ownMounts },
+  async () =>
+    await scene(async (scene) => {
+      const list = join(scene.root, "../left");
+      mkdirSync(scene.root, { recursive: true });
+      const mount = `mount -t tmpfs -o size=5m none ${scene.root}`;
+      // the file system goes with the process: the listing is taken by a process that outlives the pull
+      const look = `${mount} && { ${watchedPull(scene)}; find ${scene.root}/content/ingest -type f >${list}; }`;
+      const { output } = await pullElsewhere(scene, undefined, `${look} && exit 1`);
+      assert.match(output, /no space left on device/);
+      assert.equal(readFileSync(list, "utf8"), "");
+    }),
+);
+
+test(
+  "a pull into a store that cannot be written says so",
+  { skip: ownMounts },
+  async () =>
+    await scene(async (scene) => {
+      mkdirSync(scene.root, { recursive: true });
+      const { code, output } = await pullElsewhere(
+        scene,
+        undefined,
+        `mount -t tmpfs -o ro none ${scene.root}`,
+      );
+      assert.equal(code, 1);
+      assert.match(output, /read-only file system/);
+    }),
+);
+
+function watchedPull({ root, name }: Scene): string {
+  return `"${process.execPath}" "${join(import.meta.dirname, "pull-child.ts")}" ${root} ${name}`;
+}

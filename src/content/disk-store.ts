@@ -2,17 +2,19 @@
  * The content store on disk. Owns the folder it is given, laid out as disk-layout.ts says. No process
  * holds a lock: partial files carry the name of their writer, and everything changes by rename.
  */
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { ownerState } from "../base/owner.ts";
-import { type Digest, isDigest, verifyStream } from "../spec/digest.ts";
+import { type Digest, Digester, digestAlgorithm, isDigest, verifyStream } from "../spec/digest.ts";
 import type { BlobInfo, ContentStore, ExpectedBlob, Ingest } from "./content-store.ts";
 import { readFileFrom } from "./disk-file.ts";
 import { DiskIngest } from "./disk-ingest.ts";
 import { DiskLayout, idleOwner, type PartialName, parsePartialName } from "./disk-layout.ts";
-import { readAllOf } from "./read-all.ts";
+import { defaultLimitBytes, readAllOf } from "./read-all.ts";
+
+const smallBlobBytes = 256 * 1024;
 
 /** Partial blobs that nobody resumed for this long go with the next sweep. */
 const partialAgeMs = 24 * 3600 * 1000;
@@ -24,6 +26,21 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     if (errnoOf(error) === "ENOENT") return [];
     throw wrapErrno(error, "list", folder);
   }
+}
+
+function readIfThere(path: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw wrapErrno(error, "read blob", path);
+  }
+}
+
+function checkDigest(bytes: Uint8Array, digest: Digest): void {
+  const digester = new Digester(digestAlgorithm(digest));
+  digester.update(bytes);
+  digester.verify({ digest }, "blob");
 }
 
 export class DiskContentStore implements ContentStore {
@@ -64,7 +81,17 @@ export class DiskContentStore implements ContentStore {
     digest: Digest,
     options: { readonly limitBytes?: number; readonly signal?: AbortSignal } = {},
   ): Promise<Uint8Array> {
-    return await readAllOf(this, digest, options);
+    const limitBytes = options.limitBytes ?? defaultLimitBytes;
+    const present = await this.info(digest, options);
+    // small documents stand on the way to every container start: one read, without streams
+    if (present && present.sizeBytes <= smallBlobBytes && present.sizeBytes <= limitBytes) {
+      const bytes = readIfThere(this.#layout.blob(digest));
+      if (bytes) {
+        checkDigest(bytes, digest);
+        return bytes;
+      }
+    }
+    return await readAllOf(this, digest, { ...options, limitBytes });
   }
 
   async ingest(expected: ExpectedBlob, options: { readonly signal?: AbortSignal } = {}): Promise<Ingest> {

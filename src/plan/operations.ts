@@ -173,7 +173,7 @@ export const operations = {
   "open-shim": op(126, host, [], { socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32" }, "opens the log (format 0 none, 1 json-file, 2 CRI; a new file at limitBytes, of which so many are kept) and the socket that supervise serves, so that neither can fail once the program runs"),
   "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
   "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text", oomCgroup: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true or false as the cgroup's files tell"),
-  "remove-tree": op(123, cleanup, [], { dir: "text", name: "text" }, "removes a file or directory tree below a host directory, crossing no symlink; missing is fine"),
+  "remove-tree": op(123, ["cleanup", "layer"], [], { dir: "text", name: "text" }, "removes a file or a tree below a host directory, however deep, crossing no symlink; missing is fine"),
   "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
@@ -192,7 +192,6 @@ export const operations = {
   "layer-close": op(152, layer, [], { root: "fd-" }, "ends the work in a root"),
   "layer-settle": op(153, layer, [], { dir: "text", names: "texts", mark: "text" }, "flushes the file system of a directory to the disk, then makes an empty file in each of its named directories; missing ones are fine"),
   "layer-spool": op(155, layer, [], { bytes: "u64" }, "maps the spool: the file on descriptor 0 through which the controller hands over file data"),
-  "layer-remove": op(154, layer, [], { dir: "text", name: "text" }, "removes a tree below a directory, however deep, crossing no symlink; missing is fine"),
 } as const satisfies Readonly<Record<string, Operation>>;
 
 export type OperationName = keyof typeof operations;

@@ -62,8 +62,8 @@ export function compileContainer(request: ContainerRequest): Plan {
   const draft = new Draft(request);
   if (!request.config.linux) refuse("/linux", "is required");
   refuseUnsupported(draft);
-  processOf(draft);
   const namespaces = readNamespaces(draft);
+  processOf(draft);
   const capabilities = readCapabilities(draft, namespaces);
   const mounts = readMounts(draft);
   const filter = compileFilter(draft);

@@ -44,11 +44,11 @@ function checkIds(draft: Draft, { user }: RuntimeProcess): void {
     check(gidMappings, gid, `/process/user/additionalGids/${index}`);
 }
 
-function checkLabels(draft: Draft, { apparmorProfile, selinuxLabel }: RuntimeProcess): void {
-  const { securityModules } = draft.facts;
-  if (apparmorProfile && apparmorProfile !== "unconfined" && !securityModules.includes("apparmor"))
+/** Asks the host only where there is a label: what is looked up here is a file of sysfs each time. */
+function checkLabels({ facts }: Draft, { apparmorProfile, selinuxLabel }: RuntimeProcess): void {
+  if (apparmorProfile && apparmorProfile !== "unconfined" && !facts.securityModules.includes("apparmor"))
     refuse("/process/apparmorProfile", "apparmor is not enabled on this host");
-  if (selinuxLabel && !securityModules.includes("selinux"))
+  if (selinuxLabel && !facts.securityModules.includes("selinux"))
     refuse("/process/selinuxLabel", "selinux is not enabled on this host");
 }
 

@@ -76,7 +76,7 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     load: async () => (await import("./commands/rmi.ts")).rmi,
   },
   "registry serve": {
-    summary: "Serve the images of the store to others: a small registry",
+    summary: "Serve a small registry to pull from and push to",
     group: "Images",
     load: async () => (await import("./commands/registry-serve.ts")).registryServe,
   },

@@ -22,6 +22,10 @@ const proxied = [
 
 /** So many requests to end in a row end this client, whatever the container makes of them. */
 const patience = 3;
+/** What a container gets to end by itself when nobody reads its output any more. */
+const orphanSeconds = 1;
+/** 128 + SIGPIPE. */
+const brokenPipeStatus = 141;
 
 /** Resolves to the exit status of the container. */
 export async function runInForeground(
@@ -34,24 +38,30 @@ export async function runInForeground(
   const stopProxying = options.proxySignals
     ? proxySignals(context, container, leave.resolve)
     : endOnSignals(leave.resolve);
-  const outputs = Promise.all([
+  const outputs = [
     pump(container.stdout, options.stdout ? 1 : undefined),
     pump(container.stderr, options.stderr ? 2 : undefined),
-  ]);
+  ];
+  const readerGone = new Promise<void>((resolve, reject) => {
+    for (const output of outputs) output.then((end) => end === "gone" && resolve(), reject);
+  });
   if (options.stdin)
     feed(container).catch((error) => context.logger.debug("stdin ended", { error: String(error) }));
   try {
     // asked at once: an end is told to whoever waits, also if somebody removes the container then
     const exit = container.wait();
     exit.catch(() => {});
-    const ended = (async () => {
-      const readers = await outputs;
-      // as the end of a pipeline ends a program of it
-      if (readers.includes("gone")) await container.stop();
+    const ended = Promise.all(outputs).then(async (ends) => {
       const status = await exit;
-      return readers.includes("gone") ? 128 + 13 : status;
-    })();
-    return await Promise.race([ended, leave.promise]);
+      return ends.includes("gone") ? brokenPipeStatus : status;
+    });
+    // as the end of a pipeline ends a program of it
+    const orphaned = readerGone.then(async () => {
+      await container.stop({ timeoutSeconds: orphanSeconds });
+      return brokenPipeStatus;
+    });
+    for (const each of [ended, orphaned]) each.catch(() => {});
+    return await Promise.race([ended, orphaned, leave.promise]);
   } finally {
     stopProxying();
   }

@@ -72,7 +72,9 @@ export class Session implements CommandContext, AsyncDisposable {
 
   /** Tells a failure and gives the exit status. */
   fail(command: Command, error: unknown): number {
-    if (error instanceof Interrupted) return 128 + error.number;
+    // whatever fails after the user has ended the command fails because of that
+    const reason: unknown = this.signal.aborted ? this.signal.reason : error;
+    if (reason instanceof Interrupted) return 128 + reason.number;
     this.err(errorText(error, command.name));
     if (this.#debug) this.err(`${causes(error)}\n`);
     return exitStatusOf(error, command.name);

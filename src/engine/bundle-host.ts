@@ -31,6 +31,8 @@ function limitsSwap({ cgroups }: HostFacts): boolean {
 
 /** Made anew in every container. */
 const ownPlaces: ReadonlySet<string> = new Set([
+  "ptmx",
+  "ptmx",
   "pts",
   "shm",
   "fd",

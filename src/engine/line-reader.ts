@@ -81,6 +81,7 @@ export async function* readLines(path: string, options: ReadLinesOptions = {}): 
       partial = data;
     }
   } catch (error) {
+    signal?.throwIfAborted();
     throw wrapErrno(error, "read", path);
   } finally {
     wake.close();

@@ -20,11 +20,16 @@ export async function runContainer(
   const { attach, ...create } = request;
   return await makeContainer(internals, create, options, async ({ record, input }) => {
     internals.events.append("container", "create", record.id, containerAttributes(record));
-    const attachment = await launchLocked(internals, record, input, {
-      ...(attach === undefined ? {} : { attach }),
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
-    faultPoint("run-started");
-    return new Container(internals, record.id, record.name, attachment);
+    try {
+      const attachment = await launchLocked(internals, record, input, {
+        ...(attach === undefined ? {} : { attach }),
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+      faultPoint("run-started");
+      return new Container(internals, record.id, record.name, attachment);
+    } catch (error) {
+      internals.events.append("container", "destroy", record.id, containerAttributes(record));
+      throw error;
+    }
   });
 }

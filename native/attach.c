@@ -49,7 +49,7 @@ int listen_at(struct shim *shim, const char *path)
 
 void stop_listening(struct shim *shim)
 {
-	if (shim->dir < 0)
+	if (!shim->open || shim->dir < 0)
 		return;
 	unlinkat(shim->dir, shim->name, 0);
 	close(shim->dir);

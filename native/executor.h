@@ -161,10 +161,16 @@ uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is
 bool oom_killed_in(int cgroup); /* a directory's descriptor, or -1 */
 void undo_records(struct executor *x); /* of a start that failed: nothing may tell of it */
 
+/* --- tree.c --- */
+/* Removes a tree with a bounded number of descriptors, crossing no symlink. 0 or -errno; missing is fine. */
+int remove_tree(int dir, const char *name);
+
 /* --- kernel calls that libc lacks --- */
 #include "syscalls.h"
 
 /* --- shim.c, layer.c, init.c --- */
+/* Takes the socket's name away: who comes now reads the exit record. Who came before is still told. */
+void shim_unlisten(void);
 void shim_finish(struct executor *x); /* tells every client the exit and closes */
 int run_layer_session(struct executor *x, int fd);
 int run_init(int argc, char **argv);

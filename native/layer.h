@@ -1,4 +1,4 @@
-/* What the operations of a layer session share: layer.c (session, paths), layer_ops.c, layer_tree.c. */
+/* What the operations of a layer session share: layer.c (session, paths) and layer_ops.c. */
 #ifndef LAYER_H
 #define LAYER_H
 #include <limits.h>
@@ -40,7 +40,4 @@ void layer_forget(struct layer *l, int in_use);
 /* Removes whatever is at `name`, so that something else can stand there. 0 or -errno. */
 int layer_make_way(struct layer *l, int parent, const char *name);
 
-/* --- layer_tree.c --- */
-/* Removes a tree with a bounded number of descriptors. 0 or -errno; missing is fine. */
-int remove_tree(int dir, const char *name);
 #endif

@@ -143,6 +143,7 @@ int op_record_exit(struct executor *x, const struct step *s)
 	snprintf(values[2].value, 40, "%s", x->oom_killed ? "true" : "false");
 	now_text(values[3].value);
 	snprintf(values[4].value, 40, "%d", x->child);
+	shim_unlisten();
 	long bytes = fill_in(s->v[RECORD_EXIT_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
@@ -277,45 +278,4 @@ int op_run_program(struct executor *x, const struct step *s)
 	free(args);
 	free(env);
 	return middle < 0 ? fail(x, error, "start program") : 0;
-}
-
-/* --- removal --- */
-
-static int remove_entry(int dir, const char *name, int depth)
-{
-	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return -errno;
-	if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
-		return 0;
-	int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
-	if (below < 0)
-		return errno == ENOENT ? 0 : -errno;
-	DIR *list = depth < 4096 ? fdopendir(below) : NULL;
-	struct dirent *entry;
-	if (!list) {
-		close(below);
-		return depth < 4096 ? -errno : -ELOOP;
-	}
-	while ((entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
-			int one = remove_entry(dirfd(list), entry->d_name, depth + 1);
-			r = r ? r : one;
-		}
-	closedir(list);
-	return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : r ? r : -errno;
-}
-
-int op_remove_tree(struct executor *x, const struct step *s)
-{
-	const char *path = s->v[REMOVE_TREE_DIR].text.at, *name = s->v[REMOVE_TREE_NAME].text.at;
-	if (strchr(name, '/') || !*name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
-		return fail(x, EINVAL, "%s", name);
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return errno == ENOENT ? 0 : fail(x, errno, "%s", path);
-	int r = remove_entry(dir, name, 0);
-	close(dir);
-	return r < 0 ? fail(x, -r, "%s/%s", path, name) : 0;
 }

@@ -350,7 +350,6 @@ int op_supervise(struct executor *x, const struct step *s)
 	}
 	run_loop(shim, signals);
 	log_close(&shim->log);
-	stop_listening(shim);
 	close(signals);
 	if (shim->in >= 0)
 		close(shim->in);
@@ -390,6 +389,11 @@ static void send_exit(struct shim *shim, struct client *c)
 	answer(shim, c, REPLY_EXIT, status, sizeof status);
 }
 
+void shim_unlisten(void)
+{
+	stop_listening(&the_shim);
+}
+
 /* Called after the clean-up: every client gets the rest of the output and then the exit. */
 void shim_finish(struct executor *x)
 {
@@ -397,6 +401,7 @@ void shim_finish(struct executor *x)
 	shim->x = x;
 	bool told[CLIENTS] = {false};
 	int64_t deadline = now_ms() + FAREWELL_MS;
+	stop_listening(shim);
 	accept_clients(shim);
 	close(shim->listener);
 	for (unsigned open = 1; open > 0 && now_ms() < deadline;) {

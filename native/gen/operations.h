@@ -103,7 +103,7 @@
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "tttt", 4, 0) \
-  X(123, remove_tree, "remove-tree", "tt", 4, 0) \
+  X(123, remove_tree, "remove-tree", "tt", 12, 0) \
   X(124, run_program, "run-program", "TT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
@@ -120,8 +120,7 @@
   X(151, layer_inherit, "layer-inherit", "ftf", 8, 0) \
   X(152, layer_close, "layer-close", "-", 8, 0) \
   X(153, layer_settle, "layer-settle", "tTt", 8, 0) \
-  X(155, layer_spool, "layer-spool", "8", 8, 0) \
-  X(154, layer_remove, "layer-remove", "tt", 8, 0)
+  X(155, layer_spool, "layer-spool", "8", 8, 0)
 
 /* operand positions */
 #define OPEN_PATH_PATH 0
@@ -376,6 +375,4 @@
 #define LAYER_SETTLE_NAMES 1
 #define LAYER_SETTLE_MARK 2
 #define LAYER_SPOOL_BYTES 0
-#define LAYER_REMOVE_DIR 0
-#define LAYER_REMOVE_NAME 1
 #endif

@@ -34,6 +34,6 @@ export async function removeTree(directory: string, name: string, executor: () =
       throw wrapErrno(error, "remove", `${directory}/${name}`);
   }
   await using session = new LayerSession(executor(), "remove tree");
-  session.add("layer-remove", { dir: byteStringOf(directory), name: byteStringOf(name) });
+  session.add("remove-tree", { dir: byteStringOf(directory), name: byteStringOf(name) });
   await session.finish();
 }

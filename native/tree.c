@@ -2,7 +2,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include "layer.h"
+#include "executor.h"
 
 #define OPEN_LEVELS 64
 
@@ -84,9 +84,9 @@ int remove_tree(int dir, const char *name)
 	return error;
 }
 
-int op_layer_remove(struct executor *x, const struct step *s)
+int op_remove_tree(struct executor *x, const struct step *s)
 {
-	const char *path = s->v[LAYER_REMOVE_DIR].text.at, *name = s->v[LAYER_REMOVE_NAME].text.at;
+	const char *path = s->v[REMOVE_TREE_DIR].text.at, *name = s->v[REMOVE_TREE_NAME].text.at;
 	if (strchr(name, '/') || !*name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
 		return fail(x, EINVAL, "%s", name);
 	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -95,37 +95,4 @@ int op_layer_remove(struct executor *x, const struct step *s)
 	int r = remove_tree(dir, name);
 	close(dir);
 	return r < 0 ? fail(x, -r, "%s/%s", path, name) : 0;
-}
-
-#define SETTLE_LIMIT 200
-
-int op_layer_settle(struct executor *x, const struct step *s)
-{
-	const char *path = s->v[LAYER_SETTLE_DIR].text.at, *mark = s->v[LAYER_SETTLE_MARK].text.at;
-	struct list names = s->v[LAYER_SETTLE_NAMES].list;
-	int found[SETTLE_LIMIT];
-	size_t count = 0;
-	if (names.count > SETTLE_LIMIT || strchr(mark, '/'))
-		return fail(x, EINVAL, "%s", mark);
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return fail(x, errno, "%s", path);
-	/* opened first: one that is made anew meanwhile under the same name is not on the disk */
-	while (names.count > 0) {
-		int fd = openat(dir, next_text(&names).at, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd >= 0)
-			found[count++] = fd;
-	}
-	int error = syncfs(dir) < 0 ? errno : 0;
-	while (count > 0) {
-		int fd = found[--count];
-		int file = error ? -1 : openat(fd, mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (file >= 0)
-			close(file);
-		else if (!error && errno != ENOENT)
-			error = errno;
-		close(fd);
-	}
-	close(dir);
-	return error ? fail(x, error, "%s", path) : 0;
 }

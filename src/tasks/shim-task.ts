@@ -12,7 +12,7 @@ import type { Attachment, Cancellable, KillOptions, Task } from "./task.ts";
 import { type TaskState, taskState } from "./task-state.ts";
 
 /** Looks again while a shim begins or ends, which takes milliseconds. */
-const firstPauseMs = 2;
+const firstPauseMs = 1;
 const longestPauseMs = 50;
 
 function overError(dir: string, state: TaskState): GantryError {

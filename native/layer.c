@@ -163,6 +163,9 @@ int run_layer_session(struct executor *x, int fd)
 		if (plan_check_layer(room, (size_t)bytes, live, &x->plan, &x->failure) < 0 ||
 		    run_stage(x, STAGE_LAYER) < 0) {
 			report_failure(x);
+			/* until the controller has read that: data that it cannot send would cost it the report */
+			while (read(fd, room, size) > 0)
+				;
 			return 1;
 		}
 		if (send_frame(fd, REPLY_DONE, NULL, 0) < 0)

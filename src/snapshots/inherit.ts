@@ -54,7 +54,12 @@ async function inheritLayer(
   below: readonly LayerRecord[],
 ): Promise<void> {
   const lower = below.slice(0, rootLimit);
+  const opaque = new Set(layer.opaque);
+  // a directory that the layer has deleted and made again is a new one
+  const isNew = (path: string): boolean =>
+    opaque.has(path) || (path !== "" && isNew(path.slice(0, Math.max(0, path.lastIndexOf("/")))));
   const steps = layer.implied
+    .filter((path) => !isNew(path))
     .map((path) => ({ path: path as ByteString, source: sourceOf(store, lower, path as ByteString) }))
     .filter((step) => step.source !== undefined);
   if (steps.length === 0) return;

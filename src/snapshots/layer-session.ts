@@ -68,13 +68,16 @@ export class LayerSession implements AsyncDisposable {
         if (frame.type === replies.done) this.#done();
         this.#wake?.();
       }
-      if (this.#sent.length > 0)
-        this.#error ??= new GantryError("unavailable", `${this.#what}: the executor ended without a report`);
+      if (this.#sent.length > 0) this.#error ??= this.#gone();
     } catch (error) {
       this.#error ??= error;
     }
     this.#ended = true;
     this.#wake?.();
+  }
+
+  #gone(): GantryError {
+    return new GantryError("unavailable", `${this.#what}: the executor ended without a report`);
   }
 
   #done(): void {
@@ -126,7 +129,8 @@ export class LayerSession implements AsyncDisposable {
   /** Sends the batch. Nothing is sent any more after a failure, which `ready` and `finish` throw. */
   flush(): void {
     if (this.#batch.isEmpty) return;
-    if (this.#error !== undefined || this.#ended) {
+    if (this.#ended) this.#error ??= this.#gone();
+    if (this.#error !== undefined) {
       this.#batch.clear();
       return;
     }
@@ -167,7 +171,7 @@ export class LayerSession implements AsyncDisposable {
   async #until(condition: () => boolean): Promise<void> {
     while (this.#error !== undefined || !condition()) {
       if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) throw new GantryError("unavailable", `${this.#what}: the executor has ended`);
+      if (this.#ended) throw this.#gone();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -76,6 +76,7 @@ export class OverlayLayers implements AsyncDisposable {
       this.#applied = true;
     } catch (error) {
       await store.removeStaged(staged);
+      signal?.throwIfAborted();
       throw wrapErrno(error, "apply layer", chainId);
     }
   }

@@ -59,7 +59,9 @@ export class OverlaySnapshotter implements Snapshotter {
       if (!store.rename(staged, directory))
         throw new GantryError("already-exists", `prepare snapshot "${key}": the key is taken`);
     } catch (error) {
-      rmSync(staged, { recursive: true, force: true });
+      // on a read-only disk even the removal of nothing fails
+      if (existsSync(staged)) rmSync(staged, { recursive: true, force: true });
+      options.signal?.throwIfAborted();
       throw wrapErrno(error, "prepare snapshot", key);
     }
     try {

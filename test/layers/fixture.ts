@@ -115,9 +115,9 @@ export function put(path: string, text: string): void {
   writeFileSync(path, text);
 }
 
-/** Everything about a tree that a program could tell, one line a path. */
+/** Everything about what is in a directory that a program could tell, one line a path. */
 export function describeTree(root: string): string {
-  const script = `cd "$1" && find . \\( -type d -printf '%P d %m %U:%G %T@\\n' -o \\
+  const script = `cd "$1" && find . -mindepth 1 \\( -type d -printf '%P d %m %U:%G %T@\\n' -o \\
     -printf '%P %y %m %U:%G %s %T@ %l %n\\n' \\) | LC_ALL=C sort
     find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
     getfattr -Rhd -m - --absolute-names . 2>/dev/null | LC_ALL=C sort`;

@@ -10,7 +10,7 @@
  * - A rule without conditions beats all rules with conditions for the same call, before and after it,
  *   and the first of several wins (libseccomp, db_rule_add).
  * - Where rules with conditions overlap and differ in action, the order is that of libseccomp's search
- *   tree, not that of the policy: see byPrecedence. (libseccomp refuses some such pairs with EEXIST.)
+ *   tree, not that of the policy: see inPrecedence. (libseccomp refuses some such pairs with EEXIST.)
  * - On i386, a rule for a socket or System V IPC call also covers the same call made through
  *   socketcall(2) or ipc(2) (libseccomp, x86_rule_add). The arguments proper are behind a pointer
  *   there, so a condition on argument 0 is replaced by the number of the call.
@@ -47,23 +47,42 @@ function operatorRank(op: SeccompOperator): number {
 }
 
 /**
+ * What libseccomp's tree has one node for: conditions that begin with the same comparison of a high half.
+ * Without high halves, as on 32-bit architectures, the low ones alone decide.
+ */
+function nodeKey({ index, op, high, maskHigh }: Condition): string {
+  return `${index} ${operatorRank(op)} ${high} ${maskHigh} ${maskHigh !== 0 && op === "SCMP_CMP_MASKED_EQ"}`;
+}
+
+/**
  * The order in which libseccomp looks at the rules of one call (db.c, _db_chain_lt): condition by
  * condition, higher arguments first, equality before less before greater, and of two limits the
  * narrower; what is left keeps the order of the policy.
  */
-function byPrecedence(a: ConditionalRule, b: ConditionalRule): number {
-  for (let i = 0; ; i++) {
-    const [x, y] = [a.conditions[i], b.conditions[i]];
-    if (x === undefined || y === undefined) return a.conditions.length - b.conditions.length;
-    if (x.index !== y.index) return y.index - x.index;
-    const rank = operatorRank(x.op);
-    if (rank !== operatorRank(y.op)) return operatorRank(y.op) - rank;
-    const narrower = rank === 2 ? 1 : -1;
-    if (x.high !== y.high) return (x.high - y.high) * narrower;
-    if (x.maskHigh !== y.maskHigh) return 0;
-    if (x.low !== y.low) return (x.low - y.low) * narrower;
-    if (x.maskLow !== y.maskLow || x.op !== y.op) return 0;
-  }
+function inPrecedence(rules: readonly ConditionalRule[]): readonly ConditionalRule[] {
+  // a node stands where its first rule put it
+  const firstOf = new Map<string, number>();
+  for (const [position, { conditions }] of rules.entries())
+    for (const condition of conditions) {
+      const key = nodeKey(condition);
+      if (!firstOf.has(key)) firstOf.set(key, position);
+    }
+
+  return rules.toSorted((a, b) => {
+    for (let i = 0; ; i++) {
+      const [x, y] = [a.conditions[i], b.conditions[i]];
+      if (x === undefined || y === undefined) return a.conditions.length - b.conditions.length;
+      if (x.index !== y.index) return y.index - x.index;
+      const rank = operatorRank(x.op);
+      if (rank !== operatorRank(y.op)) return operatorRank(y.op) - rank;
+      const narrower = rank === 2 ? 1 : -1;
+      if (x.high !== y.high) return (x.high - y.high) * narrower;
+      const [nodeX, nodeY] = [nodeKey(x), nodeKey(y)];
+      if (nodeX !== nodeY) return firstOf.get(nodeX)! - firstOf.get(nodeY)!;
+      if (x.low !== y.low) return (x.low - y.low) * narrower;
+      if (x.maskLow !== y.maskLow || x.op !== y.op) return 0;
+    }
+  });
 }
 
 /** A condition that holds for every argument; libseccomp leaves it away. */
@@ -113,7 +132,7 @@ function verdictOf(entries: readonly Entry[], argumentBits: 32 | 64): CallVerdic
     if (rules.length > 0 && rules[0]!.value !== entry.value) differ = true;
     for (const conditions of all) rules.push({ conditions, value: entry.value });
   }
-  return differ ? rules.toSorted(byPrecedence) : rules;
+  return differ ? inPrecedence(rules) : rules;
 }
 
 /** A policy by system call name. */

@@ -22,7 +22,7 @@ import { anyPolicy, soundPolicy } from "./random-policy.ts";
 import { Libseccomp, libseccompReason } from "./reference.ts";
 
 const skip = libseccompReason() ?? false;
-const timeout = 60_000;
+const timeout = 180_000;
 const seed = 20240611;
 const has = (arch: SeccompArch, name: string) => syscallNumbers(arch).has(name);
 

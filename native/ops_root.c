@@ -104,7 +104,7 @@ static int copy_entry(int from, int to, const char *name, int depth)
 	if (!S_ISDIR(st.st_mode))
 		return mknodat(to, name, st.st_mode, st.st_rdev) < 0 && errno != EPERM ? -errno : 0;
 	int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), out = -1, r = 0;
-	if (in < 0 || mkdirat(to, name, 0700) < 0 || (out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if (in < 0 || mkdirat(to, name, 0700) < 0 || (out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
 		r = -errno;
 	if (r == 0)
 		r = copy_directory(in, out, depth + 1);

@@ -230,7 +230,7 @@ attack(
       });
       assert.equal(code, undefined, place);
       // user 0 without a mapping is as good a reason
-      assert.ok([place, "/process/user/uid"].includes(pointer), error);
+      assert.ok([place, "/process/user/uid", "/process/user/gid"].includes(pointer), error);
     }
   },
 );

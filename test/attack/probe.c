@@ -285,11 +285,19 @@ static int connect_to(const char *path)
 	struct timeval second = {1, 0};
 	char byte;
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+	/* the address takes 107 characters, and paths of state are longer */
+	char *copy = strdup(path), *name = strrchr(copy, '/');
+	*name++ = 0;
+	if (chdir(copy) < 0)
+		say("enter", -1);
+	strncpy(address.sun_path, name, sizeof address.sun_path - 1);
 	say("connect", connect(fd, (struct sockaddr *)&address, sizeof address));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-	ssize_t n = recv(fd, &byte, 1, 0);
-	printf("answer: %s\n", n == 0 ? "closed" : n > 0 ? "bytes" : strerrorname_np(errno));
+	long bytes = 0;
+	ssize_t n;
+	while ((n = recv(fd, &byte, 1, 0)) > 0)
+		bytes++;
+	printf("answer: %ld bytes, %s\n", bytes, n == 0 ? "closed" : strerrorname_np(errno));
 	return 0;
 }
 

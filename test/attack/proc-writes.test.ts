@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Step } from "../../src/plan/plan.ts";
 import { attack, type RawConfig } from "./cell.ts";
 
 const hostForward = () => readFileSync("/proc/sys/net/ipv4/conf/all/rp_filter", "utf8");
@@ -76,7 +77,7 @@ attack(
       plan: (plan) => ({
         ...plan,
         // the check against mounts inside proc is taken out: the mount is there before the sysctls
-        child: plan.child.flatMap((step) =>
+        child: plan.child.flatMap((step): readonly Step[] =>
           step.op === "pivot"
             ? [
                 {
@@ -86,7 +87,7 @@ attack(
                   options: ["source=x"],
                   attributes: 0,
                   fd: "trap",
-                } as const,
+                },
                 {
                   op: "attach-mount",
                   where: "",
@@ -94,8 +95,8 @@ attack(
                   root: "root",
                   path: "/proc/sys/net",
                   options: 8,
-                } as const,
-                { op: "close", where: "", fd: "trap" } as const,
+                },
+                { op: "close", where: "", fd: "trap" },
                 step,
               ]
             : [step],

@@ -9,7 +9,7 @@ import { planVersion } from "../plan/plan.ts";
 import { frameHeaderBytes, frameLimitBytes, requests } from "../plan/protocol.ts";
 import type { ByteString } from "../wire/tar-format.ts";
 
-export type LayerOperation = Extract<OperationName, `layer-${string}`>;
+export type LayerOperation = Extract<OperationName, `layer-${string}` | "remove-tree">;
 
 interface LayerValue {
   readonly u32: number;

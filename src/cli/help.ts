@@ -4,11 +4,14 @@ import type { Command } from "./command.ts";
 import { describeOptions, flag, type OptionTable, text } from "./options.ts";
 
 export const globalOptions = {
-  root: text("Where images and containers are kept (default /var/lib/gantry, or below XDG_DATA_HOME)", {
-    value: "DIR",
-  }),
+  root: text(
+    "Where images and containers are kept (default $GANTRY_ROOT or /var/lib/gantry; below XDG_DATA_HOME for others than root)",
+    {
+      value: "DIR",
+    },
+  ),
   state: text(
-    "Where the state of running containers is kept (default /run/gantry, or below XDG_RUNTIME_DIR)",
+    "Where the state of running containers is kept (default $GANTRY_STATE or /run/gantry; below XDG_RUNTIME_DIR for others than root)",
     {
       value: "DIR",
     },

@@ -18,11 +18,20 @@ export interface StoreLayout {
   readonly events: string;
 }
 
-/** root's places for root, those of the XDG base directories for everybody else. */
+/**
+ * GANTRY_ROOT and GANTRY_STATE if they are set; else root's places for root, those of the XDG base directories for
+ * everybody else.
+ */
 export function defaultPlaces(env: NodeJS.ProcessEnv = process.env): { root: string; state: string } {
-  if (process.getuid?.() === 0) return { root: "/var/lib/gantry", state: "/run/gantry" };
-  const data = env.XDG_DATA_HOME ?? join(env.HOME ?? "/", ".local/share");
-  const runtime = env.XDG_RUNTIME_DIR ?? join("/tmp", `gantry-${process.getuid?.() ?? 0}`);
+  const own = ownPlaces(env);
+  return { root: env.GANTRY_ROOT || own.root, state: env.GANTRY_STATE || own.state };
+}
+
+function ownPlaces(env: NodeJS.ProcessEnv): { root: string; state: string } {
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0) return { root: "/var/lib/gantry", state: "/run/gantry" };
+  const data = env.XDG_DATA_HOME || join(env.HOME || "/", ".local/share");
+  const runtime = env.XDG_RUNTIME_DIR || join("/tmp", `gantry-${uid}`);
   return { root: join(data, "gantry"), state: join(runtime, "gantry") };
 }
 

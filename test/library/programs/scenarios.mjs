@@ -1,0 +1,222 @@
+/** One scenario by name, over the store that the environment names; ends with "ok". */
+import assert from "node:assert/strict";
+import { Engine, GantryError, isGantryError } from "gantry";
+
+const image = "busybox";
+const sh = (script) => ["sh", "-c", script];
+
+async function rejectsWith(promise, code, message) {
+  await assert.rejects(promise, (error) => {
+    assert.ok(isGantryError(error, code), `${error}`);
+    assert.ok(error instanceof GantryError);
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+const nothingLeft = async (engine) => assert.deepEqual(await engine.containers({ all: true }), []);
+
+const scenarios = {
+  async streams(engine) {
+    await using c = await engine.run({ image, command: sh("echo out; echo err >&2; exit 3") });
+    assert.equal(await c.stdout.text(), "out\n");
+    assert.equal(await c.stderr.text(), "err\n");
+    assert.deepEqual(await c.wait(), 3);
+    const { exitCode, oomKilled } = await c.waitForExit();
+    assert.deepEqual([exitCode, oomKilled], [3, false]);
+    const entries = [];
+    for await (const entry of c.logs()) entries.push([entry.stream, entry.text]);
+    assert.deepEqual(entries.sort(), [
+      ["stderr", "err\n"],
+      ["stdout", "out\n"],
+    ]);
+  },
+
+  async stdin(engine) {
+    await using c = await engine.run({ image, command: ["cat"], stdin: true });
+    await c.stdin.write("one\n");
+    await c.stdin.write(new TextEncoder().encode("two\n"));
+    await c.stdin.end();
+    const lines = [];
+    for await (const line of c.stdout.lines()) lines.push(line);
+    assert.deepEqual(lines, ["one", "two"]);
+    assert.equal(await c.wait(), 0);
+  },
+
+  async errors(engine) {
+    await rejectsWith(engine.container("nosuch"), "not-found", /^No such container: nosuch$/);
+    await rejectsWith(engine.run({ image: "nosuch", pull: "never" }), "not-found", /No such image/);
+    await rejectsWith(engine.run({ image, name: "a/b" }), "invalid-argument", /Invalid container name/);
+    await using taken = await engine.create({ image, name: "taken" });
+    await rejectsWith(engine.run({ image, name: "taken" }), "already-exists", /Conflict/);
+    await rejectsWith(taken.kill(), "failed-precondition", /is not running/);
+    await assert.rejects(engine.run({ image, command: ["nosuch"] }), (error) => {
+      assert.match(error.message, /executable file not found/);
+      assert.equal(error.detail.status, 127);
+      return true;
+    });
+    assert.equal((await engine.containers({ all: true })).length, 1);
+  },
+
+  async abort(engine) {
+    const reason = new Error("enough");
+    const aborted = AbortSignal.abort(reason);
+    await assert.rejects(engine.run({ image }, { signal: aborted }), reason);
+    for (let delay = 0; delay < 30; delay += 2) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(reason), delay);
+      try {
+        await using c = await engine.run({ image, command: ["sleep", "60"] }, { signal: controller.signal });
+        assert.ok(c);
+      } catch (error) {
+        assert.equal(error, reason);
+      }
+      await nothingLeft(engine);
+    }
+    await using c = await engine.run({ image, command: ["sleep", "60"] });
+    const started = performance.now();
+    await assert.rejects(c.wait({ signal: AbortSignal.timeout(50) }), /abort|timed? ?out/i);
+    assert.ok(performance.now() - started < 2000);
+    const logs = c.logs({ follow: true, signal: AbortSignal.timeout(50) });
+    await assert.rejects(async () => {
+      for await (const _ of logs);
+    }, /abort|timed? ?out/i);
+    const events = engine.events({ signal: AbortSignal.timeout(50) });
+    await assert.rejects(async () => {
+      for await (const _ of events);
+    }, /abort|timed? ?out/i);
+  },
+
+  async disposal(engine) {
+    let pid;
+    {
+      await using c = await engine.run({ image, command: ["sleep", "60"] });
+      const { state } = await c.inspect();
+      pid = state.start.init.pid;
+      process.kill(pid, 0);
+    }
+    assert.throws(() => process.kill(pid, 0), /ESRCH/);
+    await nothingLeft(engine);
+  },
+
+  async detached(engine) {
+    const c = await engine.run({
+      image,
+      name: "later",
+      command: sh("read x; echo got $x; exit 5"),
+      stdin: true,
+      attach: false,
+    });
+    await using again = await engine.container("later");
+    assert.equal(again.id, c.id);
+    await again.attach({ stdin: true });
+    await again.stdin.write("it\n");
+    assert.equal(await again.stdout.text(), "got it\n");
+    assert.equal(await again.wait(), 5);
+  },
+
+  async restart(engine) {
+    await using c = await engine.create({ image, command: sh("echo run; exit 2") });
+    assert.equal(await c.wait(), 0);
+    for (let count = 0; count < 3; count++) {
+      await c.start();
+      assert.equal(await c.stdout.text(), "run\n");
+      assert.equal(await c.wait(), 2);
+    }
+    await c.start();
+    await c.wait();
+  },
+
+  async stop(engine) {
+    await using c = await engine.run({
+      image,
+      command: sh("trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done"),
+    });
+    for await (const line of c.stdout.lines()) {
+      assert.equal(line, "up");
+      break;
+    }
+    await c.stop({ timeoutSeconds: 5 });
+    assert.equal(await c.wait(), 9);
+    await c.stop();
+  },
+
+  async events(engine) {
+    const seen = [];
+    const controller = new AbortController();
+    const watching = (async () => {
+      for await (const event of engine.events({ signal: controller.signal })) {
+        seen.push(`${event.kind} ${event.action}`);
+        if (event.action === "destroy" && event.attributes.name === "told") return;
+      }
+    })();
+    await new Promise((later) => setTimeout(later, 100));
+    const c = await engine.run({ image, name: "told", command: ["true"] });
+    await c.wait();
+    await c.remove();
+    await watching;
+    assert.deepEqual(seen, ["container create", "container start", "container die", "container destroy"]);
+  },
+
+  async flood(engine) {
+    const size = 200 * 1024 * 1024;
+    await using c = await engine.run({
+      image,
+      command: sh(`head -c ${size} /dev/zero`),
+      log: { format: "none" },
+    });
+    let bytes = 0;
+    let peak = 0;
+    const before = process.memoryUsage().rss;
+    for await (const chunk of c.stdout) {
+      bytes += chunk.length;
+      peak = Math.max(peak, process.memoryUsage().rss);
+    }
+    assert.equal(bytes, size);
+    assert.equal(await c.wait(), 0);
+    assert.ok(peak - before < 150 * 1024 * 1024, `${(peak - before) / 1e6} MB more`);
+  },
+
+  async unread(engine) {
+    // nobody reads 32 MiB: the container ends all the same, and who comes late is told
+    await using c = await engine.run({ image, command: sh("head -c 33554432 /dev/zero; echo done >&2") });
+    assert.equal(await c.wait(), 0);
+    await rejectsWith(c.stdout.text(), "resource-exhausted", /bytes were dropped/);
+    assert.equal(await c.stderr.text(), "done\n");
+  },
+
+  async parallel(engine) {
+    const codes = await Promise.all(
+      Array.from({ length: 12 }, async (_, number) => {
+        await using c = await engine.run({ image, command: sh(`exit ${number}`) });
+        return await c.wait();
+      }),
+    );
+    assert.deepEqual(
+      codes,
+      Array.from({ length: 12 }, (_, number) => number),
+    );
+  },
+
+  async explain(engine) {
+    const { runtimeConfig, plan } = await engine.explain({
+      image,
+      command: ["true"],
+      memoryBytes: 64 * 1024 * 1024,
+    });
+    assert.equal(runtimeConfig.linux.resources.memory.limit, 64 * 1024 * 1024);
+    assert.equal(plan.child.at(-1).op, "exec");
+    const [found] = await engine.images();
+    assert.equal((await engine.image("busybox")).id, found.id);
+    assert.equal((await engine.info()).images, 1);
+  },
+};
+
+const [name] = process.argv.slice(2);
+if (name === "--list") console.log(Object.keys(scenarios).join("\n"));
+else {
+  await using engine = await Engine.open();
+  await scenarios[name](engine);
+  await nothingLeft(engine);
+  console.log("ok");
+}

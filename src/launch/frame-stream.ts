@@ -35,17 +35,22 @@ export class FrameStream {
   /** Sends a request; resolves when the socket would take another. What is sent to one that has gone is dropped. */
   async send(request: Request, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     options.signal?.throwIfAborted();
-    if (!this.#socket.writable || this.#socket.write(encodeRequest(request))) return;
-    const { signal } = options;
+    if (this.#socket.writable && !this.#socket.write(encodeRequest(request))) await this.drained(options);
+  }
+
+  /** Resolves when the socket takes more, or is closed. */
+  async drained({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#socket.writableNeedDrain || this.#socket.destroyed) return;
     await new Promise<void>((resolve, reject) => {
-      const done = (settle: () => void) => () => {
+      const settle = (action: () => void) => () => {
         this.#socket.off("drain", drained);
         this.#socket.off("close", drained);
         signal?.removeEventListener("abort", aborted);
-        settle();
+        action();
       };
-      const drained = done(resolve);
-      const aborted = done(() => reject(signal?.reason));
+      const drained = settle(resolve);
+      const aborted = settle(() => reject(signal?.reason));
       this.#socket.on("drain", drained);
       this.#socket.on("close", drained);
       signal?.addEventListener("abort", aborted);
@@ -80,6 +85,11 @@ export class FrameStream {
   close(): void {
     this.#socket.destroy();
     this.#end();
+  }
+
+  /** Ends the stream for a reason that the socket does not know. */
+  fail(error: unknown): void {
+    this.#end(error);
   }
 
   #receive(chunk: Uint8Array): void {

@@ -1,7 +1,6 @@
 /** Starts a container under a shim; the program that starts it has the first seat at its streams. */
 import type { Dialogue } from "../launch/dialogue.ts";
 import { type LaunchOptions, launchShim } from "../launch/launch.ts";
-import { encodeRequest } from "../launch/messages.ts";
 import type { Plan } from "../plan/plan.ts";
 import { attachmentOver, type Connection } from "./attachment.ts";
 import { openTask } from "./open-task.ts";
@@ -17,13 +16,8 @@ export interface StartedTask {
 
 function connectionOver(dialogue: Dialogue): Connection {
   return {
-    async send(request, { signal } = {}) {
-      signal?.throwIfAborted();
-      if (!dialogue.socket.writable || dialogue.socket.write(encodeRequest(request))) return;
-      await dialogue.drained();
-      signal?.throwIfAborted();
-    },
-    next: () => dialogue.next(),
+    send: (request, options) => dialogue.stream.send(request, options),
+    next: (options) => dialogue.stream.next(options),
     close: () => dialogue.close(),
   };
 }

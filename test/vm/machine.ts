@@ -13,12 +13,13 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
-import { must, type Outcome } from "../lib/command.ts";
+import { command, must, type Outcome } from "../lib/command.ts";
 import { busyboxTar, makeBusyboxTree } from "../lib/fixtures.ts";
 import { needs, skipped } from "../lib/needs.ts";
 import { top } from "../lib/sandbox.ts";
@@ -102,10 +103,11 @@ async function makeDisk(
   put(join(guest, "agent"), "bin/agent");
   put(join(guest, "inittab"), "etc/inittab");
   await must(["chmod", "+x", join(tree, "etc/boot"), join(tree, "bin/agent")]);
-  for (const program of programs) if (existsSync(program)) put(program, `opt/gantry/${basename(program)}`);
-  if (existsSync(join(tree, "opt/gantry/gantry"))) {
-    await must(["ln", "-s", "gantry", join(tree, "opt/gantry/gantry-oci")]);
+  for (const program of programs.filter((path) => existsSync(path))) {
+    put(program, `opt/gantry/${basename(program)}`);
+    for (const library of await librariesOf(program)) put(library, library);
   }
+  symlinkSync("gantry", join(tree, "opt/gantry/gantry-oci"));
   put(await busyboxTar(), "opt/busybox.tar");
   for (const [to, from] of Object.entries(files)) put(from, to);
   const disk = join(dir, "disk.ext4");
@@ -115,6 +117,12 @@ async function makeDisk(
   });
   rmSync(tree, { recursive: true });
   return disk;
+}
+
+/** The shared libraries of a program, with its loader, by the paths under which it looks for them. */
+async function librariesOf(program: string): Promise<string[]> {
+  const { stdout } = await command(["ldd", program]);
+  return [...stdout.matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)].map((match) => match[1]!);
 }
 
 async function start(

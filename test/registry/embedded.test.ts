@@ -3,10 +3,13 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { startContainerd } from "../../bench/peers/containerd.ts";
+import { openDockerd } from "../../bench/peers/dockerd.ts";
 import { RegistryClient } from "../../src/registry/client.ts";
 import { serveRegistry } from "../../src/registry/server.ts";
 import { parseReference } from "../../src/spec/reference.ts";
 import { must } from "../lib/command.ts";
+import { busyboxLayout } from "../lib/fixtures.ts";
 import { needs } from "../lib/needs.ts";
 import { inLayout, skopeoCopy } from "../lib/skopeo.ts";
 import { pushRandom, pushWithSkopeo } from "./samples.ts";
@@ -83,6 +86,53 @@ test(
       );
       const image = await pull(storesAt(join(folder, "store")), `${server.address}/back:1`);
       assert.equal(image.chainIds.length, 3);
+    }),
+);
+
+test(
+  "ctr pulls from our registry and pushes back to it",
+  {
+    skip: needs("root", "containerd", "ctr", "tar", "/bin/busybox"),
+  },
+  async () =>
+    await withFolder(async (folder) => {
+      await using server = await serveRegistry({ root: join(folder, "registry") });
+      await pushRandom(`${server.address}/app:1`, [300_000, 1000]);
+      await using containerd = await startContainerd(join(folder, "containerd"));
+      const images = (...args: string[]) =>
+        must(["ctr", "-a", containerd.socket, "images", ...args], { timeoutMs: 60_000 });
+      // fetches without unpacking: the layers hold no tar
+      await must(
+        ["ctr", "-a", containerd.socket, "content", "fetch", "--plain-http", `${server.address}/app:1`],
+        { timeoutMs: 60_000 },
+      );
+      await images("tag", `${server.address}/app:1`, `${server.address}/back:1`);
+      await images("push", "--plain-http", `${server.address}/back:1`);
+      const image = await pull(storesAt(join(folder, "store")), `${server.address}/back:1`);
+      assert.equal(image.chainIds.length, 2);
+    }),
+);
+
+test(
+  "docker pulls from our registry and pushes back to it",
+  {
+    skip: needs("root", "dockerd", "docker", "containerd", "skopeo", "/bin/busybox"),
+  },
+  async () =>
+    await withFolder(async (folder) => {
+      await using server = await serveRegistry({ root: join(folder, "registry") });
+      await skopeoCopy(inLayout(await busyboxLayout(), "latest"), at(server.address, "app:1"));
+      await using dockerd = await openDockerd(join(folder, "docker"), await busyboxLayout());
+      const docker = (...args: string[]) =>
+        must(["docker", "--host", `unix://${join(folder, "docker/docker.sock")}`, ...args], {
+          timeoutMs: 60_000,
+        });
+      await dockerd.pull(`${server.address}/app:1`);
+      await docker("tag", `${server.address}/app:1`, `${server.address}/back:1`);
+      await docker("push", "--quiet", `${server.address}/back:1`);
+      const image = await pull(storesAt(join(folder, "store")), `${server.address}/back:1`);
+      assert.match(image.manifest.mediaType, /docker\.distribution\.manifest\.v2/);
+      assert.equal(image.chainIds.length, 1);
     }),
 );
 

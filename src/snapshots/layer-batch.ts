@@ -84,7 +84,7 @@ export class LayerBatch {
     this.#more = 0;
     bytes.writeUInt32LE(operations[name].number, start);
     // no pointer and no phrase: two empty texts with their padding
-    bytes.fill(0, start + 8, start + 24);
+    for (let at = start + 8; at < start + 24; at += 4) bytes.writeUInt32LE(0, at);
     this.#length = start + 24;
     const values = operands as unknown as Readonly<Record<string, unknown>>;
     for (const [operand, kind] of operandList(name)) {
@@ -152,7 +152,7 @@ export class LayerBatch {
     this.#u32(value.length);
     this.#bytes.write(value, start, "latin1");
     const end = (start + value.length + 4) & ~3;
-    this.#bytes.fill(0, start + value.length, end);
+    for (let at = start + value.length; at < end; at++) this.#bytes[at] = 0;
     this.#length = end;
   }
 

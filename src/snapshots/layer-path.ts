@@ -9,8 +9,10 @@ export const rootPath = "" as ByteString;
  * goes up as in a text; above the root it is refused (docker refuses it too, containerd stays in the root).
  */
 export function cleanPath(path: ByteString): ByteString {
-  // what most archives hold: nothing to clean
-  if (!/^\/|\/$|\/\/|(?:^|\/)\.{1,2}(?:\/|$)/.test(path)) return path;
+  // what most members have: nothing to clean but the slash that ends a directory's name
+  const first = path.charCodeAt(0);
+  if (first !== 0x2f && first !== 0x2e && !path.includes("/.") && !path.includes("//"))
+    return (path.endsWith("/") ? path.slice(0, -1) : path) as ByteString;
   const parts: string[] = [];
   for (const part of path.split("/")) {
     if (part === "" || part === ".") continue;

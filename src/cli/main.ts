@@ -1,12 +1,12 @@
 /**
- * Entry of the compiled executable: `gantry …`, or the OCI runtime when it was started under the name
- * `gantry-oci`. Nothing is imported before it is needed.
+ * Entry of the compiled executable: `gantry …`, or the OCI runtime when it was started under the name `gantry-oci`.
+ * Nothing is imported before it is needed.
  */
-import { basename } from "node:path";
+const args = process.argv.slice(2);
 
-if (basename(process.argv0) === "gantry-oci") {
+if (/(^|\/)gantry-oci$/.test(process.argv0)) {
   const { runOciCommand } = await import("../oci/command.ts");
-  process.exit(await runOciCommand(process.argv.slice(2), process.env));
+  process.exit(await runOciCommand(args));
 }
 const { runProgram } = await import("./program.ts");
-process.exit(await runProgram(process.argv.slice(2)));
+process.exit(await runProgram(args));

@@ -216,14 +216,19 @@ export class Cell {
     }
   }
 
-  /** The reference: the same config.json under runc. */
-  async runc(args: readonly string[], given: RunOptions = {}): Promise<Ending> {
-    const id = this.next();
+  /** A bundle on disk, for command lines. */
+  bundle(id: string, args: readonly string[], given: RunOptions = {}): string {
     const bundle = this.folder();
     const raw = this.config(id, given.rootfs ?? this.rootfs(), args, given);
     writeFileSync(join(bundle, "config.json"), JSON.stringify(raw));
+    return bundle;
+  }
+
+  /** The reference: the same config.json under runc. */
+  async runc(args: readonly string[], given: RunOptions = {}): Promise<Ending> {
+    const id = this.next();
     const { code, stdout, stderr } = await command(["runc", "--root", this.folder(), "run", id], {
-      cwd: bundle,
+      cwd: this.bundle(id, args, given),
       env: { GANTRY_TEST_DIR: this.dir },
       timeoutMs: given.timeoutMs ?? 20_000,
     });

@@ -35,7 +35,7 @@ test("limits arrive in the files of the one v2 group", { skip }, async () => {
     "memory.swap.max 52428800",
     "cpu.max 150000 100000",
     "pids.max 77",
-    "cpu.weight 79",
+    "cpu.weight 174",
     "1",
   ]);
 });

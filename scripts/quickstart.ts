@@ -1,176 +1,239 @@
 /**
- * `npm run quickstart`: one real container, from an image to nothing left, and what happened on the way. Needs root,
- * a static busybox and no network: the image comes from Gantry's own registry on loopback.
+ * The first five minutes, told by the machine itself: an image is made of a static busybox, served by Gantry's own
+ * small registry on a loopback port, pulled back through the distribution protocol, and run with limits. Everything
+ * lies in a folder of its own below the temporary directory. No internet is needed.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { busyboxLayout, busyboxTar } from "../test/lib/fixtures.ts";
-import { pushLayout } from "./push-layout.ts";
+import { type Container, Engine, serveRegistry } from "../src/index.ts";
 import { run, top } from "./run.ts";
 
+const terminal = process.stdout.isTTY;
+const bold = (text: string) => (terminal ? `\x1b[1m${text}\x1b[0m` : text);
+const dim = (text: string) => (terminal ? `\x1b[2m${text}\x1b[0m` : text);
 const started = performance.now();
-let chapters = 0;
 
-/** The steps of a plan that say most. */
-const telling =
-  /^\S+ +\d+ +(clone|pivot|set-capabilities|load-seccomp|exec|kill-child) |type=overlay|file=(memory\.(limit_in_bytes|max)|cpu\.(cfs_quota_us|max)) /;
-
-/** Runs in the container: prints what it finds, then waits for the end of its input. */
-const insideScript = `
-echo "hostname  $(hostname)"
-echo "pid       $$"
-for file in memory/memory.limit_in_bytes memory.max; do
-  [ -e /sys/fs/cgroup/$file ] && echo "memory    $(cat /sys/fs/cgroup/$file) from $file"
-done
-[ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us ] && echo "cpu       $(cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us)/$(cat /sys/fs/cgroup/cpu/cpu.cfs_period_us) from cpu/cpu.cfs_quota_us, cpu.cfs_period_us"
-[ -e /sys/fs/cgroup/cpu.max ] && echo "cpu       $(cat /sys/fs/cgroup/cpu.max) from cpu.max"
-echo "network   $(ls /sys/class/net | tr '\\n' ' ' | sed 's/ $//'), $(ip route | grep -q . && ip route || echo no route)"
-echo "root      $(ls / | tr '\\n' ' ')"
-echo "mount     $(grep -m 1 ' / ' /proc/mounts | cut -d ' ' -f 1,3)"
-echo ready
-cat > /dev/null
-`;
-
-await must(["node_modules/.bin/bun", "scripts/build.ts"], "build");
-if (process.getuid?.() !== 0) stop("it starts a real container, which needs root: sudo npm run quickstart");
-if (!existsSync("/bin/busybox")) stop("it makes its image from /bin/busybox: apt-get install busybox-static");
-
-const gantry: typeof import("../src/index.ts") = await import(join(top, "dist/lib/index.js"));
-const dir = mkdtempSync(join(tmpdir(), "gantry-quickstart-"));
-try {
-  await story(dir);
-} finally {
-  rmSync(dir, { recursive: true, force: true });
-}
-process.exit(0);
-
-async function story(dir: string): Promise<void> {
-  const [root, state] = [join(dir, "root"), join(dir, "state")];
-  const clock = stopwatch();
-
-  const layout = await busyboxLayout();
-  chapter("An image, made from this machine's static busybox", clock());
-  tell("layout", layout);
-
-  await using registry = await gantry.serveRegistry({ root: join(dir, "registry") });
-  const pushedBytes = await pushLayout(layout, `http://${registry.address}`, "demo/busybox", "1");
-  chapter("A registry, Gantry's own, on loopback", clock());
-  tell("address", registry.address);
-  tell("pushed", `demo/busybox:1, ${kilobytes(pushedBytes)}`);
-
-  await using engine = await gantry.Engine.open({ root, state });
-  const reference = `${registry.address}/demo/busybox:1`;
-  const image = await engine.pull(reference);
-  chapter("Pulled back over the OCI distribution protocol, every digest verified", clock());
-  tell("image", reference);
-  tell("id", image.id);
-  tell("layers", `${image.manifest.layers.length}, ${kilobytes(image.contentSizeBytes)} compressed`);
-  tell("snapshot", `${image.chainIds.at(-1)}`);
-
-  const request = {
-    image: reference,
-    command: ["sh", "-c", insideScript],
-    hostname: "quickstart",
-    memoryBytes: 100 * 1024 * 1024,
-    cpus: 2,
-    network: "none",
-    stdin: true,
-  } as const;
-  const { runtimeConfig, plan } = await engine.explain(request);
-  chapter("Explained before anything is done", clock());
-  const namespaces = runtimeConfig.linux?.namespaces?.map(({ type }) => type) ?? [];
-  tell("config", `${runtimeConfig.mounts?.length ?? 0} mounts; namespaces ${namespaces.join(", ")}`);
-  const { host, child, cleanup } = plan;
-  tell(
-    "plan",
-    `${host.length} steps outside, ${child.length} inside, ${cleanup.length} to clean up; among them`,
-  );
-  for (const line of gantry.printPlan(plan).split("\n")) {
-    if (telling.test(line)) console.log(`    ${line.trim().slice(0, 110)}`);
-  }
-
-  clock();
-  await using container = await engine.run(request);
-  const startMs = clock();
-  const seen: string[] = [];
-  for await (const line of container.stdout.lines()) {
-    if (line === "ready") break;
-    seen.push(line);
-  }
-  const inspection = await container.inspect();
-  chapter("Started with 100 MB and 2 CPUs", startMs);
-  tell("container", `${container.name} ${container.id.slice(0, 12)}`);
-  if (inspection.state.kind === "running") {
-    const { init, shim } = inspection.state.start;
-    tell("pid", `${init.pid} on this machine, where its shim is ${shim.pid}`);
-  }
-
-  console.log("\n  What it sees:");
-  for (const line of seen) console.log(`    ${line}`);
-  tell("here", `the host name is ${hostname()}, and / holds ${readdirSync("/").length} entries`);
-  check(seen, /^hostname +quickstart$/);
-  check(seen, /^pid +1$/);
-  check(seen, /^memory +104857600 /);
-  check(seen, /^cpu +(200000\/100000|200000 100000) /);
-  check(seen, /^network +lo, no route$/);
-
-  clock();
-  await container.stdin.end();
-  const code = await container.wait();
-  await container.remove();
-  await engine.removeImage(reference);
-  chapter("Asked to end, waited for, removed, and the image too", clock());
-  tell("exit", String(code));
-  const left = (await engine.containers({ all: true })).length + (await engine.images()).length;
-  tell("left", left === 0 ? "nothing" : `${left} objects`);
-  if (code !== 0 || left !== 0) throw new Error("quickstart: the container did not end as it should");
-
-  console.log(`\nDone in ${((performance.now() - started) / 1000).toFixed(1)} s. Next, without internet:`);
-  const tar = (await busyboxTar()).replace(`${top}/`, "");
-  console.log(`  dist/gantry import -c 'CMD ["sh"]' ${tar} busybox`);
-  console.log("  dist/gantry run --rm -i busybox");
-  console.log("  dist/gantry explain run --read-only -m 64m busybox | less");
-  console.log("With internet:");
-  console.log("  dist/gantry run --rm alpine cat /etc/os-release");
-  console.log(
-    "  dist/gantry run -d --name db -e POSTGRES_PASSWORD=secret postgres && dist/gantry logs -f db",
-  );
+function say(text: string): void {
+  console.log(text);
 }
 
-function stopwatch(): () => number {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    const ms = now - last;
-    last = now;
-    return ms;
-  };
+/** Does one step of the story and tells how long it took. */
+async function step<T>(title: string, work: () => Promise<T>, detail: (result: T) => string): Promise<T> {
+  const began = performance.now();
+  const result = await work();
+  const ms = performance.now() - began;
+  const time = ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  say(`${bold(title.padEnd(9))} ${detail(result)} ${dim(`(${time})`)}`);
+  return result;
 }
 
-function chapter(title: string, ms: number): void {
-  console.log(`\n${++chapters}. ${title} (${ms.toFixed(1)} ms)`);
-}
-
-function tell(word: string, text: string): void {
-  console.log(`  ${word.padEnd(10)}${text}`);
-}
-
-function check(lines: readonly string[], expected: RegExp): void {
-  if (!lines.some((line) => expected.test(line)))
-    throw new Error(`quickstart: the container does not say ${expected}`);
-}
-
-function kilobytes(bytes: number): string {
-  return `${Math.round(bytes / 1000)} kB`;
-}
-
-async function must(command: readonly string[], what: string): Promise<void> {
-  const done = await run(command);
-  if (done.code !== 0) stop(`${what}:\n${done.output}`);
-}
-
-function stop(message: string): never {
+function fail(message: string): never {
   console.error(`quickstart: ${message}`);
   process.exit(1);
 }
+
+if (process.platform !== "linux") fail("containers need Linux");
+if (process.getuid?.() !== 0) fail("run it as root: sudo npm run quickstart");
+const busybox = ["/bin/busybox", "/usr/bin/busybox", "/usr/local/bin/busybox"].find((path) =>
+  existsSync(path),
+);
+if (!busybox) fail("no busybox here: apt-get install busybox-static");
+
+const build = await run(["node_modules/.bin/bun", "scripts/build.ts"]);
+if (build.code !== 0) fail(`the build failed:\n${build.output}`);
+const gantry = join(top, "dist/gantry");
+const executor = join(top, "dist/gantry-executor");
+
+const dir = mkdtempSync(join(tmpdir(), "gantry-quickstart-"));
+process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+
+/** A root file system: one static program under its many names. */
+async function makeRootTar(): Promise<string> {
+  const tree = join(dir, "tree");
+  for (const folder of ["bin", "etc", "proc", "sys", "dev", "tmp", "root"])
+    mkdirSync(join(tree, folder), { recursive: true });
+  chmodSync(tree, 0o755);
+  copyFileSync(busybox!, join(tree, "bin/busybox"));
+  chmodSync(join(tree, "bin/busybox"), 0o755);
+  const list = await run([busybox!, "--list"]);
+  for (const name of list.output.split("\n"))
+    if (name && name !== "busybox") symlinkSync("busybox", join(tree, "bin", name));
+  writeFileSync(join(tree, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n");
+  writeFileSync(join(tree, "etc/group"), "root:x:0:\n");
+  writeFileSync(join(tree, "etc/motd"), "Hello from inside.\n");
+  const tar = join(dir, "root.tar");
+  const packed = await run(["tar", "-C", tree, "--owner=0", "--group=0", "-cf", tar, "."]);
+  if (packed.code !== 0) fail(`tar: ${packed.output}`);
+  return tar;
+}
+
+interface Blob {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** Pushes one layer, a config and a manifest: what `docker push` says, in three kinds of requests. */
+async function push(address: string, repository: string, tag: string, layer: Uint8Array): Promise<Blob> {
+  const base = `http://${address}/v2/${repository}`;
+  const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const expect = async (answer: Response, status: number) => {
+    if (answer.status !== status) fail(`${answer.url} answered ${answer.status}: ${await answer.text()}`);
+    return answer;
+  };
+  const blob = async (mediaType: string, bytes: Uint8Array): Promise<Blob> => {
+    const digest = digestOf(bytes);
+    const begun = await expect(await fetch(`${base}/blobs/uploads/`, { method: "POST" }), 202);
+    const place = new URL(begun.headers.get("location") ?? "", base);
+    place.searchParams.set("digest", digest);
+    await expect(await fetch(place, { method: "PUT", body: bytes as Uint8Array<ArrayBuffer> }), 201);
+    return { mediaType, digest, size: bytes.length };
+  };
+  const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+  const layerBlob = await blob("application/vnd.oci.image.layer.v1.tar", layer);
+  const imageConfig = {
+    created: new Date().toISOString(),
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    os: "linux",
+    config: { Env: ["PATH=/bin"], Cmd: ["sh"] },
+    rootfs: { type: "layers", diff_ids: [layerBlob.digest] },
+  };
+  const configBlob = await blob("application/vnd.oci.image.config.v1+json", json(imageConfig));
+  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+  const manifest = json({ schemaVersion: 2, mediaType, config: configBlob, layers: [layerBlob] });
+  const headers = { "content-type": mediaType };
+  await expect(await fetch(`${base}/manifests/${tag}`, { method: "PUT", headers, body: manifest }), 201);
+  return { mediaType, digest: digestOf(manifest), size: manifest.length };
+}
+
+/** What a process inside finds out about its world. */
+const lookAround = `
+echo "hostname=$(hostname)"
+echo "pid=$$"
+echo "processes=$(ls -d /proc/[0-9]* | wc -l)"
+m=/sys/fs/cgroup/memory/memory.limit_in_bytes; [ -f $m ] || m=/sys/fs/cgroup/memory.max
+echo "memory=$m says $(cat $m)"
+q=/sys/fs/cgroup/cpu/cpu.cfs_quota_us; p=/sys/fs/cgroup/cpu/cpu.cfs_period_us
+if [ -f $q ]; then echo "cpu=$q says $(cat $q), in periods of $(cat $p)"; else echo "cpu=/sys/fs/cgroup/cpu.max says $(cat /sys/fs/cgroup/cpu.max)"; fi
+echo "links=$(ls /sys/class/net | xargs)"
+echo "routes=$(($(wc -l < /proc/net/route) - 1))"
+echo "root=$(ls / | xargs)"
+echo "motd=$(cat /etc/motd)"
+`;
+
+const short = (id: string) => id.replace("sha256:", "").slice(0, 12);
+
+say(`\n${bold("Gantry: one container, end to end")}  ${dim(`everything in ${dir}`)}\n`);
+
+await using engine = await Engine.open({ root: join(dir, "root"), state: join(dir, "state"), executor });
+const tar = await step("image", makeRootTar, () => `a root file system of ${busybox} and its names`);
+await using registry = await serveRegistry({ root: join(dir, "registry") });
+const name = `${registry.address}/quickstart:1`;
+await step(
+  "registry",
+  () => push(registry.address, "quickstart", "1", readFileSync(tar)),
+  (manifest) => `on ${registry.address} holds manifest ${short(manifest.digest)}`,
+);
+const image = await step(
+  "pull",
+  () => engine.pull(name),
+  (pulled) =>
+    `${name} is image ${short(pulled.id)}, unpacked as layer ${short(pulled.chainIds.at(-1) ?? "")}`,
+);
+const request = {
+  image: name,
+  command: ["sh", "-c", lookAround],
+  hostname: "gantry-quickstart",
+  memoryBytes: 100 * 1024 * 1024,
+  cpus: 2,
+};
+const { runtimeConfig, plan } = await step(
+  "plan",
+  () => engine.explain(request),
+  (explained) =>
+    `a config of ${JSON.stringify(explained.runtimeConfig).length} bytes became ${explained.plan.host.length} steps on the host, ${explained.plan.child.length} in the container, ${explained.plan.cleanup.length} to undo it`,
+);
+let pid = 0;
+let container: Container | undefined;
+const inside = await step(
+  "run",
+  async () => {
+    container = await engine.run(request);
+    const { state } = await container.inspect();
+    if (state.kind === "running") pid = state.start.init.pid;
+    const text = await container.stdout.text();
+    const status = await container.wait();
+    if (status !== 0) fail(`the container ended with ${status}: ${await container.stderr.text()}`);
+    return new Map(
+      text
+        .trim()
+        .split("\n")
+        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+    );
+  },
+  () =>
+    `container ${short(container!.id)} "${container!.name}"${pid > 0 ? `, process ${pid} of the host` : ""}`,
+);
+await step(
+  "remove",
+  () => container!.remove(),
+  () => "nothing is left of it",
+);
+
+say(`\n${bold("What the process inside saw")}
+  host name    ${inside.get("hostname")}   ${dim(`(this machine is ${hostname()})`)}
+  itself       PID ${inside.get("pid")}
+  memory       ${inside.get("memory")}
+  CPUs         ${inside.get("cpu")}
+  network      ${inside.get("links")}, ${inside.get("routes")} routes
+  root         ${inside.get("root")}
+  /etc/motd    ${inside.get("motd")}`);
+
+const checks: readonly (readonly [string, boolean])[] = [
+  ["its own host name", inside.get("hostname") === "gantry-quickstart"],
+  ["PID 1", inside.get("pid") === "1"],
+  ["100 MB", inside.get("memory")?.endsWith(" 104857600") ?? false],
+  ["2 CPUs", /says 200000[, ]/.test(inside.get("cpu") ?? "")],
+  ["an empty network namespace", inside.get("links") === "lo" && inside.get("routes") === "0"],
+  ["a root that is not the host's", inside.get("root") === "bin dev etc proc root sys tmp"],
+  [
+    "seccomp in the config",
+    runtimeConfig.linux?.seccomp !== undefined && plan.child.some(({ op }) => op === "load-seccomp"),
+  ],
+  ["image in the store", (await engine.images()).some(({ id }) => id === image.id)],
+  ["nothing left", (await engine.containers({ all: true })).length === 0],
+];
+const wrong = checks.filter(([, good]) => !good).map(([what]) => what);
+if (wrong.length > 0)
+  fail(`not as it should be: ${wrong.join(", ")}\n${[...inside].map((pair) => pair.join("=")).join("\n")}`);
+
+const command = gantry.startsWith(`${process.cwd()}/`)
+  ? `./${gantry.slice(process.cwd().length + 1)}`
+  : gantry;
+say(`
+All of it took ${((performance.now() - started) / 1000).toFixed(1)} s, the build included.
+
+${bold("Next, without internet")}
+  mkdir rootfs && cp -r /bin/busybox rootfs/ && tar -C rootfs -c . | ${command} import -c 'ENTRYPOINT ["/busybox"]' - tiny
+  ${command} run --rm tiny echo hello
+  ${command} run -d --name clock -m 32m tiny sh -c 'while :; do date; sleep 1; done'
+  ${command} logs -f clock                  ${dim("# Ctrl-C to leave")}
+  ${command} ps
+  ${command} rm -f clock
+  ${command} explain run -m 32m tiny ls     ${dim("# every privileged step, before it is taken")}
+
+${bold("Next, with internet")}
+  ${command} run --rm docker.io/library/alpine cat /etc/os-release
+`);

@@ -1,13 +1,4 @@
-/**
- * `npm run bench [-- options]`: Gantry beside podman, containerd and dockerd on this machine, in one run.
- *
- *     --only start,memory,pull,crowd   rows to measure
- *     --engines gantry,podman,ctr,docker
- *     --runs N      rounds of the start row (20)
- *     --pulls N     rounds of the pull row (1)
- *     --size MB --files N --layers N   the image of the pull row (1600, 48000, 7)
- *     --write       put the tables into bench/RESULTS.md
- */
+/** Gantry beside podman, containerd and dockerd on this machine, in one run; `npm run bench -- --help` for how. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,6 +17,14 @@ const rows: Readonly<Record<string, (setting: Setting) => Promise<Table>>> = {
   pull: pullRow,
 };
 
+const usage = `npm run bench [-- OPTIONS]
+  --only start,memory,crowd,pull           rows to measure
+  --engines gantry,podman,ctr,docker       who takes part
+  --runs N                                 rounds of the start row (20)
+  --pulls N                                rounds of the pull row (1)
+  --size MB --files N --layers N           image of the pull row (1600, 48000, 7)
+  --write                                  put the tables into bench/RESULTS.md`;
+
 const { values } = parseArgs({
   options: {
     only: { type: "string", default: Object.keys(rows).join(",") },
@@ -36,9 +35,14 @@ const { values } = parseArgs({
     files: { type: "string", default: "48000" },
     layers: { type: "string", default: "7" },
     write: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
 
+if (values.help) {
+  console.log(usage);
+  process.exit(0);
+}
 if (process.getuid?.() !== 0) throw new Error("bench: needs root, containers are started for real");
 const only = values.only.split(",");
 for (const name of only) {

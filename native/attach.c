@@ -69,7 +69,7 @@ static struct chunk *chunk_at(struct shim *shim, uint64_t number)
 uint64_t oldest_needed(const struct shim *shim)
 {
 	uint64_t oldest = shim->head;
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < shim->seats; i++)
 		if (views(&shim->clients[i]) && shim->clients[i].next < oldest)
 			oldest = shim->clients[i].next;
 	return oldest;
@@ -91,7 +91,7 @@ void publish_chunk(struct shim *shim, uint8_t type, uint32_t bytes)
 	struct chunk *chunk = chunk_at(shim, shim->head);
 	if (oldest_needed(shim) == shim->head) {
 		bool wanted = false;
-		for (unsigned i = 0; i < CLIENTS; i++)
+		for (unsigned i = 0; i < shim->seats; i++)
 			wanted |= views(&shim->clients[i]);
 		if (!wanted)
 			return;
@@ -101,7 +101,7 @@ void publish_chunk(struct shim *shim, uint8_t type, uint32_t bytes)
 	chunk->frame[4] = type;
 	chunk->bytes = 8 + bytes;
 	shim->head++;
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < shim->seats; i++)
 		if (views(&shim->clients[i]))
 			write_client(shim, &shim->clients[i]);
 }
@@ -109,6 +109,8 @@ void publish_chunk(struct shim *shim, uint8_t type, uint32_t bytes)
 void adopt_client(struct shim *shim, unsigned slot, int fd)
 {
 	struct client *c = &shim->clients[slot];
+	if (slot >= shim->seats)
+		shim->seats = slot + 1;
 	memset(c, 0, sizeof *c);
 	c->fd = fd;
 	c->next = shim->head;
@@ -121,7 +123,7 @@ void close_stdin(struct shim *shim)
 	close(shim->in);
 	shim->in = -1;
 	/* what others still hold for it is for nobody now, and no longer stops their other requests */
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < shim->seats; i++)
 		shim->clients[i].stuck = false;
 }
 
@@ -146,7 +148,7 @@ static bool may_connect(int fd)
 static struct client *free_seat(struct shim *shim)
 {
 	for (unsigned i = 1; i < CLIENTS; i++)
-		if (shim->clients[i].fd < 0)
+		if (i >= shim->seats || shim->clients[i].fd < 0)
 			return &shim->clients[i];
 	return NULL;
 }
@@ -244,7 +246,7 @@ static int resize(struct shim *shim, const uint8_t *payload)
 static uint32_t attach(struct shim *shim, struct client *c, uint32_t bits)
 {
 	unsigned attached = 0;
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < shim->seats; i++)
 		attached += shim->clients[i].fd >= 0 && shim->clients[i].bits && &shim->clients[i] != c;
 	if (attached >= ATTACHED_LIMIT)
 		return EBUSY;
@@ -258,7 +260,7 @@ static uint32_t attach(struct shim *shim, struct client *c, uint32_t bits)
 static uint32_t await(struct shim *shim, struct client *c)
 {
 	unsigned waiting = 0;
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < shim->seats; i++)
 		waiting += shim->clients[i].fd >= 0 && shim->clients[i].waits && &shim->clients[i] != c;
 	if (waiting >= WAITING_LIMIT)
 		return EBUSY;

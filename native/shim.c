@@ -168,7 +168,7 @@ static void serve_client(struct shim *shim, struct client *c, short events)
 
 static void resume_stdin(struct shim *shim)
 {
-	for (unsigned i = 0; i < CLIENTS; i++) {
+	for (unsigned i = 0; i < shim->seats; i++) {
 		struct client *c = &shim->clients[i];
 		if (c->fd < 0 || !c->stuck)
 			continue;
@@ -182,10 +182,10 @@ static void resume_stdin(struct shim *shim)
 
 enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
 
-static void gather(const struct shim *shim, int signals, bool hung_up, struct pollfd p[])
+static void gather(const struct shim *shim, int signals, struct pollfd p[])
 {
-	bool stuck = false, seat = false, room = free_chunk((struct shim *)shim) != NULL;
-	for (unsigned i = 0; i < CLIENTS; i++) {
+	bool stuck = false, seat = shim->seats < CLIENTS, room = free_chunk((struct shim *)shim) != NULL;
+	for (unsigned i = 0; i < shim->seats; i++) {
 		p[AT_CLIENTS + i] = interest(shim, &shim->clients[i]);
 		stuck |= shim->clients[i].fd >= 0 && shim->clients[i].stuck;
 		seat |= i > 0 && shim->clients[i].fd < 0;
@@ -196,7 +196,7 @@ static void gather(const struct shim *shim, int signals, bool hung_up, struct po
 	p[AT_LISTENER] = (struct pollfd){seat ? shim->listener : -1, POLLIN, 0};
 	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
 	for (unsigned i = 0; i < 2; i++)
-		p[AT_OUT + i] = (struct pollfd){room && !hung_up ? shim->out[i] : -1, POLLIN, 0};
+		p[AT_OUT + i] = (struct pollfd){room && !shim->hung_up ? shim->out[i] : -1, POLLIN, 0};
 }
 
 static void forward_stop(struct shim *shim, int signals)
@@ -210,17 +210,17 @@ static void forward_stop(struct shim *shim, int signals)
 static void turn(struct shim *shim, int signals, int timeout_ms)
 {
 	struct pollfd p[AT_CLIENTS + CLIENTS];
-	static bool hung_up;
-	gather(shim, signals, hung_up, p);
-	if (hung_up && (timeout_ms < 0 || timeout_ms > HANGUP_MS))
+	unsigned seats = shim->seats; /* of those that are polled: others may come in this turn */
+	gather(shim, signals, p);
+	if (shim->hung_up && (timeout_ms < 0 || timeout_ms > HANGUP_MS))
 		timeout_ms = HANGUP_MS;
-	hung_up = false;
-	if (poll(p, countof(p), timeout_ms) <= 0)
+	shim->hung_up = false;
+	if (poll(p, AT_CLIENTS + seats, timeout_ms) <= 0)
 		return;
 	if (p[AT_SIGNAL].revents)
 		forward_stop(shim, signals);
 	/* clients first: what they asked before the output came counts for it */
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < seats; i++)
 		if (p[AT_CLIENTS + i].revents && shim->clients[i].fd == p[AT_CLIENTS + i].fd)
 			serve_client(shim, &shim->clients[i], p[AT_CLIENTS + i].revents);
 	if (p[AT_LISTENER].revents)
@@ -229,7 +229,7 @@ static void turn(struct shim *shim, int signals, int timeout_ms)
 		resume_stdin(shim);
 	for (unsigned i = 0; i < 2; i++)
 		if (p[AT_OUT + i].revents && !read_output(shim, i))
-			hung_up |= shim->terminal && shim->out[i] >= 0;
+			shim->hung_up |= shim->terminal && shim->out[i] >= 0;
 	if (p[AT_CHILD].revents)
 		reap(shim);
 }
@@ -240,7 +240,7 @@ static void sweep(struct shim *shim)
 	for (unsigned i = 0; i < 2; i++) {
 		/* a pipe holds 1 MiB at most; somebody who writes on and on is not waited for */
 		for (unsigned most = 0; most < 64 && shim->out[i] >= 0; most++) {
-			for (unsigned k = 0; k < CLIENTS && !free_chunk(shim); k++)
+			for (unsigned k = 0; k < shim->seats && !free_chunk(shim); k++)
 				if (shim->clients[k].bits && shim->clients[k].next == oldest_needed(shim))
 					close_client(shim, &shim->clients[k]);
 			if (!read_output(shim, i))
@@ -313,8 +313,6 @@ int op_open_shim(struct executor *x, const struct step *s)
 		return fail(x, EINVAL, "open-shim stands twice");
 	shim->open = true;
 	shim->listener = shim->dir = -1;
-	for (unsigned i = 0; i < CLIENTS; i++)
-		shim->clients[i].fd = -1;
 	int r = log_open(&shim->log, log, (enum log_format)s->v[OPEN_SHIM_FORMAT].number,
 	                 s->v[OPEN_SHIM_LIMIT_BYTES].number, (uint32_t)s->v[OPEN_SHIM_FILES].number);
 	if (r < 0)
@@ -342,12 +340,10 @@ int op_supervise(struct executor *x, const struct step *s)
 	prctl(PR_SET_NAME, "gantry-shim");
 	read_cgroup(x->child, shim->cgroup, sizeof shim->cgroup);
 	take_registers(shim, x, s);
-	if (x->controller >= 0) {
-		adopt_client(shim, 0, x->controller);
-		x->controller = -1; /* from here on its frames wait their turn behind the output */
-		/* what it sent with its last go counts for the first byte of output */
-		read_client(shim, &shim->clients[0]);
-	}
+	adopt_client(shim, 0, x->controller);
+	x->controller = -1; /* from here on its frames wait their turn behind the output */
+	/* what it sent with its last go counts for the first byte of output */
+	read_client(shim, &shim->clients[0]);
 	run_loop(shim, signals);
 	log_close(&shim->log);
 	close(signals);
@@ -407,7 +403,7 @@ void shim_finish(struct executor *x)
 	for (unsigned open = 1; open > 0 && now_ms() < deadline;) {
 		struct pollfd p[CLIENTS];
 		open = 0;
-		for (unsigned i = 0; i < CLIENTS; i++) {
+		for (unsigned i = 0; i < shim->seats; i++) {
 			struct client *c = &shim->clients[i];
 			p[i] = (struct pollfd){-1, POLLOUT, 0};
 			if (c->fd < 0)
@@ -428,7 +424,7 @@ void shim_finish(struct executor *x)
 				open++;
 			}
 		}
-		if (open > 0 && poll(p, countof(p), FAREWELL_MS) > 0)
+		if (open > 0 && poll(p, shim->seats, FAREWELL_MS) > 0)
 			deadline = now_ms() + FAREWELL_MS;
 	}
 }

@@ -55,6 +55,8 @@ struct shim {
 	char cgroup[4096]; /* /proc/<child>/cgroup at the start */
 	uint64_t head;     /* chunks filled so far */
 	uint64_t base;     /* the chunk with this number lies in slot 0 */
+	bool hung_up; /* the terminal has nobody inside at the moment */
+	unsigned seats; /* clients[] up to here have been in use; the rest is untouched memory */
 	struct client clients[CLIENTS];
 	struct log log;
 	struct chunk chunks[CHUNKS];

@@ -31,7 +31,10 @@ export const requests = {
   resize: 6,
   /** {u32 signal, u32 0 only init, 1 all processes of the container} */
   signal: 7,
-  /** {u32 bits: 1 stdin, 2 stdout, 4 stderr}: be shown the streams from now on. */
+  /**
+   * {u32 bits: 1 stdin, 2 stdout, 4 stderr, 8 stdin ends with this connection}: be shown the streams from
+   * now on. Right behind the last `go`, it counts from the first byte.
+   */
   attach: 8,
   /** Be told of the exit only. */
   wait: 9,

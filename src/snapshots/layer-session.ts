@@ -2,7 +2,7 @@
  * One executor that unpacks: takes batches of layer steps, several under way at a time, and fails with
  * the first step that failed. Disposing ends the executor and waits until it can touch nothing more.
  */
-import { bug, type ErrorCode, GantryError } from "../base/error.ts";
+import { bug, type ErrorCode, GantryError, wrapErrno } from "../base/error.ts";
 import { Dialogue } from "../launch/dialogue.ts";
 import { decodeFailure } from "../launch/report.ts";
 import { errnoName, errnoWords } from "../linux/errno.ts";
@@ -54,7 +54,12 @@ export class LayerSession implements AsyncDisposable {
   constructor(executor: string, what: string, spool?: Spool) {
     this.#what = what;
     this.#spool = spool;
-    this.#dialogue = new Dialogue({ executor, mode: "layers", ...(spool ? { stdio: [spool.fd] } : {}) });
+    try {
+      this.#dialogue = new Dialogue({ executor, mode: "layers", ...(spool ? { stdio: [spool.fd] } : {}) });
+    } catch (error) {
+      spool?.[Symbol.dispose]();
+      throw wrapErrno(error, "start executor", executor);
+    }
     void this.#receive();
     if (spool) this.add("layer-spool", { bytes: spoolBytes });
   }

@@ -32,7 +32,7 @@ const namesPerStep = 200;
 export class OverlayLayers implements AsyncDisposable {
   readonly #store: OverlayStore;
   readonly #limits: Partial<UnpackLimits>;
-  #applied = false;
+  #swept: Promise<void> | undefined;
 
   constructor(options: OverlayLayersOptions) {
     this.#store = new OverlayStore(options);
@@ -52,6 +52,7 @@ export class OverlayLayers implements AsyncDisposable {
     signal?.throwIfAborted();
     const store = this.#store;
     if (store.layer(chainId)) return;
+    await this.#sweepOnce();
     const staged = store.stagingPath();
     try {
       mkdirSync(staged, 0o700);
@@ -73,7 +74,6 @@ export class OverlayLayers implements AsyncDisposable {
       faultPoint("layer-staged");
       signal?.throwIfAborted();
       await publishLayer(store, staged, chainId);
-      this.#applied = true;
     } catch (error) {
       await store.removeStaged(staged);
       signal?.throwIfAborted();
@@ -118,6 +118,7 @@ export class OverlayLayers implements AsyncDisposable {
     chainId: Digest,
     options: { readonly unless: () => Promise<boolean>; readonly signal?: AbortSignal },
   ): Promise<boolean> {
+    await this.#sweepOnce();
     try {
       return await new OverlaySnapshotter(this.#store).removeLayer(chainId, options);
     } catch (error) {
@@ -129,6 +130,12 @@ export class OverlayLayers implements AsyncDisposable {
   /** Removes what dead processes and power cuts left. */
   async sweep(): Promise<void> {
     await this.#store.sweep();
+  }
+
+  /** Whoever changes layers clears up first. */
+  #sweepOnce(): Promise<void> {
+    this.#swept ??= this.#store.sweep();
+    return this.#swept;
   }
 
   #settleSession(): LayerSession | undefined {
@@ -157,10 +164,8 @@ export class OverlayLayers implements AsyncDisposable {
     }
   }
 
-  /** Leaves the settling of what was applied to an executor that outlives this program. */
+  /** Leaves the settling of what is not settled yet to an executor that outlives this program. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#applied) return;
-    this.#applied = false;
     this.#settleSession()?.release();
   }
 }

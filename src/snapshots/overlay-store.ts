@@ -24,7 +24,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { ownerState, ownToken } from "../base/owner.ts";
-import { type Digest, digestAlgorithm, digestHex, parseDigest } from "../spec/digest.ts";
+import { type Digest, digestAlgorithm, digestHex, isDigest } from "../spec/digest.ts";
 import { removeTree } from "./remove-tree.ts";
 import {
   type LayerRecord,
@@ -54,6 +54,12 @@ export function checkKey(key: string): void {
 }
 
 const keyForm = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+
+/** The chainID that a directory of `layers` is named after; undefined for what is no layer. */
+function chainIdOf(name: string): Digest | undefined {
+  const text = name.includes("-") ? name.replace("-", ":") : `sha256:${name}`;
+  return isDigest(text) ? text : undefined;
+}
 
 export class OverlayStore {
   readonly directory: string;
@@ -141,24 +147,18 @@ export class OverlayStore {
   /** All layers that can be relied on. */
   *allLayers(): Generator<LayerRecord, void, void> {
     for (const name of this.names(this.layers)) {
-      const dash = name.indexOf("-");
-      const text = dash < 0 ? `sha256:${name}` : name.replace("-", ":");
-      let record: LayerRecord | undefined;
-      try {
-        record = this.layer(parseDigest(text));
-      } catch (error) {
-        if (error instanceof GantryError && error.code === "invalid-argument") continue;
-        throw error;
-      }
+      const chainId = chainIdOf(name);
+      const record = chainId === undefined ? undefined : this.layer(chainId);
       if (record) yield record;
     }
   }
 
-  /** Directory names, in `layers`, of layers that the disk may not have yet. */
+  /** Directory names, in `layers`, of layers that count in this boot, but that the disk may not have yet. */
   *unsettled(): Generator<string, void, void> {
-    for (const { chainId } of this.allLayers()) {
-      const directory = this.layerDirectory(chainId);
-      if (!existsSync(`${directory}/synced`)) yield directory.slice(this.layers.length + 1);
+    for (const name of this.names(this.layers)) {
+      if (existsSync(`${this.layers}/${name}/synced`)) continue;
+      const chainId = chainIdOf(name);
+      if (chainId !== undefined && this.layer(chainId)) yield name;
     }
   }
 

@@ -68,7 +68,8 @@ const parts: Readonly<Record<string, Part>> = {
       const out = join(stage, "gantry");
       const bun = join(top, "node_modules/.bin/bun");
       const flags = ["--compile", "--minify", "--bytecode", "--splitting", "--format=esm", "--target=bun"];
-      await must([bun, "build", ...flags, "src/cli/main.ts", "--outfile", out]);
+      // Bun writes its half-made executable into the current folder.
+      await must([bun, "build", ...flags, join(top, "src/cli/main.ts"), "--outfile", out], stage);
       linkSync(out, join(stage, "gantry-oci"));
       renameSync(out, join(dist, "gantry"));
       renameSync(join(stage, "gantry-oci"), join(dist, "gantry-oci"));
@@ -140,7 +141,7 @@ function isTest(path: string): boolean {
   return path.endsWith(".test.ts");
 }
 
-async function must(command: readonly string[]): Promise<void> {
-  const done = await run(command);
+async function must(command: readonly string[], cwd = top): Promise<void> {
+  const done = await run(command, { cwd });
   if (done.code !== 0) throw new Error(`build: ${command.join(" ")}\n${done.output}`);
 }

@@ -38,6 +38,17 @@ async function killInit(dir: string, init: ProcessIdentity, signal?: AbortSignal
   }
 }
 
+/** The end of a container whose shim was killed, as far as anybody can know it. */
+export function lostExit(): ExitRecord {
+  return {
+    code: 137,
+    signal: 9,
+    exitedAt: new Date().toISOString(),
+    oomKilled: false,
+    error: "shim was killed",
+  };
+}
+
 /**
  * Brings a lost container to its end and returns its exit record; a container that is not lost is left
  * alone, and the result is undefined. May be repeated after a failure or a crash at any point: only its
@@ -55,13 +66,7 @@ export async function recover(dir: string, options: RecoverOptions): Promise<Exi
   );
   const cleanup = [...(options.cleanup?.cleanup ?? []), ...cgroups];
   if (cleanup.length > 0) await runPlan({ host: [], child: [], cleanup }, { executor: options.executor });
-  const exit: ExitRecord = {
-    code: 137,
-    signal: 9,
-    exitedAt: new Date().toISOString(),
-    oomKilled: false,
-    error: "shim was killed",
-  };
+  const exit = lostExit();
   try {
     writeExitRecord(dir, exit);
   } catch (error) {

@@ -1,7 +1,8 @@
 /** Waits for the end of a container. */
-import { GantryError } from "../../base/error.ts";
+import { GantryError, isGantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { ExitRecord } from "../../tasks/records.ts";
+import { lostExit } from "../../tasks/recover.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import type { LastRun } from "./container-record.ts";
@@ -29,7 +30,7 @@ export async function waitForContainer(
   const task = taskState(dir);
   let exit: ExitRecord;
   if (task.kind === "exited") exit = task.exit;
-  else if (task.kind === "running") exit = await openTask(dir).wait(options);
+  else if (task.kind === "running") exit = await awaitEnd(internals, id, options);
   else {
     const observed = await observe(internals, id);
     if (!observed)
@@ -48,6 +49,32 @@ export async function waitForContainer(
     finishedAt: exit.exitedAt,
     ...(exit.error ? { error: exit.error } : {}),
   };
+}
+
+/** Waits for the shim's word; where the shim is killed meanwhile, brings the container to its end. */
+async function awaitEnd(
+  internals: Internals,
+  id: string,
+  options: { readonly signal?: AbortSignal },
+): Promise<ExitRecord> {
+  const dir = internals.containers.stateDirectory(id);
+  try {
+    return await openTask(dir).wait(options);
+  } catch (error) {
+    if (!isGantryError(error, "data-loss")) throw error;
+    using _ = await lockContainer(internals, id, options);
+    const record = await settleLocked(internals, id);
+    // one that was to be removed has left nothing to read it from
+    if (!record?.lastRun) return lostExit();
+    const { exitCode, oomKilled, finishedAt, error: reason } = record.lastRun;
+    return {
+      code: exitCode,
+      signal: exitCode > 128 ? exitCode - 128 : 0,
+      oomKilled,
+      exitedAt: finishedAt,
+      ...(reason === undefined ? {} : { error: reason }),
+    };
+  }
 }
 
 function exitOf({ exitCode, oomKilled, finishedAt, error }: LastRun): ContainerExit {

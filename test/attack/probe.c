@@ -138,7 +138,7 @@ static int watch(int ms)
 static int peek(const char *pid)
 {
 	static const char *const links[] = {"root", "cwd", "exe", "mem", "environ"};
-	char path[512];
+	char path[512], target[4096];
 	struct dirent *entry;
 	int reached = 0;
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
@@ -149,7 +149,12 @@ static int peek(const char *pid)
 	DIR *list = opendir(path);
 	while (list && (entry = readdir(list))) {
 		snprintf(path, sizeof path, "/proc/%s/fd/%s", pid, entry->d_name);
-		reached += entry->d_name[0] != '.' && open(path, O_PATH) >= 0;
+		int fd = entry->d_name[0] != '.' ? open(path, O_PATH) : -1;
+		if (fd < 0)
+			continue;
+		reached++;
+		ssize_t n = readlink(path, target, sizeof target - 1);
+		printf("-> %.*s %s\n", (int)(n > 0 ? n : 0), target, faccessat(fd, "sys/kernel/core_pattern", F_OK, 0) == 0 ? "holds sys" : "");
 	}
 	printf("descriptors: %d\n", reached);
 	return 0;

@@ -86,6 +86,8 @@ export function compileContainer(request: ContainerRequest): Plan {
     newParent: 0,
   });
   closeChildStdio(draft, stdio);
+  // a directory of the host's cgroup tree is a way out for who can trace the child (CVE-2024-21626)
+  if (cgroup !== undefined) draft.child.push({ op: "close", where: "/linux/cgroupsPath", fd: cgroup });
 
   enterNamespaces(draft, namespaces, cloned, () => mapIds(draft, namespaces, mounts, true));
 

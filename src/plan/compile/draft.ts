@@ -60,6 +60,13 @@ export class Draft {
     this.child.push({ op: "open-proc", where: "", fd: procRegister });
   }
 
+  /** Before anything of the container's own runs: a proc without masks is not for it to reach. */
+  closeProc(): void {
+    if (!this.#hasProc) return;
+    this.#hasProc = false;
+    this.child.push({ op: "close", where: "", fd: procRegister });
+  }
+
   /** The host side says go on, the child waits for it, at the place where either list is now. */
   meet(point: keyof typeof meetings): void {
     this.host.push({ op: "tell-child", where: "", step: meetings[point] });

@@ -170,6 +170,7 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
   findProgram(draft, process.args, env);
   if (process.noNewPrivileges) child.push({ op: "set-no-new-privileges", where: "/process/noNewPrivileges" });
   if (mode.kind === "oci" && mode.awaitStart) awaitStart(draft);
+  draft.closeProc();
   runHooks(draft, child, "startContainer", "created");
   if (filter && process.noNewPrivileges) loadFilter(draft, filter);
   child.push({ op: "close-descriptors", where: "", keep: mode.kind === "oci" ? (mode.preserveFds ?? 0) : 0 });

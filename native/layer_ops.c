@@ -64,16 +64,10 @@ static int open_directory(int parent, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Opens the directory at a path, "" being the root itself; -ENOTDIR or -ENOENT if there is none. */
-static int open_layer_directory(struct executor *x, int root, const struct bytes *path)
+/* Opens the directory at a path, "" being the root itself, making nothing; -ENOTDIR or -ENOENT if there is none. */
+static int open_layer_directory(int root, const struct bytes *path)
 {
-	const char *name;
-	if (path->length == 0)
-		return open_directory(root, ".");
-	int parent = layer_parent(x, root, path, &name);
-	if (parent < 0)
-		return parent;
-	int fd = open_directory(parent, name);
+	int fd = open_in_root(root, path->at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	return fd == -ELOOP ? -ENOTDIR : fd;
 }
 
@@ -127,7 +121,7 @@ int op_layer_attributes(struct executor *x, const struct step *s)
 {
 	const struct bytes *path = &s->v[LAYER_ATTRIBUTES_PATH].text;
 	struct timespec times[2];
-	int fd = open_layer_directory(x, root_of(x, s), path);
+	int fd = open_layer_directory(root_of(x, s), path);
 	if (fd == -ENOTDIR || fd == -ENOENT)
 		return 0;
 	if (fd < 0)
@@ -142,7 +136,8 @@ int op_layer_attributes(struct executor *x, const struct step *s)
 int op_layer_opaque(struct executor *x, const struct step *s)
 {
 	const struct bytes *path = &s->v[LAYER_OPAQUE_PATH].text;
-	int fd = open_layer_directory(x, root_of(x, s), path);
+	/* a symlink of the layer is followed, as everywhere above an entry */
+	int fd = open_in_root(root_of(x, s), path->at, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fail(x, -fd, "%.200s", path->at);
 	int r = set_opaque(x->layer, fd);
@@ -185,7 +180,7 @@ static int copy_xattrs(const struct layer *l, int from, int to)
 int op_layer_inherit(struct executor *x, const struct step *s)
 {
 	const struct bytes *path = &s->v[LAYER_INHERIT_PATH].text;
-	int to = open_layer_directory(x, root_of(x, s), path);
+	int to = open_layer_directory(root_of(x, s), path);
 	if (to == -ENOTDIR || to == -ENOENT)
 		return 0;
 	if (to < 0)

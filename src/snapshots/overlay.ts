@@ -51,9 +51,8 @@ export class OverlaySnapshotter implements Snapshotter {
     };
     const staged = store.stagingPath();
     try {
-      const top = options.parent === undefined ? undefined : store.chain(options.parent);
       mkdirSync(staged, 0o700);
-      if (kind === "active") this.#makeUpper(staged, top?.[0]);
+      if (kind === "active") this.#makeUpper(staged);
       writeFileSync(`${staged}/snapshot.json`, JSON.stringify(record), { mode: 0o600 });
       faultPoint("snapshot-staged");
       if (!store.rename(staged, directory))
@@ -77,11 +76,11 @@ export class OverlaySnapshotter implements Snapshotter {
     }
   }
 
-  #makeUpper(directory: string, top: LayerRecord | undefined): void {
+  #makeUpper(directory: string): void {
     mkdirSync(`${directory}/fs`, 0o755);
     mkdirSync(`${directory}/work`, 0o700);
     // not left to the umask
-    if (!top) chmodSync(`${directory}/fs`, 0o755);
+    chmodSync(`${directory}/fs`, 0o755);
   }
 
   /** The root that a container sees has the attributes of the upper directory. */

@@ -293,7 +293,8 @@ export class LayerUnpacker implements TarSink {
   #opaqueDirectory(path: ByteString): void {
     if (path !== rootPath) {
       this.#needParent(path);
-      if (this.#seen.get(path) !== "directory") {
+      const seen = this.#seen.get(path);
+      if (seen !== "directory" && seen !== "symlink") {
         this.#directory(path);
         this.#implied.add(path);
       }

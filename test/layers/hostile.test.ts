@@ -328,6 +328,46 @@ test("a directory becomes a symlink and back, with everything under it gone", { 
   );
 });
 
+test("attributes held back do not bring deleted directories back", { skip }, async () => {
+  await attack(
+    [
+      directory("d"),
+      directory("d/deep", { mode: 0o700 }),
+      directory("d/deep/er", { mode: 0o700 }),
+      file("d", "now a file"),
+      directory("e/deep/er", { uid: 5 }),
+      file("e", "gone"),
+      directory("e"),
+    ],
+    ({ error, root }) => {
+      assert.equal(error, undefined);
+      assert.equal(text(root, "d"), "now a file");
+      assert.deepEqual(readdirSync(join(root, "e")), []);
+    },
+  );
+});
+
+test("an opaque mark through a symlink of the layer marks what it points to", {
+  skip: skip || needs("getfattr"),
+}, async () => {
+  await attack(
+    (outside) => [
+      directory("real"),
+      symlink("link", "/real"),
+      file("link/.wh..wh..opq"),
+      symlink("out", outside),
+      directory(outside.slice(1)),
+      file("out/.wh..wh..opq"),
+    ],
+    ({ error, root }, outside) => {
+      assert.equal(error, undefined);
+      assert.ok(lstatSync(join(root, "link")).isSymbolicLink());
+      const marked = describeTree(root).match(/# file: \S+/g);
+      assert.deepEqual(marked, ["# file: ./real", `# file: .${outside}`].sort());
+    },
+  );
+});
+
 test("of duplicate members the last one stands, attributes too", { skip }, async () => {
   await attack(
     [

@@ -3,7 +3,6 @@
  * needs few of them, and files of /proc cost some tens of microseconds each.
  */
 import { readFileSync } from "node:fs";
-import { release } from "node:os";
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { cgroupLayout } from "../linux/cgroup-mounts.ts";
 import { parseMountinfo } from "../linux/mountinfo.ts";
@@ -41,7 +40,7 @@ function readArchitecture(): "x64" | "arm64" {
 }
 
 function readKernel(): HostFacts["kernel"] {
-  const text = release();
+  const text = read("/proc/sys/kernel/osrelease").trim();
   const parts = /^(\d+)\.(\d+)/.exec(text);
   return { release: text, major: Number(parts?.[1] ?? 0), minor: Number(parts?.[2] ?? 0) };
 }

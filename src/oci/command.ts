@@ -33,7 +33,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   list: async () => (await import("./verbs-living.ts")).list,
   run: async () => (await import("./verbs-launch.ts")).run,
   spec: async () => (await import("./verbs-telling.ts")).spec,
-  start: async () => (await import("./verbs-launch.ts")).start,
+  start: async () => (await import("./verb-start.ts")).start,
   state: async () => (await import("./verbs-living.ts")).state,
 };
 

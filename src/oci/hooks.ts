@@ -1,5 +1,4 @@
 /** Hooks that this command runs itself, because no plan is there any more: poststart and poststop. */
-import { spawnSync } from "node:child_process";
 import { GantryError } from "../base/error.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { RuntimeHook } from "../spec/runtime-hooks.ts";
@@ -14,12 +13,15 @@ export interface HookState {
 }
 
 /** One after the other, each with the state on stdin. A failure ends the verb, or is logged and passed over. */
-export function runStateHooks(
+export async function runStateHooks(
   context: OciContext,
   hooks: readonly RuntimeHook[],
   state: HookState,
   onFailure: "throw" | "log",
-): void {
+): Promise<void> {
+  if (hooks.length === 0) return;
+  // most containers have none, and this module takes longer to load than they take to end
+  const { spawnSync } = await import("node:child_process");
   const kind = state.status === "running" ? "poststart" : "poststop";
   for (const [index, { path, args = [path], env = [], timeout }] of hooks.entries()) {
     const result = spawnSync(path, args.slice(1), {

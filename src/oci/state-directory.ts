@@ -23,7 +23,7 @@ import {
 } from "../base/decode.ts";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { hasEnded, parseProcStat } from "../linux/proc-stat.ts";
-import { stateFiles } from "../plan/compile/life.ts";
+import { stateFiles } from "../plan/state-files.ts";
 import { runtimeHooks } from "../spec/runtime-hooks.ts";
 
 const cgroup = object({

@@ -1,22 +1,14 @@
-/** create, run and start. */
-import { closeSync, constants, existsSync, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
+/** create and run. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, GantryError } from "../base/error.ts";
 import { findExecutor } from "../launch/executor.ts";
 import { runPlan } from "../launch/launch.ts";
-import { stateFiles } from "../plan/compile/life.ts";
+import { stateFiles } from "../plan/state-files.ts";
 import type { OciContext, Verb } from "./context.ts";
 import type { Flags } from "./flags.ts";
 import { runStateHooks } from "./hooks.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
-import {
-  isAlive,
-  makeStateDirectory,
-  type OciContainer,
-  readContainer,
-  removeStateDirectory,
-  type StateFile,
-} from "./state-directory.ts";
+import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
 
 async function launch(
   context: OciContext,
@@ -37,7 +29,7 @@ async function launch(
       });
       launched = kind !== "foreground";
       if (kind === "foreground")
-        runStateHooks(
+        await runStateHooks(
           context,
           bundle.config.hooks?.poststop ?? [],
           {
@@ -107,62 +99,4 @@ export const run: Verb = {
   },
   arguments: [1, 1],
   run: (context, flags) => launch(context, flags, flags.has("detach") ? "detached" : "foreground"),
-};
-
-const startDeadlineMs = 10_000;
-
-/** Sleeps without an event loop turn: what is waited for takes some tens of microseconds. */
-function pause(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
-
-/**
- * Opens the fifo to read, which lets the program go on; it answers with one byte. The death of the
- * program is noticed, so that `start` cannot hang.
- */
-function releaseProgram(container: OciContainer): void {
-  const path = join(container.directory, stateFiles.fifo);
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const deadline = Date.now() + startDeadlineMs;
-    const answer = Buffer.alloc(1);
-    for (let waitMs = 0.05; ; waitMs = Math.min(waitMs * 2, 20)) {
-      try {
-        if (readSync(fd, answer) === 1) break;
-      } catch (error) {
-        if (errnoOf(error) !== "EAGAIN") throw error;
-      }
-      if (!isAlive(container))
-        throw new GantryError("failed-precondition", "cannot start an already stopped container");
-      if (Date.now() > deadline)
-        throw new GantryError("deadline-exceeded", "start container: its process does not answer");
-      pause(waitMs);
-    }
-  } finally {
-    closeSync(fd);
-  }
-  unlinkSync(path);
-}
-
-export const start: Verb = {
-  usage: "start <container-id>",
-  help: "executes the user defined process in a created container",
-  flags: {},
-  arguments: [1, 1],
-  run(context, flags) {
-    const container = readContainer(context.root, flags.rest[0]!);
-    if (container.status === "stopped")
-      throw new GantryError("failed-precondition", "cannot start a container that has stopped");
-    if (!existsSync(join(container.directory, stateFiles.fifo)))
-      throw new GantryError("failed-precondition", "cannot start an already running container");
-    releaseProgram(container);
-    const { id, pid, bundle, annotations } = container;
-    runStateHooks(
-      context,
-      container.hooks.poststart ?? [],
-      { id, status: "running", pid, bundle, annotations },
-      "throw",
-    );
-    return 0;
-  },
 };

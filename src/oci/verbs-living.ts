@@ -2,8 +2,6 @@
 import { readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
-import { findExecutor } from "../launch/executor.ts";
-import { runPlan } from "../launch/launch.ts";
 import { parseSignal } from "../linux/signals.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { usageError } from "./flags.ts";
@@ -153,6 +151,11 @@ async function removeCgroups(cgroups: readonly StateCgroup[]): Promise<void> {
     }
   });
   if (stubborn.length === 0) return;
+  // loaded only here: state, kill, list and most deletes need no process
+  const [{ findExecutor }, { runPlan }] = await Promise.all([
+    import("../launch/executor.ts"),
+    import("../launch/launch.ts"),
+  ]);
   const cleanup = stubborn.map(({ mount, path }) => ({
     op: "remove-cgroup" as const,
     where: "/linux/cgroupsPath",
@@ -167,7 +170,7 @@ async function destroy(context: OciContext, container: OciContainer): Promise<vo
   await removeCgroups(container.cgroups);
   removeStateDirectory(container.directory);
   const { id, bundle, annotations } = container;
-  runStateHooks(
+  await runStateHooks(
     context,
     container.hooks.poststop ?? [],
     { id, status: "stopped", pid: 0, bundle, annotations },

@@ -20,7 +20,8 @@ export const registerLimit = 256;
 const noRegister = 0xffffffff;
 
 class Writer {
-  #bytes = Buffer.allocUnsafe(16 * 1024);
+  #bytes = Buffer.allocUnsafe(32 * 1024);
+  #view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
   length = 0;
 
   #room(size: number): number {
@@ -29,40 +30,46 @@ class Writer {
       const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, start + size));
       this.#bytes.copy(larger, 0, 0, start);
       this.#bytes = larger;
+      this.#view = new DataView(larger.buffer, larger.byteOffset, larger.length);
     }
     this.length = start + size;
     return start;
   }
 
   u32(value: number): void {
-    const start = this.#room(4);
-    this.#bytes.writeUInt32LE(value, start);
+    // cut to 32 bits an id or a mask would become another one
+    if (value >>> 0 !== value) bug(`${value} as an operand of 32 bits`);
+    this.#view.setUint32(this.#room(4), value, true);
   }
 
   u64(value: number | bigint): void {
-    const start = this.#room(8);
-    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), start);
+    this.#view.setBigUint64(this.#room(8), BigInt.asUintN(64, BigInt(value)), true);
   }
 
-  bytes(value: Uint8Array, tail: number): void {
+  bytes(value: Uint8Array): void {
     this.u32(value.length);
-    const padded = (value.length + tail + 3) & ~3;
-    const start = this.#room(padded);
+    const start = this.#room((value.length + 3) & ~3);
     this.#bytes.set(value, start);
-    this.#bytes.fill(0, start + value.length, start + padded);
+    for (let at = start + value.length; at < this.length; at++) this.#bytes[at] = 0;
   }
 
+  /** Written in place: a plan holds hundreds of texts, and most are a few bytes long. */
   text(value: string): void {
     if (value.includes("\0"))
       throw new GantryError(
         "invalid-argument",
         `encode plan: ${JSON.stringify(value.slice(0, 80))} holds a NUL character`,
       );
-    this.bytes(Buffer.from(value), 1);
+    // a UTF-16 unit becomes three bytes at most; then the NUL and up to three bytes of padding
+    const start = this.#room(4 + value.length * 3 + 4);
+    const written = value === "" ? 0 : this.#bytes.write(value, start + 4);
+    this.#view.setUint32(start, written, true);
+    this.length = start + 4 + ((written + 4) & ~3);
+    for (let at = start + 4 + written; at < this.length; at++) this.#bytes[at] = 0;
   }
 
   patch(offset: number, value: number): void {
-    this.#bytes.writeUInt32LE(value, offset);
+    this.#view.setUint32(offset, value, true);
   }
 
   finish(): Uint8Array {
@@ -102,7 +109,7 @@ function writeOperand(writer: Writer, registers: Registers, kind: OperandKind, v
       writer.text(value as string);
       break;
     case "bytes":
-      writer.bytes(value as Uint8Array, 0);
+      writer.bytes(value as Uint8Array);
       break;
     case "texts": {
       const texts = value as readonly string[];

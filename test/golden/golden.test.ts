@@ -23,10 +23,17 @@ for (const { name, request } of cases)
     const text = warnings.join("") + printPlan(plan);
     if (update) writeFileSync(path, text);
     assert.ok(existsSync(path), `${path} is missing: run with UPDATE_GOLDEN=1`);
+    const [found, golden] = [text.split("\n"), readFileSync(path, "utf8").split("\n")];
+    const line = found.findIndex((one, index) => one !== golden[index]);
     assert.equal(
-      text,
-      readFileSync(path, "utf8"),
-      "the plan changed: if that is meant, run with UPDATE_GOLDEN=1",
+      found[line],
+      golden[line],
+      `line ${line + 1} changed: if that is meant, run with UPDATE_GOLDEN=1`,
+    );
+    assert.equal(
+      found.length,
+      golden.length,
+      "the plan is shorter: if that is meant, run with UPDATE_GOLDEN=1",
     );
   });
 

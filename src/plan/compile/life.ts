@@ -3,21 +3,13 @@ import { basename, dirname, join } from "node:path";
 import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
 import { meetings } from "../meetings.ts";
 import { syncPoints } from "../plan.ts";
+import { stateFiles } from "../state-files.ts";
 import { type ContainerCgroup, memoryCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { fifoRegister } from "./process.ts";
 import { type EngineMode, logFormats, type OciMode } from "./request.ts";
 import { rootOf } from "./root.ts";
-
-/** Names of the files in a container's state directory. */
-export const stateFiles = {
-  start: "start.json",
-  exit: "exit.json",
-  socket: "shim.sock",
-  oci: "state.json",
-  fifo: "exec.fifo",
-} as const;
 
 /** Registers of the program's stdio in engine mode. */
 const stdio = {

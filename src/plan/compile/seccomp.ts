@@ -2,17 +2,37 @@
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { compileSeccomp, type SeccompFilter, unknownSeccompNames } from "../../linux/seccomp/compile.ts";
+import { exactJson } from "../../spec/runtime-integers.ts";
+import type { RuntimeSeccomp } from "../../spec/runtime-seccomp.ts";
 import type { Draft } from "./draft.ts";
 
 const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
 const where = "/linux/seccomp";
 
 /** A policy that lets everything run needs no filter at all. */
-function allowsAll(seccomp: NonNullable<Draft["linux"]["seccomp"]>): boolean {
+function allowsAll(seccomp: RuntimeSeccomp): boolean {
   return (
     seccomp.defaultAction === "SCMP_ACT_ALLOW" &&
     (seccomp.syscalls ?? []).every(({ action }) => action === "SCMP_ACT_ALLOW")
   );
+}
+
+/** The last filters by the text of their policy: a program that starts many containers has few policies. */
+const compiled = new Map<string, SeccompFilter>();
+const compiledLimit = 16;
+
+function compileOnce(
+  seccomp: RuntimeSeccomp,
+  architecture: (typeof native)[keyof typeof native],
+): SeccompFilter {
+  const key = `${architecture} ${exactJson(seccomp)}`;
+  let filter = compiled.get(key);
+  if (filter === undefined) {
+    filter = compileSeccomp(seccomp, { native: architecture });
+    if (compiled.size >= compiledLimit) compiled.delete(compiled.keys().next().value!);
+    compiled.set(key, filter);
+  }
+  return filter;
 }
 
 export function compileFilter(draft: Draft): SeccompFilter | undefined {
@@ -20,7 +40,7 @@ export function compileFilter(draft: Draft): SeccompFilter | undefined {
   if (!seccomp || allowsAll(seccomp)) return undefined;
   let filter: SeccompFilter;
   try {
-    filter = compileSeccomp(seccomp, { native: native[draft.facts.architecture] });
+    filter = compileOnce(seccomp, native[draft.facts.architecture]);
   } catch (error) {
     if (!(error instanceof GantryError)) throw error;
     refuse(where, error.message, error.detail);
@@ -34,7 +54,7 @@ export function compileFilter(draft: Draft): SeccompFilter | undefined {
 }
 
 /** Costs a walk over all names, so only somebody who listens pays for it. */
-function warnOfUnknownNames(draft: Draft, seccomp: NonNullable<Draft["linux"]["seccomp"]>): void {
+function warnOfUnknownNames(draft: Draft, seccomp: RuntimeSeccomp): void {
   if (!draft.request.warn) return;
   const names = unknownSeccompNames(seccomp, native[draft.facts.architecture]);
   if (names.length > 0)

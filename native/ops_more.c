@@ -187,3 +187,22 @@ int op_create_mount(struct executor *x, const struct step *s)
 		set_reg(x, &s->v[CREATE_MOUNT_FD], mount);
 	return r;
 }
+
+int op_take_mode(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[TAKE_MODE_PATH].text.at;
+	struct stat st;
+	int covered = open_in_root(reg(x, &s->v[TAKE_MODE_ROOT]), path, O_PATH | O_DIRECTORY, 0), own = -1, r = 0;
+	if (covered == -ENOENT || covered == -ENOTDIR)
+		return 0;
+	if (covered < 0)
+		return fail(x, -covered, "%s", path);
+	/* a mount comes as an O_PATH descriptor, which cannot be changed itself */
+	own = openat(reg(x, &s->v[TAKE_MODE_MOUNT]), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own < 0 || fstat(covered, &st) < 0 || fchmod(own, st.st_mode & 07777) < 0)
+		r = fail(x, errno, "%s", path);
+	if (own >= 0)
+		close(own);
+	close(covered);
+	return r;
+}

@@ -82,6 +82,7 @@
   X(73, set_file_system_option, "set-file-system-option", "ft", 3, 0) \
   X(74, set_file_system_directory, "set-file-system-directory", "ftf", 3, 0) \
   X(75, create_mount, "create-mount", "-844+", 3, 0) \
+  X(76, take_mode, "take-mode", "ftf", 2, 1) \
   X(80, make_directory_in_root, "make-directory-in-root", "ft4", 2, 1) \
   X(81, make_device, "make-device", "ft444444", 2, 1) \
   X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
@@ -250,6 +251,9 @@
 #define CREATE_MOUNT_UID 2
 #define CREATE_MOUNT_GID 3
 #define CREATE_MOUNT_FD 4
+#define TAKE_MODE_ROOT 0
+#define TAKE_MODE_PATH 1
+#define TAKE_MODE_MOUNT 2
 #define MAKE_DIRECTORY_IN_ROOT_ROOT 0
 #define MAKE_DIRECTORY_IN_ROOT_PATH 1
 #define MAKE_DIRECTORY_IN_ROOT_MODE 2

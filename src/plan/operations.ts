@@ -146,6 +146,7 @@ export const operations = {
   "set-file-system-option": op(73, both, [], { context: "fd", option: "text" }, "an option of a file system that was begun: key or key=value"),
   "set-file-system-directory": op(74, both, [], { context: "fd", key: "text", dir: "fd" }, "an option of a file system that was begun whose value is a directory, given as a descriptor"),
   "create-mount": op(75, both, [], { context: "fd-", attributes: "u64", uid: "u32", gid: "u32", fd: "fd+" }, "makes the file system that was begun, with uid and gid as the file system ids of who makes it, and a detached mount of it; attributes are MOUNT_ATTR_* bits"),
+  "take-mode": op(76, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "gives the root of a detached mount the permission bits of the directory that it will cover; missing is fine"),
 
   // in the root
   "make-directory-in-root": op(80, child, ["in-root"], { root: "fd", path: "text", mode: "u32" }, "makes a directory and its missing parents"),

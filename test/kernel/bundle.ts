@@ -132,6 +132,7 @@ export async function withBundle<T>(
   try {
     for (const folder of ["bin", "proc", "dev", "sys", "etc", "tmp", "root"])
       mkdirSync(join(rootfs, folder), { recursive: true });
+    chmodSync(join(rootfs, "root"), 0o710);
     mkdirSync(files);
     cpSync(busybox, join(rootfs, "bin/busybox"));
     for (const applet of applets.split(" ")) symlinkSync("busybox", join(rootfs, "bin", applet));

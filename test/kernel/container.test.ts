@@ -265,6 +265,19 @@ const cases: readonly Case[] = [
     stdout: /^711\ntmpfs \/m tmpfs .*size=64k/,
   },
   {
+    name: "a tmpfs without a mode looks like what it covers",
+    script: "stat -c %a /root /new",
+    patch: (_files) => ({
+      mounts: [
+        proc,
+        dev,
+        { destination: "/root", type: "tmpfs", source: "tmpfs", options: ["ro"] },
+        { destination: "/new", type: "tmpfs", source: "tmpfs" },
+      ],
+    }),
+    stdout: "710\n1777",
+  },
+  {
     name: "a bind mount shows the host's file, read-only",
     script: "cat /data/f; touch /data/g 2>&1",
     patch: (files) => {

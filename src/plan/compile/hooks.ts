@@ -24,17 +24,22 @@ export function hooksOf(draft: Draft, kind: HookKind): readonly RuntimeHook[] {
   return draft.config.hooks?.[kind] ?? [];
 }
 
+/** The step that runs one hook, which reads `state` (JSON) on its stdin. */
+export function hookStep(kind: HookKind, index: number, hook: RuntimeHook, state: string): Step {
+  return {
+    op: "run-hook",
+    where: `/hooks/${kind}/${index}`,
+    phrase: `error running ${kind} hook #${index}`,
+    path: hook.path,
+    args: hook.args && hook.args.length > 0 ? hook.args : [hook.path],
+    // an absent environment is an empty one, not the runtime's (runtime-spec, config.md "Hooks")
+    env: hook.env ?? [],
+    state,
+    timeoutMs: (hook.timeout ?? 0) * 1000,
+  };
+}
+
 export function runHooks(draft: Draft, list: Step[], kind: HookKind, status: HookStatus): void {
   for (const [index, hook] of hooksOf(draft, kind).entries())
-    list.push({
-      op: "run-hook",
-      where: `/hooks/${kind}/${index}`,
-      phrase: `error running ${kind} hook #${index}`,
-      path: hook.path,
-      args: hook.args && hook.args.length > 0 ? hook.args : [hook.path],
-      // an absent environment is an empty one, not the runtime's (runtime-spec, config.md "Hooks")
-      env: hook.env ?? [],
-      state: stateText(draft, status),
-      timeoutMs: (hook.timeout ?? 0) * 1000,
-    });
+    list.push(hookStep(kind, index, hook, stateText(draft, status)));
 }

@@ -160,16 +160,27 @@ function mountNew(draft: Draft, planned: PlannedMount): void {
   const attributes = options.attrSet | options.recAttrSet;
   // the content of a tmpfs that starts as a copy is written before it becomes read-only
   const copyUp = options.tmpcopyup && mount.type === "tmpfs";
-  const late = copyUp ? attributes & mountAttr.readonly : 0;
+  const late = mount.type === "tmpfs" ? attributes & mountAttr.readonly : 0;
+  const fileSystem = fileSystemOptions(draft, planned);
   draft.child.push({
     op: "make-mount",
     where,
     phrase,
     type: mount.type!,
-    options: fileSystemOptions(draft, planned),
+    options: fileSystem,
     attributes: attributes & ~late,
     fd,
   });
+  // without a mode of its own a tmpfs looks like what it covers, as with runc (/tmp stays 1777)
+  if (mount.type === "tmpfs" && !fileSystem.some((option) => option.startsWith("mode=")))
+    draft.child.push({
+      op: "take-mode",
+      where: `${where}/options`,
+      phrase,
+      root: rootRegister,
+      path,
+      mount: fd,
+    });
   if (copyUp)
     draft.child.push({
       op: "copy-up",

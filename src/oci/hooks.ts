@@ -1,5 +1,6 @@
-/** Hooks that this command runs itself, because no plan is there any more: poststart and poststop. */
-import { GantryError } from "../base/error.ts";
+/** Hooks of a container whose own plan is over: poststart after `start`, poststop after the end. */
+import { isGantryError } from "../base/error.ts";
+import { findExecutor } from "../launch/executor.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { RuntimeHook } from "../spec/runtime-hooks.ts";
 import type { OciContext } from "./context.ts";
@@ -12,7 +13,7 @@ export interface HookState {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** One after the other, each with the state on stdin. A failure ends the verb, or is logged and passed over. */
+/** One after the other, each by a plan of its own. A failure ends the verb, or is logged and passed over. */
 export async function runStateHooks(
   context: OciContext,
   hooks: readonly RuntimeHook[],
@@ -20,27 +21,19 @@ export async function runStateHooks(
   onFailure: "throw" | "log",
 ): Promise<void> {
   if (hooks.length === 0) return;
-  // most containers have none, and this module takes longer to load than they take to end
-  const { spawnSync } = await import("node:child_process");
+  // most containers have none, and these modules take longer to load than such containers to end
+  const { hookStep } = await import("../plan/compile/hooks.ts");
+  const { runPlan } = await import("../launch/launch.ts");
   const kind = state.status === "running" ? "poststart" : "poststop";
-  for (const [index, { path, args = [path], env = [], timeout }] of hooks.entries()) {
-    const result = spawnSync(path, args.slice(1), {
-      argv0: args[0] ?? path,
-      env: Object.fromEntries(
-        env.map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
-      ),
-      input: JSON.stringify({ ociVersion: runtimeSpecVersion, ...state }),
-      stdio: ["pipe", "inherit", "inherit"],
-      ...(timeout === undefined ? {} : { timeout: timeout * 1000, killSignal: "SIGKILL" as const }),
-    });
-    if (result.status === 0) continue;
-    const reason =
-      result.error?.message ?? (result.signal ? `ended by ${result.signal}` : `exit status ${result.status}`);
-    const message = `error running ${kind} hook #${index}: ${path}: ${reason}`;
-    if (onFailure === "throw")
-      throw new GantryError("failed-precondition", message, {
-        detail: { pointer: `/hooks/${kind}/${index}` },
-      });
-    context.log.warn(message);
+  const text = JSON.stringify({ ociVersion: runtimeSpecVersion, ...state });
+  const stdio = ["ignore", "inherit", "inherit"] as const;
+  for (const [index, hook] of hooks.entries()) {
+    const plan = { host: [hookStep(kind, index, hook, text)], child: [], cleanup: [] };
+    try {
+      await runPlan(plan, { executor: findExecutor(), stdio });
+    } catch (error) {
+      if (onFailure === "throw" || !isGantryError(error)) throw error;
+      context.log.warn(error.message);
+    }
   }
 }

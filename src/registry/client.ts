@@ -2,7 +2,7 @@
  * Client of the OCI distribution protocol (distribution-spec 1.1): resolve, fetch, push, list tags.
  * Holds connections and tokens, one set per registry; dispose it to close them.
  */
-import { array, decodeJson, object, string } from "../base/decode.ts";
+import { array, decodeJson, object, optional, string } from "../base/decode.ts";
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { Descriptor } from "../spec/descriptor.ts";
 import { type Digest, digestAlgorithm, digestOf, parseDigest } from "../spec/digest.ts";
@@ -106,7 +106,10 @@ export class RegistryClient implements Registry, Disposable {
     const stated = reference.digest ?? statedDigest(response);
     const digest = digestOf(bytes, stated ? digestAlgorithm(stated) : "sha256");
     checkDigest(digest, stated, what);
-    return { descriptor: { mediaType: mediaTypeOf(response, what), digest, size: bytes.length }, bytes };
+    return {
+      descriptor: { mediaType: mediaTypeOf(response, bytes, what), digest, size: bytes.length },
+      bytes,
+    };
   }
 
   async fetchManifest(
@@ -250,23 +253,48 @@ function statedDigest(response: HttpResponse): Digest | undefined {
   return typeof stated === "string" ? parseDigest(stated) : undefined;
 }
 
-function mediaTypeOf(response: HttpResponse, what: string): string {
-  const type = response.headers["content-type"]?.split(";")[0]?.trim();
-  if (!type)
-    throw new GantryError(
-      "failed-precondition",
-      `${what}: the registry did not say what it is (no Content-Type)`,
-    );
-  return type;
+function contentTypeOf(response: HttpResponse): string | undefined {
+  return response.headers["content-type"]?.split(";")[0]?.trim();
+}
+
+const knownTypes: ReadonlySet<string> = new Set([
+  ...manifestAccept.split(", "),
+  mediaTypes.dockerSchema1,
+  mediaTypes.dockerSchema1Signed,
+]);
+
+const outline = object({
+  mediaType: optional(string),
+  manifests: optional(present),
+  layers: optional(present),
+});
+
+function present(): true {
+  return true;
+}
+
+/** The Content-Type, or, where a plain file server says only application/json, what the document says itself. */
+function mediaTypeOf(response: HttpResponse, bytes: Uint8Array, what: string): string {
+  const stated = contentTypeOf(response);
+  if (stated !== undefined && knownTypes.has(stated)) return stated;
+  const { mediaType, manifests, layers } = decodeJson(bytes, outline, "manifest", manifestLimitBytes);
+  if (mediaType) return mediaType;
+  if (manifests) return mediaTypes.ociIndex;
+  if (layers) return mediaTypes.ociManifest;
+  throw new GantryError(
+    "failed-precondition",
+    `${what}: the registry sent ${stated ?? "a document"} that is no manifest`,
+  );
 }
 
 /** What HEAD tells, if it tells all. */
 function descriptorFromHead(response: HttpResponse, wanted: Digest | undefined): Descriptor | undefined {
   const stated = statedDigest(response);
-  const mediaType = response.headers["content-type"]?.split(";")[0]?.trim();
+  const mediaType = contentTypeOf(response);
   const length = response.headers["content-length"];
   const size = length !== undefined && /^\d{1,12}$/.test(length) ? Number(length) : 0;
-  if (!stated || !mediaType || size === 0 || size > manifestLimitBytes) return undefined;
+  if (!stated || !mediaType || !knownTypes.has(mediaType) || size === 0 || size > manifestLimitBytes)
+    return undefined;
   checkDigest(stated, wanted, "resolve");
   return { mediaType, digest: stated, size };
 }

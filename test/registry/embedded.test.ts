@@ -5,6 +5,8 @@ import { join } from "node:path";
 import test from "node:test";
 import { startContainerd } from "../../bench/peers/containerd.ts";
 import { openDockerd } from "../../bench/peers/dockerd.ts";
+import { tagImage } from "../../src/images/naming.ts";
+import { pushImage } from "../../src/images/push.ts";
 import { RegistryClient } from "../../src/registry/client.ts";
 import { serveRegistry } from "../../src/registry/server.ts";
 import { parseReference } from "../../src/spec/reference.ts";
@@ -145,3 +147,31 @@ test("a registry that is started again on the same folder serves what it had", a
     const image = await pull(storesAt(join(folder, "store")), `${second.address}/kept:1`);
     assert.equal(image.chainIds.length, 1);
   }));
+
+test(
+  "what we pulled from one registry and tagged is pushed to another, with the same digest",
+  { skip: needs("skopeo", "tar") },
+  async () =>
+    await withFolder(async (folder) => {
+      await using server = await serveRegistry({ root: join(folder, "registry") });
+      await using other = await serveRegistry({ root: join(folder, "other") });
+      await pushWithSkopeo(folder, at(server.address, "app:1"));
+      const stores = storesAt(join(folder, "store"));
+      const image = await pull(stores, `${server.address}/app:1`);
+      await tagImage(stores, `${server.address}/app:1`, `${other.address}/moved:2`);
+      using registry = new RegistryClient();
+      const phases: string[] = [];
+      const push = async () => {
+        phases.length = 0;
+        return await pushImage({ ...stores, registry }, `${other.address}/moved:2`, {
+          onProgress: (event) => phases.push(event.kind === "blob" ? event.phase : event.kind),
+        });
+      };
+      assert.equal((await push()).digest, image.manifestDescriptor.digest);
+      assert.equal(phases.filter((phase) => phase === "Pushed").length, 4);
+      await push();
+      assert.equal(phases.filter((phase) => phase === "Layer already exists").length, 4);
+      const again = await pull(storesAt(join(folder, "second")), `${other.address}/moved:2`);
+      assert.equal(again.id, image.id);
+    }),
+);

@@ -328,3 +328,23 @@ test("an abort in the middle leaves nothing but partial blobs that the next pull
     },
   );
 });
+
+test("a file server that calls everything application/json, and knows no HEAD, still serves images", async () => {
+  await scene(
+    () => async (seen, response, upstream) => {
+      if (!seen.url.includes("/manifests/")) return false;
+      if (seen.method === "HEAD") {
+        response.writeHead(405);
+        response.end();
+        return true;
+      }
+      const { status, body } = await upstream.answer();
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(body);
+      return true;
+    },
+    async ({ stores, name, image }) => {
+      assert.equal((await pull(stores, name)).manifestDescriptor.digest, image.manifest.digest);
+    },
+  );
+});

@@ -9,7 +9,6 @@ import {
   blockBytes,
   defaultTarLimits,
   type TarEntry,
-  type TarEntryType,
   type TarExtent,
   type TarLimits,
 } from "./tar-format.ts";
@@ -23,7 +22,8 @@ import {
   numberField,
   textField,
 } from "./tar-header.ts";
-import { mergeXattrs, type PaxRecords, readPaxRecords } from "./tar-pax.ts";
+import { readMember, type SaidBefore } from "./tar-member.ts";
+import { type PaxRecords, readPaxRecords } from "./tar-pax.ts";
 import { checkedExtents, paxSparse, readOldGnuPairs, SparseMapReader } from "./tar-sparse.ts";
 
 export interface TarSink {
@@ -50,22 +50,6 @@ type State =
   | "skip"
   /** after the two zero blocks: all that follows is passed over */
   | "end";
-
-const typeOfFlag: Readonly<Record<string, TarEntryType>> = {
-  "\0": "file",
-  "0": "file",
-  "1": "link",
-  "2": "symlink",
-  "3": "character-device",
-  "4": "block-device",
-  "5": "directory",
-  "6": "fifo",
-  "7": "file",
-  D: "directory",
-  S: "file",
-};
-
-const emptyName = "" as ByteString;
 
 export class TarReader {
   readonly #sink: TarSink;
@@ -203,7 +187,6 @@ export class TarReader {
     }
     if (this.#zeroBlocks > 0) malformed("a single zero block within the archive", offset);
     if (!checksumFits(block, start)) malformed("a header with a wrong checksum", offset);
-    const format = headerFormat(block, start);
     const flag = String.fromCharCode(block[start + 156]!);
     const size = numberField(block, start + 124, 12);
     if (size === undefined || size < 0) malformed("a size that is no number", offset);
@@ -219,62 +202,27 @@ export class TarReader {
         this.#skip(size, offset);
         return;
       default:
-        this.#onMember(block, start, offset, format, flag, size);
+        this.#onMember(block, start, offset, flag, size);
         return;
     }
   }
 
-  #onMember(block: Buffer, start: number, offset: number, format: string, flag: string, size: number): void {
+  #onMember(block: Buffer, start: number, offset: number, flag: string, size: number): void {
     if (++this.#entries > this.#limits.entries)
       excessive(`more than ${this.#limits.entries} members`, offset);
-    const own = this.#own;
-    const global = this.#global;
-    const sparse = own && paxSparse(own, this.#limits, offset);
-    let path = textField(block, start, 100);
-    if (format === "ustar" && block[start + 345] !== 0)
-      path = `${textField(block, start + 345, 155)}/${path}` as ByteString;
-    if (format === "star" && block[start + 345] !== 0)
-      path = `${textField(block, start + 345, 131)}/${path}` as ByteString;
-    const paxName = sparse ? (own.sparse?.get("name") ?? own.path) : own?.path;
-    path = this.#longName ?? paxName ?? path;
-    if (path.length > this.#limits.pathBytes || path.includes("\0"))
-      excessive(`path of ${path.length} bytes, or with a NUL`, offset, path);
-
-    let type = typeOfFlag[flag];
-    if (type === undefined)
-      throw new GantryError(
-        "unimplemented",
-        `read tar${memberWord(path)}: unknown type ${JSON.stringify(flag)} (at byte ${offset})`,
-        { detail: { offset, type: flag } },
-      );
-    if (path === "") malformed("a member without a name", offset);
-    if (type === "file" && (flag === "\0" || flag === "0") && path.endsWith("/")) type = "directory";
-    const number = (from: number, length: number, what: string) =>
-      numberField(block, start + from, length) ?? malformed(`${what} is no number`, offset, path);
-    const device = type === "character-device" || type === "block-device";
-    const uid = own?.uid ?? global?.uid ?? number(108, 8, "owner");
-    const gid = own?.gid ?? global?.gid ?? number(116, 8, "group");
-    if (uid < 0 || gid < 0 || uid > 0xffffffff || gid > 0xffffffff)
-      malformed(`owner ${uid} or group ${gid} is no 32-bit number`, offset, path);
-    const mtime = own?.mtime ?? global?.mtime;
-    const dataBytes = type === "file" || flag === "D" ? (own?.sizeBytes ?? size) : 0;
-    const linked = type === "link" || type === "symlink";
-    const entry: TarEntry = {
-      path,
-      type,
-      mode: number(100, 8, "mode") & 0o7777,
-      uid,
-      gid,
-      mtimeSeconds: mtime ? mtime.seconds : number(136, 12, "time"),
-      mtimeNanoseconds: mtime ? mtime.nanoseconds : 0,
-      sizeBytes: type === "file" ? dataBytes : 0,
-      linkPath: linked ? (this.#longLink ?? own?.linkPath ?? textField(block, start + 157, 100)) : emptyName,
-      major: device && format !== "v7" ? number(329, 8, "device number") : 0,
-      minor: device && format !== "v7" ? number(337, 8, "device number") : 0,
-      xattrs: mergeXattrs(global, own),
-      headerOffset: offset,
+    const format = headerFormat(block, start);
+    const said: SaidBefore = {
+      own: this.#own,
+      global: this.#global,
+      longName: this.#longName,
+      longLink: this.#longLink,
     };
-    if (linked && entry.linkPath === "") malformed("a link without a target", offset, path);
+    const sparse = said.own && paxSparse(said.own, this.#limits, offset);
+    const { entry, dataBytes } = readMember(
+      { block, start, offset, format, flag, size, sparse: sparse !== undefined },
+      said,
+      this.#limits,
+    );
     this.#own = undefined;
     this.#longName = undefined;
     this.#longLink = undefined;
@@ -286,18 +234,18 @@ export class TarReader {
       this.#onOldGnuSparse(block, start, offset, format);
       return;
     }
-    if (sparse && type === "file") {
+    if (sparse && entry.type === "file") {
       this.#pending = { ...entry, sizeBytes: sparse.realSizeBytes };
       if (sparse.pairs) {
         this.#beginSparse(sparse.pairs);
         return;
       }
-      this.#mapReader = new SparseMapReader(this.#limits, offset, path);
-      if (dataBytes < blockBytes) malformed("sparse map that does not end", offset, path);
+      this.#mapReader = new SparseMapReader(this.#limits, offset, entry.path);
+      if (dataBytes < blockBytes) malformed("sparse map that does not end", offset, entry.path);
       this.#state = "map";
       return;
     }
-    this.#begin(entry, type === "file");
+    this.#begin(entry, entry.type === "file");
   }
 
   #onOldGnuSparse(block: Buffer, start: number, offset: number, format: string): void {
@@ -416,29 +364,4 @@ export class TarReader {
     this.#left = this.#padding;
     this.#state = this.#left > 0 ? "skip" : "header";
   }
-}
-
-const pieceBytes = 1024 * 1024;
-
-/** Pushes a whole source through a reader; `between` is awaited after each chunk (back-pressure). */
-export async function readTar(
-  source: AsyncIterable<Uint8Array>,
-  sink: TarSink,
-  options: {
-    readonly limits?: Partial<TarLimits>;
-    readonly signal?: AbortSignal;
-    readonly between?: () => Promise<void> | undefined;
-  } = {},
-): Promise<void> {
-  const reader = new TarReader(sink, options.limits);
-  for await (const chunk of source) {
-    // a source may hand over a whole archive: the sink gets its pauses all the same
-    for (let at = 0; at < chunk.length; at += pieceBytes) {
-      options.signal?.throwIfAborted();
-      reader.push(chunk.length <= pieceBytes ? chunk : chunk.subarray(at, at + pieceBytes));
-      const pause = options.between?.();
-      if (pause) await pause;
-    }
-  }
-  reader.finish();
 }

@@ -38,6 +38,11 @@ function layerText(event: LayerEvent): string {
   return event.reason === undefined ? event.phase : `${event.phase}: ${event.reason}`;
 }
 
+/** As docker prints it: official images lie below `library/`. */
+function repositoryPath(familiar: string): string {
+  return familiar.includes("/") ? familiar : `library/${familiar}`;
+}
+
 /** Shows events as they come; `finish` draws what is still to be drawn. */
 export function pullProgress(target: ProgressTarget): { onEvent: OnPullEvent; finish(): void } {
   const layers = new Map<number, LayerEvent>();
@@ -75,7 +80,7 @@ export function pullProgress(target: ProgressTarget): { onEvent: OnPullEvent; fi
       case "resolving":
         // `latest: Pulling from busybox`: what comes behind the repository is the tag or the digest
         target.write(
-          `${event.reference.slice(event.repository.length + 1)}: Pulling from ${event.repository}\n`,
+          `${event.reference.slice(event.repository.length + 1)}: Pulling from ${repositoryPath(event.repository)}\n`,
         );
         return;
       case "warning":

@@ -67,7 +67,7 @@ export class Engine implements AsyncDisposable {
   /** A container by id, name, or the beginning of its id. */
   async container(nameOrId: string, options: Cancellable = {}): Promise<Container> {
     options.signal?.throwIfAborted();
-    const { id, name } = this.#internals.containers.find(nameOrId);
+    const { id, name } = this.#internals.containers.identify(nameOrId);
     return new Container(this.#internals, id, name);
   }
 

@@ -11,6 +11,7 @@ export interface StoreLayout {
   readonly snapshots: string;
   readonly containers: string;
   readonly names: string;
+  /** On the run-time side: a full disk must not keep anybody from removing things. */
   readonly locks: string;
   readonly leases: string;
   /** Of running containers: start.json, exit.json, shim.sock. */
@@ -44,7 +45,7 @@ export function storeLayout(root: string, state: string): StoreLayout {
     snapshots: join(root, "snapshots"),
     containers: join(root, "containers"),
     names: join(root, "names"),
-    locks: join(root, "locks"),
+    locks: join(state, "locks"),
     leases: join(root, "leases"),
     taskStates: join(state, "containers"),
     events: join(state, "events.log"),

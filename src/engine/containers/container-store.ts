@@ -112,6 +112,18 @@ export class ContainerStore {
     throw new GantryError("not-found", `No such container: ${text}`, { detail: { container: text } });
   }
 
+  /** Id and name of a container, also of one whose record cannot be read: that one goes by its id. */
+  identify(text: string): { readonly id: string; readonly name: string } {
+    try {
+      return this.find(text);
+    } catch (error) {
+      if (isGantryError(error, "not-found")) throw error;
+      const id = this.#resolve(text);
+      if (!isGantryError(error) || id === undefined) throw error;
+      return { id, name: id.slice(0, 12) };
+    }
+  }
+
   #resolve(text: string): string | undefined {
     if (idForm.test(text)) return text;
     const named = this.names.find(text);

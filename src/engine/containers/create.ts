@@ -5,7 +5,6 @@ import { hostname as machineName } from "node:os";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
-import { Scope } from "../../base/scope.ts";
 import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { buildRuntimeConfig } from "../../bundle/runtime-config.ts";
 import { resolveUser } from "../../bundle/user.ts";
@@ -92,10 +91,35 @@ export async function makeContainer<T>(
   signal?.throwIfAborted();
   const id = randomBytes(32).toString("hex");
   using _ = await lockContainer(internals, id, cancellable);
-  await using scope = new Scope();
-  scope.defer(() => discardContainer(internals, { id }));
   internals.containers.makeDirectory(id);
-  faultPoint("create-directory");
+  try {
+    faultPoint("create-directory");
+    const made = await makeLocked(internals, id, image, { ...request, stopSignal }, cancellable);
+    faultPoint("create-bundle");
+    signal?.throwIfAborted();
+    return await finish(made);
+  } catch (error) {
+    await discardQuietly(internals, id);
+    throw error;
+  }
+}
+
+/** The failure that led here is the one to tell; what cannot be removed now is removed by the next look. */
+async function discardQuietly(internals: Internals, id: string): Promise<void> {
+  try {
+    await discardContainer(internals, { id });
+  } catch (error) {
+    internals.logger.warn("what was made of a container could not be removed", { id, error: String(error) });
+  }
+}
+
+async function makeLocked(
+  internals: Internals,
+  id: string,
+  image: Image,
+  request: CreateRequest & { readonly stopSignal: number | undefined },
+  cancellable: { readonly signal?: AbortSignal },
+): Promise<MadeContainer> {
   const name = await claimName(internals, request.name, id);
   faultPoint("create-name");
   const parent = image.chainIds.at(-1);
@@ -120,14 +144,12 @@ export async function makeContainer<T>(
     labels: { ...image.imageConfig.config?.Labels, ...request.labels },
     autoRemove: request.autoRemove ?? false,
     openStdin: request.stdin ?? false,
-    stopSignal: stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
+    stopSignal: request.stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
     stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
     log: { ...defaultLog, ...request.log },
     options: optionsOf(request),
   };
-  faultPoint("create-bundle");
-  signal?.throwIfAborted();
-  return scope.keep(await finish({ record, input: { runtimeConfig, mounts } }));
+  return { record, input: { runtimeConfig, mounts } };
 }
 
 /** Takes the name, also from a container that was never finished. */

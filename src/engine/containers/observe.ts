@@ -75,14 +75,16 @@ export async function settleLocked(internals: Internals, id: string): Promise<Co
     const begun = taskState(internals.containers.stateDirectory(id)).kind !== "created";
     if (begun) return record;
     const { startedInBoot: _, ...rest } = record;
-    internals.containers.write(rest);
-    if (!record.autoRemove) return rest;
+    if (!record.autoRemove) {
+      tryWrite(internals, rest);
+      return rest;
+    }
     await discardContainer(internals, rest);
     return undefined;
   }
   const { startedInBoot: _, ...rest } = record;
   const settled: ContainerRecord = { ...rest, lastRun: run };
-  internals.containers.write(settled);
+  if (!record.autoRemove && !tryWrite(internals, settled)) return settled;
   const attributes = containerAttributes(record);
   const time = new Date(run.finishedAt);
   if (run.oomKilled) internals.events.append("container", "oom", id, attributes, time);
@@ -90,6 +92,21 @@ export async function settleLocked(internals: Internals, id: string): Promise<Co
   if (!record.autoRemove) return settled;
   await discardContainer(internals, settled);
   return undefined;
+}
+
+/** On a full or read-only disk the record stays behind the truth, which is told all the same: the next look tries again. */
+function tryWrite(internals: Internals, record: ContainerRecord): boolean {
+  try {
+    internals.containers.write(record);
+    return true;
+  } catch (error) {
+    if (!isGantryError(error)) throw error;
+    internals.logger.warn("the end of a container could not be recorded", {
+      id: record.id,
+      error: error.message,
+    });
+    return false;
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Removes a container. */
-import { GantryError } from "../../base/error.ts";
+import { GantryError, isGantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { settleLocked } from "./observe.ts";
 
@@ -19,7 +20,15 @@ export async function removeContainer(
 ): Promise<void> {
   const { signal } = options;
   using _ = await lockContainer(internals, id, options);
-  const record = await settleLocked(internals, id);
+  let record: ContainerRecord | undefined;
+  try {
+    record = await settleLocked(internals, id);
+  } catch (error) {
+    if (!options.force || !isGantryError(error)) throw error;
+    internals.logger.warn("removing a container that cannot be read", { id, error: error.message });
+    await killTask(internals, id, signal);
+    return await discardContainer(internals, { id });
+  }
   if (!record) return;
   const dir = internals.containers.stateDirectory(id);
   if (record.startedInBoot && taskState(dir).kind === "running") {
@@ -29,12 +38,25 @@ export async function removeContainer(
         `cannot remove container "${record.name}": container is running: stop the container before removing or force remove`,
         { detail: { id, name: record.name } },
       );
-    const task = openTask(dir);
-    await task.kill(9, { all: true, ...(signal ? { signal } : {}) });
-    await task.wait(signal ? { signal } : {});
+    await killTask(internals, id, signal);
     const settled = await settleLocked(internals, id);
     if (!settled) return;
   }
   signal?.throwIfAborted();
   await discardContainer(internals, record);
+}
+
+/** Ends whatever runs of a container. */
+async function killTask(internals: Internals, id: string, signal: AbortSignal | undefined): Promise<void> {
+  const dir = internals.containers.stateDirectory(id);
+  if (taskState(dir).kind !== "running") return;
+  const task = openTask(dir);
+  const cancellable = signal ? { signal } : {};
+  try {
+    await task.kill(9, { all: true, ...cancellable });
+  } catch (error) {
+    // it has just ended by itself
+    if (!isGantryError(error, "failed-precondition")) throw error;
+  }
+  await task.wait(cancellable);
 }

@@ -30,7 +30,7 @@ export async function waitForContainer(
   const task = taskState(dir);
   let exit: ExitRecord;
   if (task.kind === "exited") exit = task.exit;
-  else if (task.kind === "running") exit = await awaitEnd(internals, id, options);
+  else if (task.kind === "running" || task.kind === "lost") exit = await awaitEnd(internals, id, options);
   else {
     const observed = await observe(internals, id);
     if (!observed)

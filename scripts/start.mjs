@@ -20,27 +20,9 @@ const tasks = {
   test: {
     script: "scripts/test.ts",
     packages: [
-      ...[
-        "gcc",
-        "libc6-dev",
-        "musl-tools",
-        "libseccomp-dev",
-        "busybox-static",
-        "openssl",
-        "docker-registry",
-        "skopeo",
-      ],
-      ...[
-        "runc",
-        "crun",
-        "podman",
-        "containerd",
-        "docker.io",
-        "qemu-system-x86",
-        "e2fsprogs",
-        "cpio",
-        "kmod",
-      ],
+      ...["gcc", "libc6-dev", "musl-tools", "libseccomp-dev", "busybox-static", "openssl", "zstd"],
+      ...["procps", "iproute2", "util-linux", "attr", "libcap2-bin", "strace", "docker-registry", "skopeo"],
+      ...["runc", "crun", "podman", "containerd", "docker.io", "qemu-system-x86", "e2fsprogs", "cpio"],
     ],
   },
   quickstart: {

@@ -56,6 +56,32 @@ test(
     ),
 );
 
+test("an id-mapped bind mount may have a map of its own, without any user namespace", { skip: unready }, () =>
+  withBundle(
+    "gantry-oci",
+    "stat -c %u:%g /data/f",
+    (files) => ({
+      mounts: [
+        proc,
+        dev,
+        {
+          destination: "/data",
+          source: files,
+          options: ["bind"],
+          uidMappings: [{ containerID: 0, hostID: 1000, size: 10 }],
+          gidMappings: [{ containerID: 0, hostID: 2000, size: 10 }],
+        },
+      ],
+    }),
+    async (runtime, bundle) => {
+      writeFileSync(join(bundle.files, "f"), "");
+      chownSync(join(bundle.files, "f"), 5, 6);
+      const { stdout, stderr } = await runtime.call(["run", "--bundle", bundle.path, containerId()]);
+      assert.equal(stdout, "1005:2006\n", stderr);
+    },
+  ),
+);
+
 test("recursive read-only reaches the mounts below a bind", { skip: unready }, async () => {
   const { stdout, stderr } = await runOnce("gantry-oci", "touch /data/x 2>&1; touch /data/shm/x 2>&1; true", {
     mounts: [proc, dev, { destination: "/data", source: "/dev", options: ["rbind", "rro"] }],

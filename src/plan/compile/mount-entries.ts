@@ -1,6 +1,7 @@
 /** The entries of `mounts`, understood and checked before anything is planned. */
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
+import { checkIdMap, type IdMapping } from "../../linux/id-map.ts";
 import { type MountOptions, parseMountOptions } from "../../linux/mount-options.ts";
 import type { RuntimeMount } from "../../spec/runtime-mount.ts";
 import { holds } from "../host-facts.ts";
@@ -21,6 +22,7 @@ export interface PlannedMount {
   /** Opened by the host side under this name, or by the child. */
   readonly register: string;
   readonly inherited: boolean;
+  readonly ids: "host" | "container" | "own";
 }
 
 function kindOf(mount: RuntimeMount, options: MountOptions): PlannedMount["kind"] {
@@ -47,8 +49,16 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
       });
     if (kind === "bind" && !mount.source) refuse(`${where}/source`, "a bind mount needs a source");
     if (kind === "new" && !mount.type) refuse(`${where}/type`, "a mount that is no bind mount needs a type");
-    checkIdMapping(draft, mount, options, where);
+    const ids = idsOf(draft, mount, options, where);
     const byHost = kind === "bind" && privileged && inherited++ < inheritedLimit;
+    if (ids !== "host" && !byHost)
+      throw new GantryError(
+        "permission-denied",
+        `${where}: an id-mapped mount needs privileges on the host`,
+        {
+          detail: { pointer: where },
+        },
+      );
     const source = kind === "bind" ? draft.path(mount.source!) : (mount.source ?? mount.type!);
     return {
       mount,
@@ -59,31 +69,34 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
       kind,
       register: byHost ? `mount ${index}` : "mount",
       inherited: byHost,
+      ids,
     };
   });
 }
 
-function checkIdMapping(draft: Draft, mount: RuntimeMount, options: MountOptions, where: string): void {
+/** Which ids a bind mount shows: the host's, those of the container's user namespace, or by a map of its own. */
+function idsOf(draft: Draft, mount: RuntimeMount, options: MountOptions, where: string): PlannedMount["ids"] {
   const { uidMappings, gidMappings } = mount;
   if ((uidMappings === undefined) !== (gidMappings === undefined))
     refuse(where, "uidMappings and gidMappings must be given together");
-  if (!uidMappings && options.idmap === "none") return;
-  if (!options.bind && !options.rbind && mount.type !== "bind")
-    refuse(where, "only a bind mount can be id-mapped");
-  const same = (own: unknown, container: unknown) =>
-    own === undefined || JSON.stringify(own) === JSON.stringify(container);
-  if (!draft.linux.uidMappings && !(draft.linux.namespaces ?? []).some(({ type }) => type === "user"))
-    refuse(where, "an id-mapped mount needs a user namespace");
-  if (!same(uidMappings, draft.linux.uidMappings) || !same(gidMappings, draft.linux.gidMappings))
-    throw new GantryError(
-      "unimplemented",
-      `${where}/uidMappings: only the mappings of the container are supported`,
-      {
-        detail: { pointer: `${where}/uidMappings` },
-      },
-    );
+  if (!uidMappings && options.idmap === "none") return "host";
+  if (kindOf(mount, options) !== "bind") refuse(where, "only a bind mount can be id-mapped");
+  const same = (own: unknown, container: unknown) => JSON.stringify(own) === JSON.stringify(container);
+  const { uidMappings: uids, gidMappings: gids, namespaces = [] } = draft.linux;
+  if (uidMappings && !(same(uidMappings, uids) && same(gidMappings, gids))) {
+    checkMap(uidMappings, "uid", `${where}/uidMappings`);
+    checkMap(gidMappings ?? [], "gid", `${where}/gidMappings`);
+    return "own";
+  }
+  if (!namespaces.some(({ type }) => type === "user"))
+    refuse(where, "an id-mapped mount needs a user namespace, or mappings of its own");
+  return "container";
 }
 
-export function isIdMapped({ mount, options }: PlannedMount): boolean {
-  return options.idmap !== "none" || mount.uidMappings !== undefined;
+function checkMap(mappings: readonly IdMapping[], what: "uid" | "gid", pointer: string): void {
+  try {
+    checkIdMap(mappings, what);
+  } catch (error) {
+    refuse(pointer, (error as Error).message);
+  }
 }

@@ -4,13 +4,13 @@
  * child, since proc, sysfs, mqueue and cgroup show the namespaces of who makes them.
  */
 import { posix } from "node:path";
-import { GantryError } from "../../base/error.ts";
+import { idMapText } from "../../linux/id-map.ts";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
 import { mountCgroups } from "./cgroup-mount.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import { type Draft, rootRegister } from "./draft.ts";
-import { isIdMapped, type PlannedMount } from "./mount-entries.ts";
+import type { PlannedMount } from "./mount-entries.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import { userNamespaceRegister } from "./user-namespace.ts";
 
@@ -75,25 +75,37 @@ function pushOptionAttributes(list: Step[], planned: PlannedMount): void {
 
 /** Before the clone: the bind sources. */
 export function openSources(draft: Draft, mounts: readonly PlannedMount[]): void {
-  for (const planned of mounts) if (planned.inherited) openSource(draft, draft.host, planned);
+  for (const planned of mounts) {
+    if (!planned.inherited) continue;
+    openSource(draft, draft.host, planned);
+    if (planned.ids === "own") mapOwnIds(draft, planned);
+  }
 }
 
 export function needsUserNamespace(mounts: readonly PlannedMount[]): boolean {
-  return mounts.some(isIdMapped);
+  return mounts.some(({ ids }) => ids === "container");
+}
+
+function mapIds(draft: Draft, planned: PlannedMount, userns: string): void {
+  const recursive = planned.options.idmap === "ridmap" ? 1 : 0;
+  pushAttributes(draft.host, planned, { set: mountAttr.idmap, recursive, userns });
+}
+
+/** Before the clone: a user namespace that no process is in holds the map. */
+function mapOwnIds(draft: Draft, planned: PlannedMount): void {
+  const { uidMappings = [], gidMappings = [] } = planned.mount;
+  const where = `${planned.where}/uidMappings`;
+  const fd = `ids of ${planned.register}`;
+  const [uidMap, gidMap] = [idMapText(uidMappings), idMapText(gidMappings)];
+  draft.host.push({ op: "make-user-namespace", where, phrase: planned.phrase, uidMap, gidMap, fd });
+  mapIds(draft, planned, fd);
+  draft.host.push({ op: "close", where, fd });
 }
 
 /** On the host side, when the user namespace has its ids and before the child attaches anything. */
 export function mapSources(draft: Draft, mounts: readonly PlannedMount[]): void {
-  for (const planned of mounts) {
-    if (!isIdMapped(planned)) continue;
-    if (!planned.inherited)
-      throw new GantryError(
-        "permission-denied",
-        `${planned.where}: an id-mapped mount needs privileges on the host`,
-      );
-    const recursive = planned.options.idmap === "ridmap" ? 1 : 0;
-    pushAttributes(draft.host, planned, { set: mountAttr.idmap, recursive, userns: userNamespaceRegister });
-  }
+  for (const planned of mounts)
+    if (planned.ids === "container") mapIds(draft, planned, userNamespaceRegister);
 }
 
 /** Options of attach-mount. */

@@ -3,6 +3,7 @@
  * what the plan's clean-up would have undone is undone, and a true record is written in its place.
  */
 
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
@@ -10,7 +11,13 @@ import { type LaunchOptions, runPlan } from "../launch/launch.ts";
 import type { Plan } from "../plan/plan.ts";
 import { killCgroup } from "./kill-cgroup.ts";
 import { isAlive } from "./liveness.ts";
-import { type ExitRecord, type ProcessIdentity, writeExitRecord } from "./records.ts";
+import {
+  type ExitRecord,
+  type ProcessIdentity,
+  type StartRecord,
+  startRecordName,
+  writeExitRecord,
+} from "./records.ts";
 import type { Cancellable } from "./task.ts";
 import { taskState } from "./task-state.ts";
 
@@ -49,6 +56,26 @@ export function lostExit(): ExitRecord {
   };
 }
 
+/** Ends what a killed shim left of a container and runs its clean-up. May be repeated. */
+async function endAndCleanUp(
+  dir: string,
+  start: StartRecord | undefined,
+  options: RecoverOptions,
+): Promise<void> {
+  const cgroups = start?.cgroups ?? [];
+  if (start) {
+    // init first: with it a pid namespace ends
+    await killInit(dir, start.init, options.signal);
+    for (const { mount, path } of cgroups) await killCgroup(join(mount, path), options);
+  }
+  options.signal?.throwIfAborted();
+  const removals = cgroups.map(
+    ({ mount, path }) => ({ op: "remove-cgroup", where: "", mount, path }) as const,
+  );
+  const cleanup = [...(options.cleanup?.cleanup ?? []), ...removals];
+  if (cleanup.length > 0) await runPlan({ host: [], child: [], cleanup }, { executor: options.executor });
+}
+
 /**
  * Brings a lost container to its end and returns its exit record; a container that is not lost is left
  * alone, and the result is undefined. May be repeated after a failure or a crash at any point: only its
@@ -57,15 +84,7 @@ export function lostExit(): ExitRecord {
 export async function recover(dir: string, options: RecoverOptions): Promise<ExitRecord | undefined> {
   const state = taskState(dir);
   if (state.kind !== "lost") return undefined;
-  // init first: with it a pid namespace ends
-  await killInit(dir, state.start.init, options.signal);
-  for (const { mount, path } of state.start.cgroups) await killCgroup(join(mount, path), options);
-  options.signal?.throwIfAborted();
-  const cgroups = state.start.cgroups.map(
-    ({ mount, path }) => ({ op: "remove-cgroup", where: "", mount, path }) as const,
-  );
-  const cleanup = [...(options.cleanup?.cleanup ?? []), ...cgroups];
-  if (cleanup.length > 0) await runPlan({ host: [], child: [], cleanup }, { executor: options.executor });
+  await endAndCleanUp(dir, state.start, options);
   const exit = lostExit();
   try {
     writeExitRecord(dir, exit);
@@ -74,4 +93,15 @@ export async function recover(dir: string, options: RecoverOptions): Promise<Exi
     if (!isGantryError(error, "not-found")) throw error;
   }
   return exit;
+}
+
+/**
+ * Undoes a start whose executor was killed before it could undo it: afterwards the container counts as
+ * created. One that runs or has ended is left alone. The caller holds the container's lock.
+ */
+export async function undoStart(dir: string, options: RecoverOptions): Promise<void> {
+  const state = taskState(dir);
+  if (state.kind !== "lost" && state.kind !== "created") return;
+  await endAndCleanUp(dir, state.kind === "lost" ? state.start : undefined, options);
+  rmSync(join(dir, startRecordName), { force: true });
 }

@@ -1,10 +1,13 @@
 /** Starts a container under a shim; the program that starts it has the first seat at its streams. */
+import { isGantryError } from "../base/error.ts";
 import type { Dialogue } from "../launch/dialogue.ts";
-import { type LaunchOptions, launchShim } from "../launch/launch.ts";
+import { type Launched, type LaunchOptions, launchShim } from "../launch/launch.ts";
 import type { Plan } from "../plan/plan.ts";
 import { attachmentOver, type Connection } from "./attachment.ts";
 import { openTask } from "./open-task.ts";
+import { undoStart } from "./recover.ts";
 import type { Attachment, Task } from "./task.ts";
+import { taskState } from "./task-state.ts";
 
 export interface StartedTask {
   readonly task: Task;
@@ -27,9 +30,20 @@ function connectionOver(dialogue: Dialogue): Connection {
  * program runs; a failure before that has been undone. The container outlives this program.
  */
 export async function startTask(plan: Plan, dir: string, options: LaunchOptions): Promise<StartedTask> {
-  const { pid, dialogue } = await launchShim(plan, options);
+  const { pid, dialogue } = await launchOrUndo(plan, dir, options);
   const task = openTask(dir);
   if (options.attach) return { task, pid, attachment: attachmentOver(connectionOver(dialogue)) };
   dialogue.close();
   return { task, pid, attachment: undefined };
+}
+
+/** An executor undoes its own failures; one that was killed leaves that to us. */
+async function launchOrUndo(plan: Plan, dir: string, options: LaunchOptions): Promise<Launched> {
+  try {
+    return await launchShim(plan, options);
+  } catch (error) {
+    const killed = isGantryError(error, "unavailable") || taskState(dir).kind === "lost";
+    if (killed) await undoStart(dir, { executor: options.executor, cleanup: plan });
+    throw error;
+  }
 }

@@ -27,7 +27,11 @@ export function syncDirectory(path: string): void {
 }
 
 /** Replaces `path` with `data` in one step. On failure the old content stands and nothing is left. */
-export function writeFileAtomic(path: string, data: string | Uint8Array, options: AtomicWriteOptions = {}): void {
+export function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: AtomicWriteOptions = {},
+): void {
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   let fd: number | undefined;
   try {

@@ -11,7 +11,11 @@ export type Decoder<T> = (value: unknown, pointer: string) => T;
 export type Decoded<D> = D extends Decoder<infer T> ? T : never;
 
 /** Fails the decoding at `pointer`. */
-export function refuse(pointer: string, message: string, detail: Readonly<Record<string, unknown>> = {}): never {
+export function refuse(
+  pointer: string,
+  message: string,
+  detail: Readonly<Record<string, unknown>> = {},
+): never {
   throw new GantryError("invalid-argument", `${pointer === "" ? "/" : pointer}: ${message}`, {
     detail: { pointer, ...detail },
   });
@@ -53,7 +57,9 @@ export const uint32 = integer(0, 0xffffffff);
 export function pattern(pattern: RegExp, what: string): Decoder<string> {
   return (value, pointer) => {
     const text = string(value, pointer);
-    return pattern.test(text) ? text : refuse(pointer, `${JSON.stringify(text.slice(0, 200))} is not ${what}`);
+    return pattern.test(text)
+      ? text
+      : refuse(pointer, `${JSON.stringify(text.slice(0, 200))} is not ${what}`);
   };
 }
 
@@ -80,9 +86,11 @@ export function array<T>(item: Decoder<T>, limit = 100_000): Decoder<readonly T[
 export function record<T>(item: Decoder<T>, limit = 100_000): Decoder<Readonly<Record<string, T>>> {
   return (value, pointer) => {
     if (value === null) return {};
-    if (typeof value !== "object" || Array.isArray(value)) refuse(pointer, `expected an object, found ${kindOf(value)}`);
+    if (typeof value !== "object" || Array.isArray(value))
+      refuse(pointer, `expected an object, found ${kindOf(value)}`);
     const entries = Object.entries(value as object);
-    if (entries.length > limit) refuse(pointer, `${entries.length} members are more than the limit of ${limit}`);
+    if (entries.length > limit)
+      refuse(pointer, `${entries.length} members are more than the limit of ${limit}`);
     return Object.fromEntries(entries.map(([key, entry]) => [key, item(entry, at(pointer, key))]));
   };
 }
@@ -101,7 +109,9 @@ type Shape = Readonly<Record<string, Decoder<unknown> | Optional<unknown>>>;
 type ObjectOf<S extends Shape> = {
   readonly [K in keyof S as S[K] extends Optional<unknown> ? never : K]: Decoded<S[K]>;
 } & {
-  readonly [K in keyof S as S[K] extends Optional<unknown> ? K : never]?: S[K] extends Optional<infer T> ? T : never;
+  readonly [K in keyof S as S[K] extends Optional<unknown> ? K : never]?: S[K] extends Optional<infer T>
+    ? T
+    : never;
 };
 
 /** An object with the named members. */
@@ -137,7 +147,10 @@ export function decodeJson<T>(
 ): T {
   const size = typeof text === "string" ? Buffer.byteLength(text) : text.length;
   if (size > limitBytes)
-    throw new GantryError("resource-exhausted", `parse ${what}: ${size} bytes are more than the limit of ${limitBytes}`);
+    throw new GantryError(
+      "resource-exhausted",
+      `parse ${what}: ${size} bytes are more than the limit of ${limitBytes}`,
+    );
   let value: unknown;
   try {
     value = parse(typeof text === "string" ? text : new TextDecoder("utf-8", { fatal: true }).decode(text));
@@ -148,6 +161,9 @@ export function decodeJson<T>(
     return decoder(value, "");
   } catch (error) {
     if (!(error instanceof GantryError)) throw error;
-    throw new GantryError(error.code, `parse ${what}: ${error.message}`, { detail: error.detail, cause: error });
+    throw new GantryError(error.code, `parse ${what}: ${error.message}`, {
+      detail: error.detail,
+      cause: error,
+    });
   }
 }

@@ -92,7 +92,8 @@ export function errnoOf(error: unknown): string | undefined {
  * A GantryError and an abort reason pass through unchanged.
  */
 export function wrapErrno(error: unknown, what: string, path?: string): unknown {
-  if (error instanceof GantryError || (error as { name?: string } | null)?.name === "AbortError") return error;
+  if (error instanceof GantryError || (error as { name?: string } | null)?.name === "AbortError")
+    return error;
   const errno = errnoOf(error);
   const reason = errno ? (words[errno] ?? errno) : error instanceof Error ? error.message : String(error);
   const object = path === undefined ? "" : ` "${path}"`;

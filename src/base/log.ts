@@ -20,9 +20,11 @@ export function createLogger(
   level: LogLevel,
   sink: (level: LogLevel, message: string, fields: LogFields) => void,
 ): Logger {
-  const at = (own: LogLevel) => (message: string, fields: LogFields = {}) => {
-    if (rankOf[own] <= rankOf[level]) sink(own, message, fields);
-  };
+  const at =
+    (own: LogLevel) =>
+    (message: string, fields: LogFields = {}) => {
+      if (rankOf[own] <= rankOf[level]) sink(own, message, fields);
+    };
   return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
 }
 

@@ -22,6 +22,7 @@ interface Suite {
 }
 
 const minute = 60_000;
+const shownFailures = 15;
 const inOrder = [
   "golden",
   "kernel",
@@ -140,8 +141,12 @@ async function runSuite(suite: Suite): Promise<void> {
   const broken = report === undefined || ran === 0 || (done.code !== 0 && counts.failed === 0);
   if (broken) counts.failed++;
   add(suite.name, counts, done.ms);
-  for (const failure of report?.failures ?? [])
-    console.log(indent(`${failure.name}\n${indent(failure.text)}`));
+  const failures = report?.failures ?? [];
+  for (const failure of failures.slice(0, shownFailures))
+    console.log(indent(`${failure.name}\n${indent(head(failure.text, 40))}`));
+  if (failures.length > shownFailures) {
+    console.log(indent(`… and ${failures.length - shownFailures} more: build/logs/${suite.name}.log`));
+  }
   if (broken)
     console.log(indent(`${ending(done.code, suite.timeoutMs)}, ${ran} tests\n${tail(done.output, 60)}`));
   gatherReasons(suite.name, skips, counts.skipped);

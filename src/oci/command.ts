@@ -139,7 +139,13 @@ export async function runOciCommand(
     const root = resolve(flags.text("root") ?? defaultRoot(env));
     if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
     const { logger } = logOf(flags);
-    return await runVerb(name, flags.rest.slice(1), { root, log: logger, env, print });
+    return await runVerb(name, flags.rest.slice(1), {
+      root,
+      log: logger,
+      debug: flags.has("debug"),
+      env,
+      print,
+    });
   } catch (error) {
     const launches = name === "create" || name === "run";
     logOf(flags).fatal(launches ? `${ociName} ${name} failed: ${failureText(error)}` : failureText(error));

@@ -6,6 +6,8 @@ export interface OciContext {
   /** --root */
   readonly root: string;
   readonly log: Logger;
+  /** --debug */
+  readonly debug: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Prints to stdout. */
   print(text: string): void;

@@ -90,5 +90,6 @@ export function compileLaunch(context: OciContext, { id, state, bundle, flags, k
     facts: readHostFacts(),
     mode,
     warn: (message, pointer) => context.log.debug(message, { pointer }),
+    verbose: context.debug,
   });
 }

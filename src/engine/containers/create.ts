@@ -1,7 +1,6 @@
 /** Makes a container: image, name, snapshot, bundle, record. */
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { hostname as machineName } from "node:os";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
@@ -14,7 +13,7 @@ import type { PullPolicy } from "../../images/pull-options.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
 import { type Internals, lockContainer } from "../internals.ts";
-import { writeContainerFiles } from "./container-files.ts";
+import { containerFiles } from "./container-files.ts";
 import { checkContainerName } from "./container-name.ts";
 import type { PlanInput } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
@@ -202,7 +201,6 @@ async function makeBundle(internals: Internals, id: string, image: Image, reques
   const dir = internals.containers.directory(id);
   const options = optionsOf(request);
   const execution = image.imageConfig.config ?? {};
-  const hostname = options.hostname ?? (options.network === "host" ? machineName() : id.slice(0, 12));
   const user = await userOf(internals, id, options.user ?? execution.User ?? "", options.groupAdd);
   makeBindSources(options);
   const { config, warnings } = buildRuntimeConfig({
@@ -211,7 +209,7 @@ async function makeBundle(internals: Internals, id: string, image: Image, reques
     options,
     user,
     host: bundleHost(internals.hostFacts(), options),
-    files: writeContainerFiles(dir, options, hostname),
+    files: containerFiles(internals.containers.stateDirectory(id)),
     ...(options.init ? { initProgram: internals.executor() } : {}),
   });
   for (const warning of warnings) internals.logger.warn(warning, { id });

@@ -61,6 +61,8 @@ export interface ContainerRequest {
   readonly bundle: string;
   readonly facts: HostFacts;
   readonly mode: EngineMode | OciMode;
-  /** Told of what is passed over: unknown capabilities and system calls, unsupported hints. */
+  /** Told of what is passed over: unknown capabilities, unsupported hints. */
   readonly warn?: ((message: string, pointer: string) => void) | undefined;
+  /** Warn also of what is normal and costs time to find: system calls that this machine does not have. */
+  readonly verbose?: boolean | undefined;
 }

@@ -53,9 +53,9 @@ export function compileFilter(draft: Draft): SeccompFilter | undefined {
   return filter;
 }
 
-/** Costs a walk over all names, so only somebody who listens pays for it. */
+/** Costs a walk over all names, and profiles name the calls of every architecture: only for who asks. */
 function warnOfUnknownNames(draft: Draft, seccomp: RuntimeSeccomp): void {
-  if (!draft.request.warn) return;
+  if (!draft.request.warn || !draft.request.verbose) return;
   const names = unknownSeccompNames(seccomp, native[draft.facts.architecture]);
   if (names.length > 0)
     draft.warn(

@@ -31,6 +31,59 @@ int open_in_root(int root, const char *path, uint64_t flags, uint64_t resolve)
 	return openat2_retry(root, *path ? path : ".", &how);
 }
 
+/* What the link `name` stands for, which is the last component of `path` and lies in `parent`. 0 or -errno. */
+static int link_target(int parent, const char *name, const char *path, char out[4096])
+{
+	char target[4096];
+	const char *slash = strrchr(path, '/');
+	ssize_t length = readlinkat(parent, name, target, sizeof target - 1);
+	if (length < 0)
+		return errno == EINVAL ? -ENOENT : -errno;
+	target[length] = 0;
+	size_t before = target[0] == '/' || !slash ? 0 : (size_t)(slash - path) + 1;
+	if (before + (size_t)length >= 4096)
+		return -ENAMETOOLONG;
+	memcpy(out, path, before);
+	strcpy(out + before, target);
+	return 0;
+}
+
+/*
+ * Opens the directory at a path of which something is missing, making it: each mkdirat is one component
+ * below a descriptor. A link to what is not there makes what it names, as images with /var/run -> /run need.
+ */
+static int make_directories(int root, const char *whole, mode_t mode, int links)
+{
+	char path[4096], target[4096];
+	int fd = root;
+	if (links > 40 || strlen(whole) >= sizeof path)
+		return links > 40 ? -ELOOP : -ENAMETOOLONG;
+	strcpy(path, whole);
+	for (char *at = path;;) {
+		while (*at == '/')
+			at++;
+		if (!*at)
+			return fd == root ? open_in_root(root, "", O_PATH | O_DIRECTORY, 0) : fd;
+		char *end = at + strcspn(at, "/"), kept = *end;
+		*end = 0;
+		int next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+		if (next == -ENOENT) {
+			next = mkdirat(fd, at, mode) < 0 && errno != EEXIST ? -errno : 0;
+			if (next == 0)
+				next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+			if (next == -ENOENT && (next = link_target(fd, at, path, target)) == 0)
+				next = make_directories(root, target, mode, links + 1);
+		}
+		*end = kept;
+		if (fd != root)
+			close(fd);
+		if (next < 0)
+			return next;
+		fd = next;
+		at = end;
+	}
+}
+
 int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out)
 {
 	char prefix[4096];
@@ -52,20 +105,38 @@ int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out)
 	else
 		prefix[0] = 0;
 	out->parent = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
-	if (out->parent != -ENOENT)
-		return out->parent < 0 ? out->parent : 0;
-	/* make what is missing, from the top: each mkdirat is one component below a descriptor */
-	struct in_root above;
-	int r = parent_in_root(root, prefix, mode, &above);
-	if (r < 0)
-		return r;
-	if (mkdirat(above.parent, above.name, mode) < 0 && errno != EEXIST)
-		r = -errno;
-	close(above.parent);
-	if (r < 0)
-		return r;
-	out->parent = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
+	if (out->parent == -ENOENT)
+		out->parent = make_directories(root, prefix, mode, 0);
 	return out->parent < 0 ? out->parent : 0;
+}
+
+/* Makes an empty file where a link may lead to nothing. */
+static int make_file(int root, const char *whole, uint64_t resolve)
+{
+	char path[4096], target[4096];
+	if (strlen(whole) >= sizeof path)
+		return -ENAMETOOLONG;
+	strcpy(path, whole);
+	for (int links = 0; links <= 40; links++) {
+		struct in_root at;
+		int r = parent_in_root(root, path, 0755, &at);
+		if (r < 0)
+			return r;
+		int file = openat(at.parent, at.name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+		r = file < 0 && errno != EEXIST ? -errno : 0;
+		if (file >= 0)
+			close(file);
+		if (r == 0)
+			r = open_in_root(root, path, O_PATH, resolve);
+		if (r == -ENOENT && (r = link_target(at.parent, at.name, path, target)) == 0) {
+			close(at.parent);
+			strcpy(path, target);
+			continue;
+		}
+		close(at.parent);
+		return r;
+	}
+	return -ELOOP;
 }
 
 int place_in_root(int root, const char *path, bool directory, uint64_t resolve)
@@ -73,22 +144,13 @@ int place_in_root(int root, const char *path, bool directory, uint64_t resolve)
 	int fd = open_in_root(root, path, O_PATH | (directory ? O_DIRECTORY : 0), resolve);
 	if (fd != -ENOENT)
 		return fd;
-	struct in_root at;
-	int r = parent_in_root(root, path, 0755, &at);
-	if (r < 0)
-		return r;
-	if (directory) {
-		if (mkdirat(at.parent, at.name, 0755) < 0 && errno != EEXIST)
-			r = -errno;
-	} else {
-		int file = openat(at.parent, at.name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-		if (file >= 0)
-			close(file);
-		else if (errno != EEXIST)
-			r = -errno;
-	}
-	close(at.parent);
-	return r < 0 ? r : open_in_root(root, path, O_PATH | (directory ? O_DIRECTORY : 0), resolve);
+	if (!directory)
+		return make_file(root, path, resolve);
+	fd = make_directories(root, path, 0755, 0);
+	if (fd < 0 || !resolve)
+		return fd;
+	close(fd);
+	return open_in_root(root, path, O_PATH | O_DIRECTORY, resolve);
 }
 
 int write_file_at(int dir, const char *name, const char *value, size_t bytes)

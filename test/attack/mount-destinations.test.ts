@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ended } from "../lib/command.ts";
+import { ended, must } from "../lib/command.ts";
 import { attack, type Cell, type Ending } from "./cell.ts";
 
 /** A directory of the host that must stay empty. */
@@ -182,7 +182,7 @@ attack("CVE-2019-16884: destinations with links and .. of the image stay in the 
         },
       });
       if (ending.code === undefined)
-        assert.match(ending.pointer, /^\/mounts\/\d+\/destination$/, ending.error);
+        assert.match(ending.pointer, /^\/mounts\/\d+\/(destination|options)$/, ending.error);
       outside.check();
     }
 });
@@ -281,5 +281,63 @@ attack(
       outside.check();
       assert.equal(readFileSync("/proc/self/mountinfo", "utf8").includes(cell.dir), false);
     }
+  },
+);
+
+attack(
+  "links of an image that lead to nothing are made in the root, as images with /var/run -> /run need",
+  async (cell) => {
+    const outside = outsideOf(cell);
+    const rootfs = cell.rootfs();
+    mkdirSync(join(rootfs, "var"));
+    symlinkSync("/run", join(rootfs, "var/run"));
+    symlinkSync("../run/systemd/resolve/stub-resolv.conf", join(rootfs, "etc/resolv.conf"));
+    symlinkSync(join(outside.path, "a/b"), join(rootfs, "etc/hosts"));
+    symlinkSync("loop-b", join(rootfs, "loop-a"));
+    symlinkSync("loop-a", join(rootfs, "loop-b"));
+    const file = join(cell.folder(), "file");
+    writeFileSync(file, "found\n");
+    const mounts = ["/etc/resolv.conf", "/etc/hosts", "/var/run/secrets/token"].map((destination) => ({
+      destination,
+      type: "bind",
+      source: file,
+      options: ["bind"],
+    }));
+    const { stdout, error } = await cell.run(
+      ["/bin/cat", "/run/systemd/resolve/stub-resolv.conf", `${outside.path}/a/b`, "/run/secrets/token"],
+      {
+        rootfs,
+        change: (config) => {
+          config.mounts.push(...mounts);
+        },
+      },
+    );
+    assert.equal(stdout, "found\nfound\nfound\n", error);
+    outside.check();
+    for (const destination of ["/loop-a", "/loop-a/x"]) {
+      const looped = await cell.run(["/bin/true"], {
+        rootfs,
+        change: (config) => {
+          config.mounts.push({ destination, type: "tmpfs", source: "tmpfs" });
+        },
+      });
+      assert.match(looped.pointer, /^\/mounts\/7\/(destination|options)$/, looped.error);
+    }
+  },
+);
+
+attack(
+  "a destination two thousand directories deep is made or refused, and exhausts nothing",
+  async (cell) => {
+    const rootfs = cell.rootfs();
+    const { code, error, pointer } = await cell.run(["/bin/true"], {
+      rootfs,
+      change: (config) => {
+        config.mounts.push({ destination: `/${"d/".repeat(2000)}`, type: "tmpfs", source: "tmpfs" });
+      },
+    });
+    // rm is quick where a recursion over whole paths is not
+    await must(["rm", "-rf", join(rootfs, "d")]);
+    if (code !== 0) assert.match(pointer, /^\/mounts\/7\/destination$/, error);
   },
 );

@@ -10,6 +10,7 @@ import { resolveUser } from "../../bundle/user.ts";
 import type { Image } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
+import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
 import { type Internals, lockContainer } from "../internals.ts";
@@ -215,7 +216,7 @@ async function makeBundle(internals: Internals, id: string, image: Image, reques
   for (const warning of warnings) internals.logger.warn(warning, { id });
   const path = join(dir, "config.json");
   try {
-    writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
+    writeFileSync(path, exactJson(config), { mode: 0o600 });
   } catch (error) {
     throw wrapErrno(error, "write runtime config", path);
   }

@@ -76,7 +76,30 @@ export async function pullLayer(
   }
 }
 
-async function apply(deps: PullDeps, job: LayerJob, compressed: AsyncIterable<Uint8Array>): Promise<void> {
+/** An iterable that tells when its reader leaves before the end. */
+function onLeave(
+  source: AsyncGenerator<Uint8Array, void, void>,
+  left: () => void,
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => source.next(),
+      async return() {
+        left();
+        await source.return();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}
+
+/** `stop` is called when the applier gives up: then nobody shall wait for the network any more. */
+async function apply(
+  deps: PullDeps,
+  job: LayerJob,
+  compressed: AsyncIterable<Uint8Array>,
+  stop: () => void,
+): Promise<void> {
   const what = `layer "${job.layer.digest}"`;
   const tar = decompress(compressed, {
     what,
@@ -87,7 +110,7 @@ async function apply(deps: PullDeps, job: LayerJob, compressed: AsyncIterable<Ui
     chainId: job.chainId,
     ...(job.parentChainId === undefined ? {} : { parentChainId: job.parentChainId }),
     diffId: job.diffId,
-    tar: verifyStream(tar, { digest: job.diffId }, "uncompressed layer"),
+    tar: onLeave(verifyStream(tar, { digest: job.diffId }, "uncompressed layer"), stop),
     signal: job.signal,
   });
 }
@@ -102,30 +125,38 @@ async function applyFromStore(deps: PullDeps, job: LayerJob): Promise<void> {
       yield chunk;
     }
   };
-  await apply(deps, job, counted());
+  await apply(deps, job, counted(), () => {});
 }
 
 async function applyFromNetwork(deps: PullDeps, job: LayerJob, resumed: { value: boolean }): Promise<void> {
   const { layer, reporter, signal } = job;
   await using ingest = await deps.content.ingest(layer, { signal });
   resumed.value = ingest.offset > 0;
-  const chunks = download(deps, job, ingest);
+  const leaving = new AbortController();
+  const stop = () =>
+    leaving.abort(new GantryError("aborted", `fetch blob "${layer.digest}": it cannot be unpacked`));
+  const chunks = download(deps, { ...job, signal: AbortSignal.any([signal, leaving.signal]) }, ingest);
   try {
     // the decompressor may stop before the blob does (padding after the last member): it must not close the source
     const open: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
-    await apply(deps, job, open);
+    await apply(deps, job, open, stop);
     for await (const _ of chunks) {
       // the rest is only stored
     }
     reporter.phase("Verifying Checksum");
     await ingest.commit();
   } catch (error) {
+    stop();
     await chunks.return();
-    // what broke the decompressor or the diffID is not worth resuming
-    if (isGantryError(error, "data-loss") || isGantryError(error, "resource-exhausted"))
-      await ingest.discard();
+    if (isSpoiled(error)) await ingest.discard();
     throw error;
   }
+}
+
+/** Whether the bytes themselves are to blame: then they are not worth resuming. A busy registry is not. */
+function isSpoiled(error: unknown): boolean {
+  if (!isGantryError(error) || error.detail.status !== undefined) return false;
+  return ["data-loss", "resource-exhausted", "invalid-argument"].includes(error.code);
 }
 
 /** The blob's bytes: what an earlier attempt has stored, then the network's, stored in passing. */

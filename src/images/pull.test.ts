@@ -333,3 +333,27 @@ test("a tag that moves leaves the old image untagged", async () => {
     ["docker.io/library/app:latest", old.manifestDescriptor.digest],
   );
 });
+
+test("a layer that cannot be unpacked fails at once, though the registry has fallen silent", async () => {
+  const { stores } = withTag([sampleBytes(3_000_000)]);
+  const whole = stores.registry.blobStream;
+  let released = false;
+  stores.registry.blobStream = async function* (bytes, descriptor) {
+    if (bytes.length < 1_000_000) return yield* whole(bytes, descriptor);
+    yield bytes.subarray(0, 1_000_000);
+    const silence = Promise.withResolvers<void>();
+    const timer = setTimeout(silence.resolve, 20_000);
+    try {
+      await Promise.race([silence.promise, stores.registry.aborted]);
+    } finally {
+      clearTimeout(timer);
+      released = true;
+    }
+  };
+  stores.layers.apply = async ({ tar }) => {
+    for await (const _ of tar) throw new GantryError("invalid-argument", "apply layer: member is nonsense");
+  };
+  const started = performance.now();
+  await assert.rejects(pull(stores, "app"), /member is nonsense/);
+  assert.ok(released && performance.now() - started < 10_000);
+});

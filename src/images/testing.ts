@@ -21,6 +21,8 @@ export class MemoryRegistry implements Registry {
   readonly tags = new Map<string, Descriptor>();
   /** Digests that were asked for, with the offset. */
   readonly fetched: { readonly digest: Digest; readonly offset: number }[] = [];
+  /** Rejects when the caller of the latest fetchBlob gives up, for streams that wait. */
+  aborted: Promise<never> = new Promise(() => {});
   blobStream: (bytes: Buffer, descriptor: Descriptor) => AsyncIterable<Uint8Array> = async function* (bytes) {
     for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
   };
@@ -74,6 +76,10 @@ export class MemoryRegistry implements Registry {
     options: { readonly offset?: number; readonly signal?: AbortSignal } = {},
   ): AsyncGenerator<Uint8Array, void, void> {
     const { offset = 0, signal } = options;
+    this.aborted = new Promise((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    this.aborted.catch(() => {});
     this.fetched.push({ digest: descriptor.digest, offset });
     const bytes = this.blobs.get(descriptor.digest) ?? Buffer.alloc(0);
     for await (const chunk of this.blobStream(bytes.subarray(offset), descriptor)) {

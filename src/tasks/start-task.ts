@@ -1,4 +1,5 @@
 /** Starts a container under a shim; the program that starts it has the first seat at its streams. */
+import { setTimeout as pause } from "node:timers/promises";
 import { isGantryError } from "../base/error.ts";
 import type { Dialogue } from "../launch/dialogue.ts";
 import { type Launched, type LaunchOptions, launchShim } from "../launch/launch.ts";
@@ -42,8 +43,12 @@ async function launchOrUndo(plan: Plan, dir: string, options: LaunchOptions): Pr
   try {
     return await launchShim(plan, options);
   } catch (error) {
-    const killed = isGantryError(error, "unavailable") || taskState(dir).kind === "lost";
-    if (killed) await undoStart(dir, { executor: options.executor, cleanup: plan });
+    const killed = isGantryError(error, "unavailable");
+    // its end of the dialogue closes a moment before it is dead
+    const deadline = Date.now() + 5000;
+    while (killed && taskState(dir).kind === "running" && Date.now() < deadline) await pause(1);
+    if (killed || taskState(dir).kind === "lost")
+      await undoStart(dir, { executor: options.executor, cleanup: plan });
     throw error;
   }
 }

@@ -47,7 +47,7 @@ async function settle(dir: string, mark: string, cgroup: string): Promise<"nothi
   const state = await until("an executor that undoes to be done", () => {
     const now = taskState(dir);
     // a shim that runs on is a container that runs on: the test ends it
-    if (now.kind === "running") process.kill(now.start.init.pid, "SIGKILL");
+    if (now.kind === "running" && !isOver(now.start.init.pid)) process.kill(now.start.init.pid, "SIGKILL");
     return now.kind !== "running" && now;
   });
   const cleanup = {

@@ -153,9 +153,14 @@ async function applyFromNetwork(deps: PullDeps, job: LayerJob, resumed: { value:
   }
 }
 
-/** Whether the bytes themselves are to blame: then they are not worth resuming. A busy registry is not. */
+/**
+ * Whether what has come is not worth resuming: the bytes themselves are to blame, or the disk is full, which another
+ * layer may have met (see pullLayers). A busy registry is no reason.
+ */
 function isSpoiled(error: unknown): boolean {
   if (!isGantryError(error) || error.detail.status !== undefined) return false;
+  if (error.code === "aborted")
+    return isGantryError(error.cause, "resource-exhausted") && isSpoiled(error.cause);
   return ["data-loss", "resource-exhausted", "invalid-argument"].includes(error.code);
 }
 

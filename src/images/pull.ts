@@ -135,7 +135,7 @@ async function pullLayers(
         if ((await own) !== "present") changed = true;
       } catch (error) {
         failures.push(error);
-        stop.abort(new GantryError("aborted", "another layer of the image has failed"));
+        stop.abort(new GantryError("aborted", "another layer of the image has failed", { cause: error }));
       }
     }
   };

@@ -24,7 +24,7 @@ export function openGantry(dir: string, rootTar: string): Promise<Peer> {
     return {
       name: "gantry",
       env: {},
-      monitor: /gantry/,
+      monitor: /^([^\0]*\/)?gantry/,
       runTrue: () => [...gantry, "run", "--rm", "--network", "none", image, "true"],
       async startIdle(name: string) {
         await call("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");

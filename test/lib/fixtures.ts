@@ -161,7 +161,7 @@ export interface BigImageOptions {
 export const bigEnough: BigImageOptions = { sizeBytes: 520e6, files: 12_000, layers: 5 };
 
 /**
- * Path of an OCI layout under the tag "latest" made of the machine's own /usr and the packages of this project:
+ * Path of an OCI layout under the tag "latest" made of the machine's own /usr:
  * `layers` gzip layers with about `files` regular files of about `sizeBytes` in all, over a busybox layer that
  * counts as the first. Where the machine holds too little, it is packed again under another name.
  */
@@ -198,7 +198,7 @@ async function machineFiles(): Promise<MachineFile[]> {
     "/usr/local",
   ];
   const print = ["-xdev", "-type", "f", "-size", "-200M", "-printf", "%s %p\\0"];
-  const present = [...roots, join(top, "node_modules")].filter((dir) => existsSync(dir));
+  const present = roots.filter((dir) => existsSync(dir));
   const found = await must(["find", ...present, ...print]);
   return found
     .split("\0")

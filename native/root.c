@@ -56,6 +56,7 @@ static int make_directories(int root, const char *whole, mode_t mode, int links)
 {
 	char path[4096], target[4096];
 	int fd = root;
+	bool made = false; /* then nothing is in it: no need to walk there again */
 	if (links > 40 || strlen(whole) >= sizeof path)
 		return links > 40 ? -ELOOP : -ENAMETOOLONG;
 	strcpy(path, whole);
@@ -66,11 +67,13 @@ static int make_directories(int root, const char *whole, mode_t mode, int links)
 			return fd == root ? open_in_root(root, "", O_PATH | O_DIRECTORY, 0) : fd;
 		char *end = at + strcspn(at, "/"), kept = *end;
 		*end = 0;
-		int next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+		int next = made ? -ENOENT : open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
 		if (next == -ENOENT) {
-			next = mkdirat(fd, at, mode) < 0 && errno != EEXIST ? -errno : 0;
-			if (next == 0)
-				next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+			made = mkdirat(fd, at, mode) == 0;
+			if (made && (next = openat(fd, at, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+				next = -errno;
+			else if (!made)
+				next = errno == EEXIST ? open_in_root(root, path, O_PATH | O_DIRECTORY, 0) : -errno;
 			if (next == -ENOENT && (next = link_target(fd, at, path, target)) == 0)
 				next = make_directories(root, target, mode, links + 1);
 		}

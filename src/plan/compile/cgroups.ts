@@ -8,7 +8,10 @@
 import { posix } from "node:path";
 import { refuse } from "../../base/decode.ts";
 import type { CgroupHierarchy } from "../../linux/cgroup-mounts.ts";
+import { holds } from "../host-facts.ts";
 import type { Draft } from "./draft.ts";
+
+const capDacOverride = 1;
 
 /** One cgroup of the container. */
 export interface ContainerCgroup {
@@ -45,8 +48,12 @@ function pathIn(draft: Draft, hierarchy: CgroupHierarchy, version: 1 | 2): strin
   return posix.join(base, relative);
 }
 
-/** All cgroups that the container gets: one in each hierarchy. */
+/**
+ * All cgroups that the container gets: one in each hierarchy. None where this process may not make any:
+ * a user without privileges who asks for no limits stays in the cgroups of the caller, as with runc.
+ */
 export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
+  if (!mayMakeCgroups(draft)) return [];
   const { unified, controllers } = draft.facts.cgroups;
   const cgroups: ContainerCgroup[] = [];
   for (const hierarchy of new Set(controllers.values())) {
@@ -71,6 +78,11 @@ export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
       register: unifiedRegister,
     });
   return cgroups;
+}
+
+function mayMakeCgroups(draft: Draft): boolean {
+  const { devices: _everyConfigHasThem, ...limits } = draft.linux.resources ?? {};
+  return draft.facts.uid === 0 || holds(draft.facts, capDacOverride) || Object.keys(limits).length > 0;
 }
 
 function makeCgroup(draft: Draft, cgroup: ContainerCgroup): void {

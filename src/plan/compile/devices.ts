@@ -5,8 +5,12 @@
 import { refuse } from "../../base/decode.ts";
 import { defaultDeviceLinks, defaultDevices } from "../../linux/devices.ts";
 import type { RuntimeDevice } from "../../spec/runtime-linux.ts";
+import { holds } from "../host-facts.ts";
+import type { Step } from "../plan.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import type { NamespacePlan } from "./namespaces.ts";
+
+const capSysAdmin = 21;
 
 /** S_IFMT bits. */
 const typeBits = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 } as const;
@@ -46,28 +50,36 @@ function bindsNodes(namespaces: NamespacePlan): boolean {
   return namespaces.private.has("user");
 }
 
+function openNode(list: Step[], { device, where }: PlacedDevice): void {
+  const { path } = device;
+  list.push({ op: "clone-tree", where, path, recursive: 0, fd: registerOf(device) });
+}
+
+function registerOf({ path }: RuntimeDevice): string {
+  return `device ${path}`;
+}
+
+/** The host side opens what is bound if it may; else the child does. */
+function opensOnHost(draft: Draft): boolean {
+  return holds(draft.facts, capSysAdmin);
+}
+
 /** Before the clone: the host's nodes, where they are to be bound. */
 export function openDevices(draft: Draft, namespaces: NamespacePlan): void {
-  if (!makesDevices(draft) || !bindsNodes(namespaces)) return;
-  for (const { device, where } of devicesOf(draft))
-    if (device.type !== "p")
-      draft.host.push({
-        op: "clone-tree",
-        where,
-        path: device.path,
-        recursive: 0,
-        fd: `device ${device.path}`,
-      });
+  if (!makesDevices(draft) || !bindsNodes(namespaces) || !opensOnHost(draft)) return;
+  for (const placed of devicesOf(draft)) if (placed.device.type !== "p") openNode(draft.host, placed);
 }
 
 /** In the child: nodes and links. */
 export function makeDevices(draft: Draft, namespaces: NamespacePlan): void {
   if (!makesDevices(draft)) return;
-  for (const { device, where } of devicesOf(draft)) {
+  for (const placed of devicesOf(draft)) {
+    const { device, where } = placed;
     const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device;
     const phrase = `error creating device nodes: ${path}`;
     if (bindsNodes(namespaces) && type !== "p") {
-      const mount = `device ${path}`;
+      const mount = registerOf(device);
+      if (!opensOnHost(draft)) openNode(draft.child, placed);
       draft.child.push({ op: "attach-mount", where, phrase, mount, root: rootRegister, path, options: 0 });
       draft.child.push({ op: "close", where, fd: mount });
     } else

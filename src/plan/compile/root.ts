@@ -2,6 +2,7 @@
 
 import { refuse } from "../../base/decode.ts";
 import { mountFlag } from "../../linux/mount-options.ts";
+import { holds } from "../host-facts.ts";
 import type { Step } from "../plan.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import { openLayers } from "./idmapped-root.ts";
@@ -9,6 +10,7 @@ import type { NamespacePlan } from "./namespaces.ts";
 import type { RootFileSystem } from "./request.ts";
 
 const where = "/root/path";
+const capSysAdmin = 21;
 
 /** Propagation of what is under / in the new mount namespace, and of the root, by their names. */
 const propagations: Readonly<Record<string, number>> = {
@@ -29,26 +31,33 @@ export function rootOf(draft: Draft): RootFileSystem {
   return { kind: "directory", path: draft.path(config.root.path) };
 }
 
+/** The host side opens the root if it may; else the child does, as root of its user namespace. */
+function opensOnHost(draft: Draft): boolean {
+  return holds(draft.facts, capSysAdmin);
+}
+
+function openDirectory(draft: Draft, list: Step[], path: string): void {
+  const phrase = "unable to open root file system";
+  list.push({ op: "clone-tree", where, phrase, path, recursive: 1, fd: rootRegister });
+  // a copy stays a peer of what it was made from: mounts inside would show on the host
+  list.push({
+    op: "set-mount-attributes",
+    where: draft.linux.rootfsPropagation ? "/linux/rootfsPropagation" : where,
+    fd: rootRegister,
+    set: 0,
+    clear: 0,
+    propagation: rootPropagation(draft),
+    recursive: 1,
+    userns: undefined,
+  });
+}
+
 /** Before the clone: the mount of the root, which the child inherits. */
 export function openRoot(draft: Draft, namespaces: NamespacePlan): void {
   const root = rootOf(draft);
   if (root.kind === "directory") {
-    const phrase = "unable to open root file system";
-    draft.host.push({ op: "clone-tree", where, phrase, path: root.path, recursive: 1, fd: rootRegister });
-    // a copy stays a peer of what it was made from: mounts inside would show on the host
-    draft.host.push({
-      op: "set-mount-attributes",
-      where: draft.linux.rootfsPropagation ? "/linux/rootfsPropagation" : where,
-      fd: rootRegister,
-      set: 0,
-      clear: 0,
-      propagation: rootPropagation(draft),
-      recursive: 1,
-      userns: undefined,
-    });
-    return;
-  }
-  if (namespaces.private.has("user")) openLayers(draft, root);
+    if (opensOnHost(draft)) openDirectory(draft, draft.host, root.path);
+  } else if (namespaces.private.has("user")) openLayers(draft, root);
   else draft.host.push(overlay(root));
 }
 
@@ -85,6 +94,8 @@ export function attachRoot(draft: Draft): void {
     // unbindable would take away the sources of bind mounts
     flags: (flags & mountFlag.unbindable ? mountFlag.private : flags) | mountFlag.recursive,
   });
+  const root = rootOf(draft);
+  if (root.kind === "directory" && !opensOnHost(draft)) openDirectory(draft, draft.child, root.path);
   draft.child.push({
     op: "attach-root",
     where,

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -33,7 +41,7 @@ test("the lock of a dead process is broken, that of a live or unknown one is not
     if (!tryLockFile(process.argv.at(-1))) process.exit(3); process.kill(process.pid, "SIGKILL");`;
   const child = spawnSync(process.execPath, ["-e", script, place.path]);
   assert.equal(child.signal, "SIGKILL", child.stderr.toString());
-  const dead = readFileSync(place.path, "utf8");
+  const dead = readlinkSync(place.path);
   {
     using lock = tryLockFile(place.path);
     assert.ok(lock, "the lock of the dead was not broken");
@@ -43,7 +51,7 @@ test("the lock of a dead process is broken, that of a live or unknown one is not
   assert.equal(tryLockFile(place.path), undefined);
   rmSync(place.path);
   // a slow process that has seen the dead lock must not remove the next owner's
-  writeFileSync(place.path, dead);
+  symlinkSync(dead, place.path);
   using second = tryLockFile(place.path);
   assert.ok(second);
   assert.equal(tryLockFile(place.path), undefined);

@@ -1,10 +1,10 @@
 /**
- * Locks between processes: a file that link(2) makes, which names its owner by pid, start time and boot. It is
- * broken only when that owner is provably dead, and only by the one process that holds the right to break that very
- * lock. There is no flock in node:.
+ * Locks between processes: a symbolic link whose target names its owner by pid, start time and boot. symlink(2) makes
+ * it whole and only if it is not there. It is broken only when its owner is provably dead, and only by the one process
+ * that holds the right to break that very lock. There is no flock in node:.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, GantryError, wrapErrno } from "./error.ts";
 import { ownerState, ownToken } from "./owner.ts";
@@ -48,21 +48,16 @@ export function tryLockFile(path: string): Disposable | undefined {
   }
 }
 
-/** Makes the file with our name in it; undefined if it is there. */
+/** Makes the link with our name in it; undefined if it is there. */
 function claim(path: string): string | undefined {
   token ??= ownToken();
-  const nonce = randomBytes(8).toString("hex");
-  const own = `${token} ${nonce}`;
-  const temporary = `${path}.${nonce}.tmp`;
+  const own = `${token} ${randomBytes(8).toString("hex")}`;
   try {
-    writeFileSync(temporary, own, { mode: 0o600, flag: "wx" });
-    linkSync(temporary, path);
+    symlinkSync(own, path);
     return own;
   } catch (error) {
     if (errnoOf(error) === "EEXIST") return undefined;
     throw wrapErrno(error, "lock", path);
-  } finally {
-    remove(temporary);
   }
 }
 
@@ -88,9 +83,11 @@ function release(path: string, own: string): void {
 
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readlinkSync(path);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
+    // something else lies there, and nobody knows whose it is
+    if (errnoOf(error) === "EINVAL") return "unknown";
     throw wrapErrno(error, "read lock", path);
   }
 }

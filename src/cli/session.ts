@@ -1,7 +1,9 @@
 /** One running command: its engine, its logger, its interruption, and how its failure is told. */
+import { resolve } from "node:path";
 import { GantryError, isGantryError } from "../base/error.ts";
 import { createLogger, formatLogLine, type Logger, type LogLevel, logLevels } from "../base/log.ts";
 import type { Engine } from "../engine/engine.ts";
+import { defaultPlaces } from "../engine/store-layout.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext, GlobalOptions } from "./context.ts";
 import { errorText, exitStatusOf } from "./error-text.ts";
@@ -86,17 +88,14 @@ export class Session implements CommandContext, AsyncDisposable {
   }
 }
 
-/** How a shim reaches this program again when a container with --rm ends and nobody is there. */
+/** How a shim, whose folder and environment are others, reaches this program again when a container with --rm ends. */
 function reaper(globals: GlobalOptions): readonly string[] {
-  const where = [
-    ...(globals.root === undefined ? [] : ["--root", globals.root]),
-    ...(globals.state === undefined ? [] : ["--state", globals.state]),
-  ];
+  const places = { ...defaultPlaces(), ...globals };
   // a compiled Bun program reports itself as execPath; under `bun main.ts` the script comes second
   const self = process.argv[1]?.startsWith("/$bunfs/")
     ? [process.execPath]
     : [process.execPath, process.argv[1]!];
-  return [...self, ...where, "internal", "reap"];
+  return [...self, "--root", resolve(places.root), "--state", resolve(places.state), "internal", "reap"];
 }
 
 /** The chain of causes with codes and facts, for --debug. */

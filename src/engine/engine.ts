@@ -122,6 +122,8 @@ export class Engine implements AsyncDisposable {
     return await explainRun(this.#internals, request, options);
   }
 
-  /** An engine holds nothing open: containers run on. */
-  async [Symbol.asyncDispose](): Promise<void> {}
+  /** Containers run on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#internals.events[Symbol.dispose]();
+  }
 }

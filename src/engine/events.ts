@@ -2,7 +2,7 @@
  * What happens to containers and images, told to whoever asks: every process that works on the store appends to one
  * file below the state directory, and every process may read it. The file is rotated once and is gone after a reboot.
  */
-import { appendFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { oneOf, record, string } from "../base/decode.ts";
 import { wrapErrno } from "../base/error.ts";
@@ -40,8 +40,9 @@ export interface ReadEventsOptions {
 const rotateBytes = 4 * 1024 * 1024;
 const files = 2;
 
-export class EventLog {
+export class EventLog implements Disposable {
   readonly #path: string;
+  #file: { readonly fd: number; readonly inode: number } | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -56,13 +57,30 @@ export class EventLog {
   ): void {
     const event: EngineEvent = { kind, action, id, time: time.toISOString(), attributes };
     try {
-      makePrivateDirectory(dirname(this.#path));
       // one write with O_APPEND: lines of several processes do not mix
-      appendFileSync(this.#path, `${JSON.stringify(event)}\n`, { mode: 0o600 });
-      if (statSync(this.#path).size > rotateBytes) renameSync(this.#path, `${this.#path}.1`);
+      writeSync(this.#open(), `${JSON.stringify(event)}\n`);
     } catch (error) {
       throw wrapErrno(error, "record event", this.#path);
     }
+  }
+
+  /** The descriptor of the file that has the name now: another process may have turned it over. */
+  #open(): number {
+    const { fd, inode } = this.#file ?? {};
+    const current = statSync(this.#path, { throwIfNoEntry: false });
+    if (fd !== undefined && current?.ino === inode && (current?.size ?? 0) < rotateBytes) return fd;
+    if (fd !== undefined) closeSync(fd);
+    this.#file = undefined;
+    if (current && current.size >= rotateBytes) renameSync(this.#path, `${this.#path}.1`);
+    makePrivateDirectory(dirname(this.#path));
+    const opened = openSync(this.#path, "a", 0o600);
+    this.#file = { fd: opened, inode: fstatSync(opened).ino };
+    return opened;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file) closeSync(this.#file.fd);
+    this.#file = undefined;
   }
 
   async *read(options: ReadEventsOptions = {}): AsyncGenerator<EngineEvent> {

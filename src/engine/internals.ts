@@ -1,5 +1,7 @@
 /** What the verbs of the engine work with. Made by engine.ts; each part comes into being when it is first used. */
 
+import { join } from "node:path";
+import { isGantryError } from "../base/error.ts";
 import { lockFile, tryLockFile } from "../base/lock.ts";
 import type { Logger } from "../base/log.ts";
 import type { ContentStore } from "../content/content-store.ts";
@@ -30,21 +32,23 @@ export interface Internals {
   openLayers(): Promise<LayerApplier & LayerCollector & AsyncDisposable>;
 }
 
-function lockPath(internals: Internals, id: string): string {
-  makePrivateDirectory(internals.layout.locks);
-  return `${internals.layout.locks}/${id}`;
-}
-
 /** Whoever changes the record or the life of a container holds its lock. */
 export async function lockContainer(
   internals: Internals,
   id: string,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Disposable> {
-  return await lockFile(lockPath(internals, id), options);
+  return tryLockContainer(internals, id) ?? (await lockFile(join(internals.layout.locks, id), options));
 }
 
 /** Takes the lock of a container, unless somebody alive has it. */
 export function tryLockContainer(internals: Internals, id: string): Disposable | undefined {
-  return tryLockFile(lockPath(internals, id));
+  const { locks } = internals.layout;
+  try {
+    return tryLockFile(join(locks, id));
+  } catch (error) {
+    if (!isGantryError(error, "not-found")) throw error;
+    makePrivateDirectory(locks);
+    return tryLockFile(join(locks, id));
+  }
 }

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
-import { ended } from "../lib/command.ts";
+import { command, ended } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
+import { gantryProgram } from "../lib/sandbox.ts";
 import { until } from "../lib/until.ts";
 import { withBusybox } from "./busybox.ts";
 
@@ -189,5 +192,22 @@ test("a start that fails leaves the container as it was, with the reason", { ski
     assert.match(shown, /^created 127 .*executable file not found in \$PATH$/);
     assert.equal((await box.gantry(["start", "-a", "broken"])).code, 127);
     await box.must(["rm", "broken"]);
+  }),
+);
+
+test("--rm finds the store that was named by a relative path or by the environment", { skip }, () =>
+  withBusybox(async (box) => {
+    const environment = { GANTRY_ROOT: box.root, GANTRY_STATE: box.state, ...box.env };
+    const byEnvironment = await command([gantryProgram, "run", "-d", "--rm", "busybox", "true"], {
+      env: environment,
+    });
+    assert.equal(byEnvironment.code, 0, byEnvironment.stderr);
+    const places = ["--root", "root", "--state", "state"];
+    const relative = await command([gantryProgram, ...places, "run", "-d", "--rm", "busybox", "true"], {
+      cwd: box.dir,
+      env: box.env,
+    });
+    assert.equal(relative.code, 0, relative.stderr);
+    await until("both are removed", () => readdirSync(join(box.root, "containers")).length === 0);
   }),
 );

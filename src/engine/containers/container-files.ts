@@ -23,28 +23,24 @@ function hostFile(path: string): string {
   }
 }
 
-/** Writes them into the container's folder. */
-export function writeContainerFiles(
-  dir: string,
-  options: ContainerOptions,
-  hostname: string,
-): ContainerFiles {
-  const files = {
-    hosts: join(dir, "hosts"),
-    hostname: join(dir, "hostname"),
-    resolvConf: join(dir, "resolv.conf"),
-  };
-  const texts: Readonly<Record<keyof typeof files, string>> = {
-    hosts: options.network === "host" ? hostFile("/etc/hosts") : `${loopback}\n`,
-    hostname: `${hostname}\n`,
-    resolvConf: hostFile("/etc/resolv.conf"),
-  };
-  for (const [name, path] of Object.entries(files)) {
+/** Where they lie: with the run-time state, since they are written anew at every start. */
+export function containerFiles(dir: string): Required<ContainerFiles> {
+  return { hosts: join(dir, "hosts"), hostname: join(dir, "hostname"), resolvConf: join(dir, "resolv.conf") };
+}
+
+export function writeContainerFiles(dir: string, options: ContainerOptions, hostname: string): void {
+  const files = containerFiles(dir);
+  const texts: readonly (readonly [string | undefined, string])[] = [
+    [files.hosts, options.network === "host" ? hostFile("/etc/hosts") : `${loopback}\n`],
+    [files.hostname, `${hostname}\n`],
+    [files.resolvConf, hostFile("/etc/resolv.conf")],
+  ];
+  for (const [path, text] of texts) {
+    if (path === undefined) continue;
     try {
-      writeFileSync(path, texts[name as keyof typeof files], { mode: 0o644 });
+      writeFileSync(path, text, { mode: 0o644 });
     } catch (error) {
       throw wrapErrno(error, "write", path);
     }
   }
-  return files;
 }

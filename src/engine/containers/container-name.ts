@@ -1,9 +1,9 @@
 /**
- * Names of containers: a name is a file of the names folder that holds the id. It appears whole and only if the
- * name is free, because link(2) makes it, so two processes can never both have it.
+ * Names of containers: a name is a symbolic link of the names folder to the id. It appears whole and only if the name
+ * is free, because symlink(2) makes it, so two processes can never both have it.
  */
 import { randomInt } from "node:crypto";
-import { linkSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
 import { makePrivateDirectory } from "../store-layout.ts";
@@ -39,27 +39,25 @@ export class ContainerNames {
   find(name: string): string | undefined {
     if (!nameForm.test(name) || name.length > nameLimit) return undefined;
     try {
-      const id = readFileSync(join(this.#dir, name), "utf8").trim();
+      const id = readlinkSync(join(this.#dir, name));
       return /^[0-9a-f]{64}$/.test(id) ? id : undefined;
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return undefined;
+      if (["ENOENT", "EINVAL"].includes(errnoOf(error) ?? "")) return undefined;
       throw wrapErrno(error, "read container name", name);
     }
   }
 
   /** Takes `name` for `id`; false if somebody has it. */
   claim(name: string, id: string): boolean {
-    makePrivateDirectory(this.#dir);
-    const temporary = join(this.#dir, `.${id}`);
-    try {
-      writeFileSync(temporary, id, { mode: 0o600 });
-      linkSync(temporary, join(this.#dir, name));
-      return true;
-    } catch (error) {
-      if (errnoOf(error) === "EEXIST") return false;
-      throw wrapErrno(error, "claim container name", name);
-    } finally {
-      removeIfThere(temporary);
+    for (;;) {
+      try {
+        symlinkSync(id, join(this.#dir, name));
+        return true;
+      } catch (error) {
+        if (errnoOf(error) === "EEXIST") return false;
+        if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "claim container name", name);
+        makePrivateDirectory(this.#dir);
+      }
     }
   }
 

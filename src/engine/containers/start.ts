@@ -1,5 +1,6 @@
 /** Starts a container that does not run. */
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { hostname as machineName } from "node:os";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import { startTask } from "../../tasks/start-task.ts";
@@ -7,7 +8,7 @@ import type { Attachment } from "../../tasks/task.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { type Internals, lockContainer } from "../internals.ts";
-import { makePrivateDirectory } from "../store-layout.ts";
+import { writeContainerFiles } from "./container-files.ts";
 import { type PlanInput, startPlan } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
@@ -57,11 +58,14 @@ export async function launchLocked(
 ): Promise<Attachment | undefined> {
   const { containers } = internals;
   const { id } = record;
+  if (process.geteuid?.() !== 0)
+    throw new GantryError("permission-denied", `start container "${record.name}": only root can, for now`);
   const dir = containers.stateDirectory(id);
   const unattended = options.attach === false;
   const plan = startPlan(internals, record, { ...input, unattended });
   const executor = internals.executor();
-  makeFreshDirectory(internals, dir);
+  makeFreshDirectory(dir);
+  writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? machineName());
   containers.write({ ...record, startedInBoot: bootId() });
   faultPoint("start-recorded");
   const attach =
@@ -83,11 +87,10 @@ function stdinChoice(record: ContainerRecord) {
 }
 
 /** What an earlier run has left there is in the record by now. */
-function makeFreshDirectory(internals: Internals, dir: string): void {
-  makePrivateDirectory(internals.layout.taskStates);
+function makeFreshDirectory(dir: string): void {
   try {
-    rmSync(dir, { recursive: true, force: true });
-    mkdirSync(dir, { mode: 0o700 });
+    if (existsSync(dir)) rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw wrapErrno(error, "make directory", dir);
   }

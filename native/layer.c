@@ -15,6 +15,8 @@
 #include "layer.h"
 
 #define FORGOTTEN UINT32_MAX
+/* Directories made for the targets of symlinks: the controller, which counts the members, does not see them. */
+#define UNSEEN_LIMIT 4096
 
 void layer_forget(struct layer *l, int in_use)
 {
@@ -28,10 +30,16 @@ void layer_forget(struct layer *l, int in_use)
 	}
 }
 
-static int make_missing(int root, char *path, int links);
+static int make_missing(struct layer *l, int root, char *path, int links);
+
+static int open_below(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
 
 /* At `name` stands a symbolic link that leads to nothing: makes the directory that it names. */
-static int make_target(int root, int parent, const char *path, const char *name, int links)
+static int make_target(struct layer *l, int root, int parent, const char *path, const char *name, int links)
 {
 	char target[PATH_MAX], whole[2 * PATH_MAX];
 	ssize_t length = readlinkat(parent, name, target, sizeof target - 1);
@@ -41,11 +49,11 @@ static int make_target(int root, int parent, const char *path, const char *name,
 	size_t before = target[0] == '/' ? 0 : (size_t)(name - path);
 	memcpy(whole, path, before);
 	memcpy(whole + before, target, (size_t)length + 1);
-	return strlen(whole) < PATH_MAX ? make_missing(root, whole, links + 1) : -ENAMETOOLONG;
+	return strlen(whole) < PATH_MAX ? make_missing(l, root, whole, links + 1) : -ENAMETOOLONG;
 }
 
 /* Opens a directory in the root, making every component that is missing. */
-static int make_missing(int root, char *path, int links)
+static int make_missing(struct layer *l, int root, char *path, int links)
 {
 	int above = -1;
 	if (links > 40)
@@ -56,16 +64,19 @@ static int make_missing(int root, char *path, int links)
 			return above < 0 ? open_in_root(root, ".", O_PATH | O_DIRECTORY, 0) : above;
 		char *end = strchrnul(at, '/'), kept = *end;
 		*end = 0;
-		int next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+		int parent = above < 0 ? root : above;
+		/* one component below a descriptor, so that deep paths take linear time; ".." and links go from the top */
+		int next = strcmp(at, "..") == 0 ? -ELOOP : open_below(parent, at);
 		if (next == -ENOENT) {
-			int parent = above < 0 ? root : above;
-			next = mkdirat(parent, at, 0755) < 0 ? -errno : 0;
-			if (next == -EEXIST)
-				next = make_target(root, parent, path, at, links);
-			if (next > 0)
+			next = l->unseen++ >= UNSEEN_LIMIT ? -EMLINK : mkdirat(parent, at, 0755) < 0 ? -errno : 0;
+			if (next == 0)
+				next = open_below(parent, at);
+		} else if (next == -ELOOP || next == -ENOTDIR) {
+			next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+			if (next == -ENOENT && (next = make_target(l, root, parent, path, at, links)) >= 0) {
 				close(next);
-			if (next >= 0)
 				next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+			}
 		}
 		*end = kept;
 		if (above >= 0)
@@ -103,7 +114,7 @@ int layer_parent(struct executor *x, int root, const struct bytes *path, const c
 	p->length = length;
 	p->fd = open_in_root(root, p->path, O_PATH | O_DIRECTORY, 0);
 	if (p->fd == -ENOENT)
-		p->fd = make_missing(root, p->path, 0);
+		p->fd = make_missing(l, root, p->path, 0);
 	if (p->fd < 0) {
 		int error = -p->fd;
 		p->fd = -1;

@@ -106,9 +106,14 @@ export class LayerUnpacker implements TarSink {
     throw new GantryError("resource-exhausted", `apply layer: ${what}`);
   }
 
+  /** Directories that members only imply count as they do: a short archive of deep paths would make many. */
+  #count(): void {
+    if (++this.#entries > this.#limits.entries) this.#exceed(`more than ${this.#limits.entries} members`);
+  }
+
   entry(entry: TarEntry): void {
     this.#file = undefined;
-    if (++this.#entries > this.#limits.entries) this.#exceed(`more than ${this.#limits.entries} members`);
+    this.#count();
     if (entry.uid === 0xffffffff || entry.gid === 0xffffffff) this.#refuse(entry, "owner or group -1");
     const path = cleanPath(entry.path);
     const whiteout = whiteoutOf(path);
@@ -276,6 +281,7 @@ export class LayerUnpacker implements TarSink {
       if (seen !== "directory") missing.push(at);
     }
     for (const directory of missing.reverse()) {
+      this.#count();
       this.#directory(directory);
       this.#implied.add(directory);
     }

@@ -155,7 +155,7 @@ test("what the writer writes, the reader reads, in chunks of any size", () => {
         });
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -490,11 +490,11 @@ test("garbage and a flipped byte give a GantryError with the place, or a good re
         attempt(archive, chunkBytes);
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 2000 }), (noise) => attempt(Buffer.from(noise), 512)),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 

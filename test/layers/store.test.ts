@@ -22,7 +22,7 @@ import { OverlayLayers } from "../../src/snapshots/overlay-layers.ts";
 import { type Digest, digestHex, digestOf } from "../../src/spec/digest.ts";
 import { tarArchive, tarHeader } from "../../src/wire/tar-writer.ts";
 import { needs } from "../lib/needs.ts";
-import { chunksOf, directory, executor, Fixture, file, skip } from "./fixture.ts";
+import { chunksOf, directory, executor, Fixture, file, skip, symlink } from "./fixture.ts";
 
 const id = digestOf("a layer");
 const coded = (code: string, message: RegExp) => (error: unknown) => {
@@ -84,11 +84,29 @@ test("layer bombs of members, bytes and depth stop at their limits", { skip }, a
   );
   const deep = tarArchive([file(`${"d/".repeat(20)}f`)]);
   await rejected(fixture, chunksOf(deep), (error) => coded("resource-exhausted", /21 components/)(error));
+  const implied = tarArchive(Array.from({ length: 6 }, (_, index) => file(`${`${index}/`.repeat(19)}f`)));
+  await rejected(fixture, chunksOf(implied), (error) =>
+    coded("resource-exhausted", /more than 100 members/)(error),
+  );
   const summed = tarArchive(
     Array.from({ length: 11 }, (_, index) => file(`f${index}`, Buffer.alloc(1_000_000))),
   );
   await rejected(fixture, chunksOf(summed), (error) =>
     coded("resource-exhausted", /more than 10000000 bytes/)(error),
+  );
+});
+
+test("directories made for the targets of symlinks have a limit, too", {
+  skip,
+  timeout: 120_000,
+}, async () => {
+  await using fixture = new Fixture();
+  const members = Array.from({ length: 4 }, (_, index) => [
+    symlink(`l${index}`, `t${index}/${"d/".repeat(1900)}`),
+    file(`l${index}/f`),
+  ]);
+  await rejected(fixture, chunksOf(tarArchive(members.flat())), (error) =>
+    coded("resource-exhausted", /too many links/)(error),
   );
 });
 
@@ -107,16 +125,19 @@ test("an abort stops at once, passes its reason on and leaves nothing", { skip }
 });
 
 /** Pid of the executor that a process has started. */
-function executorOf(parent: number): number {
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (Number(fields[1]) === parent && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("layers"))
-        return Number(pid);
-    } catch {
-      // it ended meanwhile
-    }
+async function executorOf(parent: number): Promise<number> {
+  for (let tries = 0; tries < 500; tries++) {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+        const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        const isOurs = Number(fields[1]) === parent;
+        if (isOurs && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("layers")) return Number(pid);
+      } catch {
+        // it ended meanwhile
+      }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   throw new Error("no executor runs");
 }
 
@@ -124,7 +145,7 @@ test("an executor that dies is a clear error and leaves nothing", { skip }, asyn
   await using fixture = new Fixture();
   const killed = async function* () {
     yield some.subarray(0, 500_000);
-    process.kill(executorOf(process.pid), "SIGKILL");
+    process.kill(await executorOf(process.pid), "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 50));
     for (let at = 500_000; at < some.length; at += 10_000) yield some.subarray(at, at + 10_000);
   };

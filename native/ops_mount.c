@@ -300,6 +300,9 @@ int op_open_proc(struct executor *x, const struct step *s)
 	struct statfs fs;
 	int context = sys_fsopen("proc", FSOPEN_CLOEXEC), fd = -1;
 	if (context >= 0) {
+		/* processes alone, without sys: less to reach for who gets at it; kernels before 5.8 show it all */
+		if (s->v[OPEN_PROC_PIDS].number)
+			sys_fsconfig(context, FSCONFIG_SET_STRING, "subset", "pid", 0);
 		if (sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 			fd = sys_fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 		close(context);

@@ -76,7 +76,7 @@
   X(67, readonly_path, "readonly-path", "ft", 2, 1) \
   X(68, pivot, "pivot", "f4", 2, 3) \
   X(69, copy_up, "copy-up", "ftf", 2, 1) \
-  X(70, open_proc, "open-proc", "+", 2, 0) \
+  X(70, open_proc, "open-proc", "4+", 2, 0) \
   X(71, write_proc, "write-proc", "ftt", 2, 0) \
   X(72, open_file_system, "open-file-system", "t+", 3, 0) \
   X(73, set_file_system_option, "set-file-system-option", "ft", 3, 0) \
@@ -235,7 +235,8 @@
 #define COPY_UP_ROOT 0
 #define COPY_UP_PATH 1
 #define COPY_UP_MOUNT 2
-#define OPEN_PROC_FD 0
+#define OPEN_PROC_PIDS 0
+#define OPEN_PROC_FD 1
 #define WRITE_PROC_PROC 0
 #define WRITE_PROC_PATH 1
 #define WRITE_PROC_VALUE 2

@@ -140,7 +140,7 @@ export const operations = {
   "readonly-path": op(67, child, ["in-root"], { root: "fd", path: "text" }, "makes a path read-only; missing is fine"),
   "pivot": op(68, child, ["in-root", "pivot"], { root: "fd", mode: "u32" }, "makes the root the root: mode 0 pivot_root, 1 chroot (a root that is an initramfs cannot be pivoted)"),
   "copy-up": op(69, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "copies what is at a path of the root into a detached tmpfs (tmpcopyup)"),
-  "open-proc": op(70, child, [], { fd: "fd+" }, "a private mount of proc that nobody else can reach"),
+  "open-proc": op(70, child, [], { pids: "u32", fd: "fd+" }, "a private mount of proc that nobody else can reach; pids 1: with its processes alone, where the kernel can"),
   "write-proc": op(71, child, [], { proc: "fd", path: "text", value: "text" }, "writes a file of a private proc, crossing no mount and no magic link"),
   "open-file-system": op(72, both, [], { type: "text", fd: "fd+" }, "begins a new file system, whose options follow one by one (fsopen)"),
   "set-file-system-option": op(73, both, [], { context: "fd", option: "text" }, "an option of a file system that was begun: key or key=value"),

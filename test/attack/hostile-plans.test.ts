@@ -128,7 +128,7 @@ attack("a plan that breaks one rule of order runs nothing", async (cell) => {
   const kill: Step = { op: "kill-child", where };
   const pivot: Step = { op: "pivot", where, root: "root", mode: 0 };
   const filter: Step = { op: "load-seccomp", where, flags: 0, filter: Buffer.alloc(8), listener: 0 };
-  const proc: Step = { op: "open-proc", where, fd: "proc" };
+  const proc: Step = { op: "open-proc", where, pids: 0, fd: "proc" };
   const pipe: Step = { op: "make-pipe", where, read: "a", write: "b" };
   const broken: Record<string, Partial<Plan>> = {
     "a child without clone": { child: [close, exec] },

@@ -43,7 +43,7 @@ import type { ContainerRequest } from "./request.ts";
 import { attachRoot, openRoot, rootOf } from "./root.ts";
 import { setOomScore } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
-import { needsProcForSysctl, writeSysctls } from "./sysctl.ts";
+import { openProcForSysctls, writeSysctls } from "./sysctl.ts";
 import { openUserNamespace } from "./user-namespace.ts";
 
 /** Members of the config that are understood but not done yet: better refused than passed over. */
@@ -99,7 +99,8 @@ export function compileContainer(request: ContainerRequest): Plan {
   if (awaited || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups();
 
   attachRoot(draft);
-  if (needsProcForProcess(draft) || needsProcForSysctl(draft)) draft.openProc();
+  if (needsProcForProcess(draft)) draft.openProc();
+  openProcForSysctls(draft);
   nameNamespaces(draft, namespaces);
   placeMounts(draft, mounts, namespaces, cgroups);
   makeDevices(draft, namespaces);

@@ -9,7 +9,7 @@ import type { ContainerRequest } from "./request.ts";
 
 /** Register that holds the root of the container, in the child. */
 export const rootRegister = "root";
-/** Register of the private proc, in the child. */
+/** Register of a private proc with the processes alone, in the child. */
 export const procRegister = "proc";
 
 export class Draft {
@@ -57,10 +57,10 @@ export class Draft {
   openProc(): void {
     if (this.#hasProc) return;
     this.#hasProc = true;
-    this.child.push({ op: "open-proc", where: "", fd: procRegister });
+    this.child.push({ op: "open-proc", where: "", pids: 1, fd: procRegister });
   }
 
-  /** Before anything of the container's own runs: a proc without masks is not for it to reach. */
+  /** Before anything of the container's own runs, which shall not reach it. */
   closeProc(): void {
     if (!this.#hasProc) return;
     this.#hasProc = false;

@@ -1,7 +1,7 @@
 /** `linux.sysctl`: only keys that belong to a namespace, and only where that namespace is the container's own. */
 import { at, refuse } from "../../base/decode.ts";
 import type { NamespaceKind } from "../../linux/namespaces.ts";
-import { type Draft, procRegister } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 
 const ipcKeys = new Set([
@@ -40,6 +40,13 @@ function parseKey(key: string, pointer: string): { readonly dotted: string; read
   return { dotted: swap(file), file };
 }
 
+/** Register of a private proc that shows everything. */
+const wholeProc = "whole proc";
+
+function hasSysctls(draft: Draft): boolean {
+  return Object.keys(draft.linux.sysctl ?? {}).length > 0;
+}
+
 export function writeSysctls(draft: Draft, namespaces: NamespacePlan): void {
   for (const [key, value] of Object.entries(draft.linux.sysctl ?? {})) {
     const where = at("/linux/sysctl", key);
@@ -54,13 +61,17 @@ export function writeSysctls(draft: Draft, namespaces: NamespacePlan): void {
       op: "write-proc",
       where,
       phrase: `failed to write ${JSON.stringify(value)} to sysctl ${dotted}`,
-      proc: procRegister,
+      proc: wholeProc,
       path: `sys/${file}`,
       value,
     });
   }
+  // with all of /proc/sys in it: gone before anything else is done
+  if (hasSysctls(draft)) draft.child.push({ op: "close", where: "", fd: wholeProc });
 }
 
-export function needsProcForSysctl(draft: Draft): boolean {
-  return Object.keys(draft.linux.sysctl ?? {}).length > 0;
+/** Before pivot, when the child is in its namespaces. */
+export function openProcForSysctls(draft: Draft): void {
+  if (hasSysctls(draft))
+    draft.child.push({ op: "open-proc", where: "/linux/sysctl", pids: 0, fd: wholeProc });
 }

@@ -25,6 +25,15 @@ async function onlyShim(box: Sandbox): Promise<number> {
   });
 }
 
+/** The executors that a running command has started. */
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
 test("a foreground run whose shim is killed ends with 137 and leaves nothing", options, () =>
   withBusybox(async (box) => {
     const run = box.spawn(["run", "--rm", "busybox", "sh", "-c", "echo up; sleep 1000"]);
@@ -58,20 +67,13 @@ test(
       for (let round = 0; round < 25; round++) {
         const run = box.spawn(["run", "-d", "--name", "web", "busybox", "sleep", "1000"]);
         const outcome = ended(run);
-        const children = () => {
-          try {
-            return readFileSync(`/proc/${run.pid}/task/${run.pid}/children`, "utf8")
-              .trim()
-              .split(" ")
-              .filter(Boolean);
-          } catch {
-            return [];
-          }
-        };
-        await until("an executor, or the end", () => children().length > 0 || run.exitCode !== null);
+        await until(
+          "an executor, or the end",
+          () => childrenOf(run.pid!).length > 0 || run.exitCode !== null,
+        );
         const due = performance.now() + (round % 13);
         while (performance.now() < due) await new Promise((resolve) => setImmediate(resolve));
-        for (const pid of children()) process.kill(Number(pid), "SIGKILL");
+        for (const pid of childrenOf(run.pid!)) process.kill(pid, "SIGKILL");
         const code = await outcome;
         assert.ok(code === 0 || code === 125, `exit status ${code}`);
         const listed = await box.must(["ps", "-a", "--format", "{{.Names}} {{.State}}"]);
@@ -80,4 +82,24 @@ test(
         assert.equal(await box.must(["ps", "-aq"]), "");
       }
     }),
+);
+
+test("client and executor killed together leave a container that can be removed, or nothing", options, () =>
+  withBusybox(async (box) => {
+    for (let round = 0; round < 15; round++) {
+      const run = box.spawn(["run", "-d", "--name", "web", "busybox", "sleep", "1000"]);
+      const outcome = ended(run);
+      await until("an executor, or the end", () => childrenOf(run.pid!).length > 0 || run.exitCode !== null);
+      const due = performance.now() + (round % 8);
+      while (performance.now() < due) await new Promise((resolve) => setImmediate(resolve));
+      const executors = childrenOf(run.pid!);
+      run.kill("SIGKILL");
+      for (const pid of executors) process.kill(pid, "SIGKILL");
+      await outcome;
+      const listed = await box.must(["ps", "-a", "--format", "{{.Names}} {{.State}}"]);
+      assert.match(listed, /^(|web (created|exited|running))$/);
+      if (listed !== "") await box.must(["rm", "-f", "web"]);
+      assert.equal(await box.must(["ps", "-aq"]), "");
+    }
+  }),
 );

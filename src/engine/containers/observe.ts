@@ -5,7 +5,7 @@
  */
 import { isGantryError } from "../../base/error.ts";
 import type { StartRecord } from "../../tasks/records.ts";
-import { recover } from "../../tasks/recover.ts";
+import { recover, undoStart } from "../../tasks/recover.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
@@ -74,6 +74,11 @@ export async function settleLocked(internals: Internals, id: string): Promise<Co
     // holding the lock we know that nobody is starting it: the one who did so died before it began
     const begun = taskState(internals.containers.stateDirectory(id)).kind !== "created";
     if (begun) return record;
+    // its executor may have died with it, and then has undone nothing
+    await undoStart(internals.containers.stateDirectory(id), {
+      executor: internals.executor(),
+      cleanup: await cleanupPlan(internals, record, readRuntimeConfig(internals, id)),
+    });
     const { startedInBoot: _, ...rest } = record;
     if (!record.autoRemove) {
       tryWrite(internals, rest);

@@ -1,8 +1,8 @@
 /** Files that are either the old or the new content, never a part: temporary name, then rename. */
-import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { wrapErrno } from "./error.ts";
+import { randomHex } from "./random.ts";
 
 export interface AtomicWriteOptions {
   /** Permission bits of the new file; 0o600 unless told. */
@@ -32,7 +32,7 @@ export function writeFileAtomic(
   data: string | Uint8Array,
   options: AtomicWriteOptions = {},
 ): void {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  const temporary = `${path}.${process.pid}.${randomHex(4)}.tmp`;
   let fd: number | undefined;
   try {
     fd = openSync(temporary, "wx", options.mode ?? 0o600);

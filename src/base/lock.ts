@@ -3,11 +3,11 @@
  * it whole and only if it is not there. It is broken only when its owner is provably dead, and only by the one process
  * that holds the right to break that very lock. There is no flock in node:.
  */
-import { createHash, randomBytes } from "node:crypto";
 import { readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, GantryError, wrapErrno } from "./error.ts";
 import { ownerState, ownToken } from "./owner.ts";
+import { randomHex } from "./random.ts";
 
 export interface LockOptions {
   /** How long to wait for the owner; unavailable afterwards. Default 60 s. */
@@ -51,7 +51,7 @@ export function tryLockFile(path: string): Disposable | undefined {
 /** Makes the link with our name in it; undefined if it is there. */
 function claim(path: string): string | undefined {
   token ??= ownToken();
-  const own = `${token} ${randomBytes(8).toString("hex")}`;
+  const own = `${token} ${randomHex(8)}`;
   try {
     symlinkSync(own, path);
     return own;
@@ -62,11 +62,11 @@ function claim(path: string): string | undefined {
 }
 
 /**
- * Removes a lock whose owner is dead. The right to do so is a lock itself, named after the very text of the dead
- * one, which is unique: so a process that looked long ago can never remove the lock of a later owner.
+ * Removes a lock whose owner is dead. The right to do so is a lock itself, named after the nonce of the dead one,
+ * which is unique: so a process that looked long ago can never remove the lock of a later owner.
  */
 function breakDead(path: string, dead: string): boolean {
-  const right = `${path}.${createHash("sha256").update(dead).digest("hex").slice(0, 16)}`;
+  const right = `${path}.${dead.slice(dead.indexOf(" ") + 1)}`;
   const lock = tryLockFile(right);
   if (!lock) return false;
   try {

@@ -9,18 +9,23 @@ export function missingImageProgress(
   context: CommandContext,
   options: { readonly quiet: boolean; readonly asked: boolean },
 ): { readonly onPull: OnPullEvent } {
-  const columns = terminalColumns(2);
-  const target = {
-    terminal: columns !== undefined,
-    columns: columns ?? 80,
-    write: (text: string) => context.err(text),
-  };
-  const progress = pullProgress(target);
+  let progress: ReturnType<typeof pullProgress> | undefined;
   return {
     onPull(event) {
       if (event.kind === "resolving" && !options.asked)
         context.err(`Unable to find image '${event.reference}' locally\n`);
-      if (!options.quiet) progress.onEvent(event);
+      if (options.quiet) return;
+      progress ??= progressOnError(context);
+      progress.onEvent(event);
     },
   };
+}
+
+function progressOnError(context: CommandContext): ReturnType<typeof pullProgress> {
+  const columns = terminalColumns(2);
+  return pullProgress({
+    terminal: columns !== undefined,
+    columns: columns ?? 80,
+    write: (text) => context.err(text),
+  });
 }

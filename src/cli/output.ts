@@ -10,9 +10,6 @@ export class Output {
   /** Set when the reader of stdout has gone. */
   closed = false;
 
-  readonly isTerminal = () => isTerminal(1);
-  readonly isErrorTerminal = () => isTerminal(2);
-
   out(text: string): void {
     if (!this.closed) this.closed = !writeAll(1, Buffer.from(text));
   }

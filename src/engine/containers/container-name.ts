@@ -2,10 +2,10 @@
  * Names of containers: a name is a symbolic link of the names folder to the id. It appears whole and only if the name
  * is free, because symlink(2) makes it, so two processes can never both have it.
  */
-import { randomInt } from "node:crypto";
 import { readdirSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
+import { randomBelow } from "../../base/random.ts";
 import { makePrivateDirectory } from "../store-layout.ts";
 import { adjectives, surnames } from "./name-words.ts";
 
@@ -25,7 +25,7 @@ export function checkContainerName(name: string): void {
 
 /** `brave_hopper`. */
 export function randomName(): string {
-  return `${adjectives[randomInt(adjectives.length)]}_${surnames[randomInt(surnames.length)]}`;
+  return `${adjectives[randomBelow(adjectives.length)]}_${surnames[randomBelow(surnames.length)]}`;
 }
 
 export class ContainerNames {
@@ -64,7 +64,7 @@ export class ContainerNames {
   /** Takes a random free name for `id`. */
   claimRandom(id: string): string {
     for (let attempt = 0; ; attempt++) {
-      const name = attempt < 8 ? randomName() : `${randomName()}${randomInt(10_000)}`;
+      const name = attempt < 8 ? randomName() : `${randomName()}${randomBelow(10_000)}`;
       if (this.claim(name, id)) return name;
     }
   }

@@ -1,9 +1,9 @@
 /** Makes a container: image, name, snapshot, bundle, record. */
-import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
+import { randomHex } from "../../base/random.ts";
 import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { buildRuntimeConfig } from "../../bundle/runtime-config.ts";
 import { resolveUser } from "../../bundle/user.ts";
@@ -89,7 +89,7 @@ export async function makeContainer<T>(
   const stopSignal = request.stopSignal === undefined ? undefined : signalNumber(request.stopSignal);
   const image = await imageForContainer(internals, request, options);
   signal?.throwIfAborted();
-  const id = randomBytes(32).toString("hex");
+  const id = randomHex(32);
   using _ = await lockContainer(internals, id, cancellable);
   internals.containers.makeDirectory(id);
   try {

@@ -126,7 +126,7 @@ bool oom_killed_in(int cgroup)
 
 int op_record_exit(struct executor *x, const struct step *s)
 {
-	struct late values[] = {{"@CODE@", ""}, {"@SIGNAL@", ""}, {"@OOM@", ""}, {"@TIME@", ""}, {"@PID@", ""}};
+	struct late values[] = {{"@CODE@", ""}, {"@SIGNAL@", ""}, {"@OOM@", ""}, {"@TIME@", ""}, {"@PID@", ""}, {"@LOST@", ""}};
 	char text[4096];
 	int status = x->wait_status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	/* a container that never became its program has no exit to record */
@@ -143,6 +143,7 @@ int op_record_exit(struct executor *x, const struct step *s)
 	snprintf(values[2].value, 40, "%s", x->oom_killed ? "true" : "false");
 	now_text(values[3].value);
 	snprintf(values[4].value, 40, "%d", x->child);
+	snprintf(values[5].value, 40, "%llu", (unsigned long long)x->log_bytes_lost);
 	shim_unlisten();
 	long bytes = fill_in(s->v[RECORD_EXIT_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)

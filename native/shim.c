@@ -345,6 +345,7 @@ int op_supervise(struct executor *x, const struct step *s)
 	/* what it sent with its last go counts for the first byte of output */
 	read_client(shim, &shim->clients[0]);
 	run_loop(shim, signals);
+	x->log_bytes_lost = shim->log.lost;
 	log_close(&shim->log);
 	close(signals);
 	if (shim->in >= 0)

@@ -53,6 +53,8 @@ export interface ExitRecord {
   readonly exitedAt: string;
   /** Whether the kernel killed something of it for want of memory. */
   readonly oomKilled: boolean;
+  /** Bytes of log entries that could not be written, on a full disk for example. */
+  readonly logBytesLost?: number;
   /** Set where the status is not the container's own word. */
   readonly error?: string;
 }
@@ -74,6 +76,7 @@ const exitForm = object({
   signal: integer(0, 64),
   finishedAt: string,
   oom: boolean,
+  logBytesLost: optional(integer(0)),
   error: optional(string),
 });
 
@@ -106,8 +109,15 @@ export function readStartRecord(dir: string): StartRecord | undefined {
 export function readExitRecord(dir: string): ExitRecord | undefined {
   const found = readRecord(dir, exitRecordName, exitForm);
   if (!found) return undefined;
-  const { code, signal, finishedAt: exitedAt, oom: oomKilled, error } = found;
-  return { code, signal, exitedAt, oomKilled, ...(error === undefined ? {} : { error }) };
+  const { code, signal, finishedAt: exitedAt, oom: oomKilled, logBytesLost, error } = found;
+  return {
+    code,
+    signal,
+    exitedAt,
+    oomKilled,
+    ...(logBytesLost ? { logBytesLost } : {}),
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 /** Writes the record that a killed shim could not write, in the same form. */

@@ -98,7 +98,7 @@ export function planFor(dir: string, args: readonly string[], options: Container
         where,
         dir,
         name: "exit.json",
-        record: `{"code":@CODE@,"signal":@SIGNAL@,"oom":@OOM@,"finishedAt":"@TIME@"}`,
+        record: `{"code":@CODE@,"signal":@SIGNAL@,"oom":@OOM@,"logBytesLost":@LOST@,"finishedAt":"@TIME@"}`,
         oomCgroup: "",
       },
     ],

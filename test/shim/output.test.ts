@@ -228,7 +228,9 @@ test(
           attach: { stdout: true },
         });
         assert.equal((await collect(attachment!)).length, 1_000_000);
-        assert.equal((await task.wait()).code, 4);
+        const exit = await task.wait();
+        assert.equal(exit.code, 4);
+        assert.ok(exit.logBytesLost! > 1_000_000, `${exit.logBytesLost}`);
         const log = readFileSync(join(small, "log"), "utf8");
         assert.ok(log.length > 50_000 && log.length <= 65_536, `${log.length}`);
         for (const line of log.trimEnd().split("\n")) assert.equal(JSON.parse(line).log, "line\n");

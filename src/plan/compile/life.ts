@@ -108,7 +108,10 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
     where: "",
     dir: mode.state,
     name: stateFiles.exit,
-    record: recordText({}, { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", finishedAt: '"@TIME@"' }),
+    record: recordText(
+      {},
+      { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", logBytesLost: "@LOST@", finishedAt: '"@TIME@"' },
+    ),
     oomCgroup: memoryCgroup(cgroups),
   });
   if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });

@@ -11,6 +11,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -142,6 +143,39 @@ attack(
       }
     } finally {
       closeSync(secret);
+    }
+  },
+  gantryOciProgram,
+);
+
+attack(
+  "CVE-2024-21626: a created container, which may wait for long, holds nothing open that leads to the host",
+  async (cell) => {
+    const root = cell.folder();
+    const id = cell.next();
+    const rootfs = cell.rootfs();
+    const bundle = cell.bundle(id, ["/bin/true"], {
+      rootfs,
+      options: { sysctls: { "net.ipv4.ip_forward": "1" } },
+    });
+    assert.equal((await oci(cell, root, ["create", "--bundle", bundle, id])).code, 0);
+    try {
+      const { pid } = JSON.parse((await oci(cell, root, ["state", id])).stdout);
+      const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => join("/proc", String(pid), "fd", fd));
+      for (const fd of fds.filter((path) => Number(path.split("/").at(-1)) > 2)) {
+        const target = readlinkSync(fd);
+        assert.match(target, /^(\/|(socket|anon_inode|pipe):.*|.*\/exec\.fifo)$/, target);
+        assert.equal(
+          existsSync(join(fd, "sys/kernel/core_pattern")),
+          false,
+          "a proc with all of /proc/sys in it",
+        );
+      }
+      for (const link of ["root", "cwd"])
+        assert.equal(statSync(`/proc/${pid}/${link}`).ino, statSync(rootfs).ino);
+      assert.match(readlinkSync(`/proc/${pid}/exe`), /^\/memfd:gantry-executor/);
+    } finally {
+      await oci(cell, root, ["delete", "--force", id]);
     }
   },
   gantryOciProgram,

@@ -32,10 +32,20 @@ export class Dialogue {
       stdio: [stdin, stdout, stderr, "pipe"],
       detached: true,
     });
-    this.#stream = new FrameStream(this.#child.stdio[3] as unknown as Socket, "talk to executor");
+    const socket = this.#child.stdio[3] as unknown as Socket | null;
     this.#child.on("error", (error) =>
-      this.#stream.fail(wrapErrno(error, "start executor", options.executor)),
+      this.#stream?.fail(wrapErrno(error, "start executor", options.executor)),
     );
+    // Bun gives no pipes to a program that it could not start, and tells of that later
+    if (!socket)
+      throw new GantryError(
+        "failed-precondition",
+        `start executor "${options.executor}": it cannot be executed`,
+        {
+          detail: { path: options.executor },
+        },
+      );
+    this.#stream = new FrameStream(socket, "talk to executor");
   }
 
   /** Process id of the executor; undefined if it could not be started. */

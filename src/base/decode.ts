@@ -23,7 +23,9 @@ export function refuse(
 
 /** One step deeper: escapes `~` and `/` of a member name. */
 export function at(pointer: string, key: string | number): string {
-  return `${pointer}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  // made for every value that is decoded, and nearly none needs an escape
+  if (typeof key === "number" || !/[~/]/.test(key)) return `${pointer}/${key}`;
+  return `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 function kindOf(value: unknown): string {

@@ -46,6 +46,12 @@ export function parseExactJson(text: string): unknown {
 
 /** The opposite of parseExactJson: a bigint becomes a plain JSON number. */
 export function exactJson(value: unknown, indent?: number): string {
+  try {
+    return JSON.stringify(value, undefined, indent);
+  } catch (error) {
+    // a bigint somewhere: rare, and looking at every member from here costs ten times as much
+    if (!(error instanceof TypeError)) throw error;
+  }
   const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
   return JSON.stringify(
     value,

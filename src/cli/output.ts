@@ -4,7 +4,6 @@
  */
 import { writeSync } from "node:fs";
 import { errnoOf } from "../base/error.ts";
-import { isTerminal } from "./terminal.ts";
 
 export class Output {
   /** Set when the reader of stdout has gone. */

@@ -17,8 +17,9 @@ export interface RootLayer {
 }
 
 const openDirectory = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-// non-blocking, so that a fifo does not hold us
-const openFile = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+// O_PATH, which node:fs does not name: what is found is looked at before it is really opened, since opening a
+// device can do harm and a running container may swap what is there. The same number on x86-64 and arm64.
+const openPlace = 0o10000000 | constants.O_NOFOLLOW;
 
 /** A directory of the merged root: its path and the directories that make it up, top first. */
 interface Merged {
@@ -59,8 +60,10 @@ function lookUp(directory: Merged, name: ByteString, opened: number[]): Found | 
           kind: "symlink",
           target: readlinkSync(below(fd, name), "buffer").toString("latin1") as ByteString,
         };
-      if (!stat.isFile()) return { kind: "other" };
-      const file = openSync(below(fd, name), openFile);
+      const place = openSync(below(fd, name), openPlace);
+      opened.push(place);
+      if (!fstatSync(place).isFile()) return { kind: "other" };
+      const file = openSync(`/proc/self/fd/${place}`, constants.O_RDONLY);
       opened.push(file);
       return { kind: "file", fd: file };
     }

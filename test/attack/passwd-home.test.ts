@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readInRoot } from "../../src/snapshots/read-in-root.ts";
 import { ended, must } from "../lib/command.ts";
 import { withSandbox } from "../lib/sandbox.ts";
 import { attack, type Cell, type Ending } from "./cell.ts";
@@ -121,6 +122,45 @@ attack("CVE-2022-4318: a HOME with a line end writes nothing into the container'
   assert.equal(stdout, `${home}\n`);
   assert.equal(readFileSync(join(rootfs, "etc/passwd"), "utf8"), before);
 });
+
+attack(
+  "CVE-2022-4318: the engine opens nothing but a regular file, also when a running container swaps it",
+  async (cell) => {
+    const root = cell.folder();
+    writeFileSync(join(root, "passwd"), "user:x:1000:1000::/home/user:/bin/sh\n");
+    // a device could do harm by being opened: a watchdog reboots the machine
+    await must(["mkfifo", join(root, "fifo")]);
+    const swapper: ChildProcess = spawn(join(cell.rootfs(), "probe"), ["swap", "passwd", "fifo"], {
+      cwd: root,
+      env: { GANTRY_TEST_DIR: cell.dir },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const end = ended(swapper);
+    const seen = new Map<string, number>();
+    try {
+      await new Promise((resolve) => swapper.stdout?.once("data", resolve));
+      const layers = [{ directory: root, opaque: new Set<string>() }];
+      const deadline = performance.now() + 2000;
+      while (performance.now() < deadline) {
+        let answer: string;
+        try {
+          answer = Buffer.from(readInRoot(layers, "/passwd") ?? []).toString();
+        } catch (error) {
+          answer = (error as Error).message.replace(/^.*: /, "");
+        }
+        seen.set(answer, (seen.get(answer) ?? 0) + 1);
+      }
+    } finally {
+      swapper.kill("SIGKILL");
+      await end;
+    }
+    assert.deepEqual(
+      [...seen.keys()].sort(),
+      ["not a regular file", "user:x:1000:1000::/home/user:/bin/sh\n"],
+      JSON.stringify([...seen]),
+    );
+  },
+);
 
 /** An image with its own idea of /etc/passwd and /etc/group, run as a user who must be looked up there. */
 attack(

@@ -2,6 +2,7 @@
  * Bundles made of a static busybox, run by gantry-oci and, as the reference, by Debian's runc: a case
  * that fails with both is a bad test, one that fails with ours alone is a bug.
  */
+import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -89,6 +90,8 @@ export interface Runtime {
   readonly name: "gantry-oci" | "runc";
   /** Runs a verb to its end. */
   call(args: readonly string[], options?: CommandOptions): Promise<Outcome>;
+  /** Starts a verb and leaves it running. */
+  spawn(args: readonly string[]): ChildProcess;
 }
 
 export interface Bundle {
@@ -112,6 +115,7 @@ function runtimeAt(name: Runtime["name"], dir: string): Runtime {
   return {
     name,
     call: (args, options) => command([program, "--root", root, ...args], { timeoutMs: 20_000, ...options }),
+    spawn: (args) => spawn(program, ["--root", root, ...args], { stdio: "ignore" }),
   };
 }
 

@@ -134,6 +134,21 @@ for (const name of both) {
     ),
   );
 
+  test(`${name}: a signal to a run in the foreground is meant for the container`, { skip: unready }, () =>
+    withBundle(
+      name,
+      "trap 'exit 5' TERM; echo up > /up; while :; do sleep 0.05; done",
+      {},
+      async (runtime, bundle) => {
+        const child = runtime.spawn(["run", "--bundle", bundle.path, containerId()]);
+        const ended = new Promise((resolve) => child.once("exit", resolve));
+        await until("the program to run", () => existsSync(join(bundle.rootfs, "up")));
+        child.kill("SIGTERM");
+        assert.equal(await ended, 5);
+      },
+    ),
+  );
+
   test(`${name}: a hook that fails undoes everything`, { skip: unready }, () =>
     withBundle(
       name,

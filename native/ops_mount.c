@@ -96,30 +96,52 @@ static void read_fs_log(int fs, char *text, size_t size)
 	text[strcspn(text, "\n")] = 0;
 }
 
+/* Fills and creates a file system. `joined`: all layers in one value, for kernels that know no lowerdir+. */
+static int fill_fs(int fs, struct list all, bool joined, struct held *held, const char **option)
+{
+	bool layers_set = false;
+	int r = 0;
+	for (struct list options = all; r == 0 && options.count > 0;) {
+		*option = next_text(&options).at;
+		bool layer = strncmp(*option, "lowerdir+=", 10) == 0;
+		if (!layer || !joined)
+			r = set_option(fs, *option, held);
+		else if (!layers_set) {
+			layers_set = true;
+			r = set_joined_layers(fs, all, held);
+		}
+	}
+	if (r < 0)
+		return r;
+	*option = "";
+	return sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+}
+
+static bool has_layers(struct list options)
+{
+	while (options.count > 0)
+		if (strncmp(next_text(&options).at, "lowerdir+=", 10) == 0)
+			return true;
+	return false;
+}
+
 int op_make_mount(struct executor *x, const struct step *s)
 {
 	const char *type = s->v[MAKE_MOUNT_TYPE].text.at, *option = "";
 	struct list options = s->v[MAKE_MOUNT_OPTIONS].list;
 	struct held held = {.count = 0};
-	bool joined = false;
-	int r = 0, mount = -1, fs = sys_fsopen(type, FSOPEN_CLOEXEC);
+	int r, mount = -1, fs = sys_fsopen(type, FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return fail(x, errno, "file system %s", type);
-	while (r == 0 && options.count > 0) {
-		option = next_text(&options).at;
-		bool layer = strncmp(option, "lowerdir+=", 10) == 0;
-		if (layer && joined)
-			continue;
-		r = set_option(fs, option, &held);
-		if (r == -EINVAL && layer) {
-			joined = true;
-			r = set_joined_layers(fs, s->v[MAKE_MOUNT_OPTIONS].list, &held);
-		}
-	}
-	if (r == 0) {
-		option = "";
-		if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-			r = -errno;
+	r = fill_fs(fs, options, false, &held, &option);
+	/* Kernels before 6.5 take any option of an overlay without a look and refuse only when it is created; those
+	 * before 6.8 refuse the option. Either way a context that has failed cannot be used again. */
+	if (r == -EINVAL && has_layers(options)) {
+		while (held.count > 0)
+			close(held.fds[--held.count]);
+		close(fs);
+		fs = sys_fsopen(type, FSOPEN_CLOEXEC);
+		r = fs < 0 ? -errno : fill_fs(fs, options, true, &held, &option);
 	}
 	if (r == 0) {
 		mount = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)s->v[MAKE_MOUNT_ATTRIBUTES].number);

@@ -27,6 +27,8 @@
 #define DRAIN_MS 2000
 /* How long a client that takes nothing may keep a shim whose container is over: a pager at rest. */
 #define FAREWELL_MS 600000
+/* How long a client that has everything may take to close. */
+#define PARTING_MS 2000
 /* A terminal without any open slave is looked at again after this time. */
 #define HANGUP_MS 100
 
@@ -391,41 +393,68 @@ void shim_unlisten(void)
 	stop_listening(&the_shim);
 }
 
-/* Called after the clean-up: every client gets the rest of the output and then the exit. */
+/* Throws away what a client still says; false when it has closed its end. */
+static bool discard_input(const struct client *c)
+{
+	char buffer[4096];
+	ssize_t n;
+	while ((n = recv(c->fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0)
+		;
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* Gives one client what it is owed; true once it has all of it. */
+static bool part_from(struct shim *shim, struct client *c, bool *told)
+{
+	/* a request that came in the meantime is answered, as far as it still can be */
+	c->stuck = c->gone = false;
+	read_client(shim, c);
+	write_client(shim, c);
+	if (c->fd >= 0 && !client_has_output(shim, c) && !*told) {
+		*told = true;
+		send_exit(shim, c);
+	}
+	return c->fd >= 0 && *told && c->out_bytes == 0;
+}
+
+/*
+ * Called after the clean-up: every client gets the rest of the output and then the exit. It closes
+ * first: one that is writing must not meet a closed socket before it has read to the end.
+ */
 void shim_finish(struct executor *x)
 {
 	struct shim *shim = &the_shim;
 	shim->x = x;
-	bool told[CLIENTS] = {false};
-	int64_t deadline = now_ms() + FAREWELL_MS;
+	bool told[CLIENTS] = {false}, parted[CLIENTS] = {false};
+	int64_t until[CLIENTS], now = now_ms();
 	stop_listening(shim);
 	accept_clients(shim);
 	close(shim->listener);
-	for (unsigned open = 1; open > 0 && now_ms() < deadline;) {
+	for (unsigned i = 0; i < shim->seats; i++)
+		until[i] = now + FAREWELL_MS;
+	for (unsigned open = 1; open > 0; now = now_ms()) {
 		struct pollfd p[CLIENTS];
+		int64_t first = now + FAREWELL_MS;
 		open = 0;
 		for (unsigned i = 0; i < shim->seats; i++) {
 			struct client *c = &shim->clients[i];
-			p[i] = (struct pollfd){-1, POLLOUT, 0};
+			p[i] = (struct pollfd){-1, 0, 0};
+			if (c->fd >= 0 && !parted[i] && part_from(shim, c, &told[i])) {
+				parted[i] = true;
+				shutdown(c->fd, SHUT_WR);
+				until[i] = now + PARTING_MS;
+			}
+			if (c->fd >= 0 && (now >= until[i] || (parted[i] && !discard_input(c))))
+				close_client(shim, c);
 			if (c->fd < 0)
 				continue;
-			/* a request that came in the meantime is answered, as far as it still can be */
-			c->stuck = c->gone = false;
-			read_client(shim, c);
-			write_client(shim, c);
-			if (c->fd >= 0 && !client_has_output(shim, c) && !told[i]) {
-				told[i] = true;
-				send_exit(shim, c);
-			}
-			if (c->fd >= 0 && told[i] && c->out_bytes == 0) {
-				close_client(shim, c);
-			}
-			if (c->fd >= 0) {
-				p[i].fd = c->fd;
-				open++;
-			}
+			p[i] = (struct pollfd){c->fd, parted[i] ? POLLIN : POLLOUT, 0};
+			first = until[i] < first ? until[i] : first;
+			open++;
 		}
-		if (open > 0 && poll(p, shim->seats, FAREWELL_MS) > 0)
-			deadline = now_ms() + FAREWELL_MS;
+		if (open > 0 && poll(p, shim->seats, (int)(first - now)) > 0)
+			for (unsigned i = 0; i < shim->seats; i++)
+				if (p[i].revents && !parted[i])
+					until[i] = now_ms() + FAREWELL_MS;
 	}
 }

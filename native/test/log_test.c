@@ -274,7 +274,7 @@ static void rotation(void)
 	log_write(&the_log, 0, many, bytes);
 	log_close(&the_log);
 	long first = first_line(3, 3000);
-	check(first > 2700 && first < 2900, "three files hold the last lines without a gap");
+	check(first > 2600 && first < 2900, "three files hold the last lines without a gap");
 	begin(LOG_JSON, 1000, 1);
 	write_lines(0, 100);
 	log_close(&the_log);

@@ -4,6 +4,7 @@ import { encodePlan } from "../plan/encode.ts";
 import { type Plan, type SyncPoint, syncPoints } from "../plan/plan.ts";
 import { replies, requests } from "../plan/protocol.ts";
 import { Dialogue, type DialogueOptions } from "./dialogue.ts";
+import { encodeFrame } from "./frames.ts";
 import { type AttachChoice, encodeRequest } from "./messages.ts";
 import { decodeFailure, failureError } from "./report.ts";
 
@@ -53,13 +54,14 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
   let refusal: unknown;
   let pid = 0;
   let syncsLeft = plan.host.filter((step) => step.op === "sync").length;
-  const attachWithLastGo = () => {
-    if (options.attach && syncsLeft === 0)
-      dialogue.socket.write(encodeRequest({ kind: "attach", ...options.attach }));
+  // in one write with the attachment, if nothing is asked in between: a container that ends at once may be over
+  // before a second write, and Bun drops what it has not read yet when a write fails
+  const send = (frame: Uint8Array) => {
+    const attach = options.attach && syncsLeft === 0 ? [encodeRequest({ kind: "attach", ...options.attach })] : [];
+    if (dialogue.socket.writable) dialogue.socket.write(Buffer.concat([frame, ...attach]));
   };
   try {
-    dialogue.send(requests.plan, bytes);
-    attachWithLastGo();
+    send(encodeFrame(requests.plan, bytes));
     for (;;) {
       const frame = await dialogue.next();
       if (frame === undefined) break;
@@ -73,9 +75,8 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
         try {
           options.signal?.throwIfAborted();
           await options.onSync?.(reached.point, reached.pid);
-          dialogue.send(requests.go);
           syncsLeft--;
-          attachWithLastGo();
+          send(encodeFrame(requests.go));
         } catch (error) {
           refusal ??= error;
           dialogue.send(requests.abort);

@@ -7,7 +7,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
-  linkSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -124,8 +124,8 @@ export class Cell {
   rootfs(): string {
     const root = this.folder();
     for (const dir of ["bin", "etc", "root", "proc", "sys", "dev", "tmp", "mnt"]) mkdirSync(join(root, dir));
-    linkSync(this.#programs.busybox, join(root, "bin/busybox"));
-    linkSync(this.#programs.probe, join(root, "probe"));
+    copyFileSync(this.#programs.busybox, join(root, "bin/busybox"));
+    copyFileSync(this.#programs.probe, join(root, "probe"));
     for (const applet of applets.split(" ")) symlinkSync("busybox", join(root, "bin", applet));
     writeFileSync(
       join(root, "etc/passwd"),

@@ -36,6 +36,8 @@ const cgroup = object({
 const stateFile = object({
   ociVersion: string,
   id: string,
+  /** Its hooks run just now; another record follows when they are over. */
+  creating: optional(boolean),
   bundle: string,
   rootfs: string,
   annotations: record(string, 10_000),
@@ -49,7 +51,7 @@ const stateFile = object({
 
 export type StateFile = Decoded<typeof stateFile>;
 export type StateCgroup = StateFile["cgroups"][number];
-export type OciStatus = "created" | "running" | "paused" | "stopped";
+export type OciStatus = "creating" | "created" | "running" | "paused" | "stopped";
 
 export interface OciContainer extends StateFile {
   readonly status: OciStatus;
@@ -118,6 +120,7 @@ function isPaused(cgroups: readonly StateCgroup[]): boolean {
 
 function statusOf(state: StateFile, directory: string): OciStatus {
   if (!isAlive(state)) return "stopped";
+  if (state.creating) return "creating";
   if (isPaused(state.cgroups)) return "paused";
   return existsSync(join(directory, stateFiles.fifo)) ? "created" : "running";
 }

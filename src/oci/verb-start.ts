@@ -51,6 +51,8 @@ export const start: Verb = {
     const container = readContainer(context.root, flags.rest[0]!);
     if (container.status === "stopped")
       throw new GantryError("failed-precondition", "cannot start a container that has stopped");
+    if (container.status === "creating")
+      throw new GantryError("failed-precondition", "cannot start a container that is still being created");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
       throw new GantryError("failed-precondition", "cannot start an already running container");
     releaseProgram(container);

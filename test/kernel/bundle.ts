@@ -88,6 +88,9 @@ export function merge(base: Json, patch: Json): Json {
 
 export interface Runtime {
   readonly name: "gantry-oci" | "runc";
+  readonly program: string;
+  /** For --root. */
+  readonly root: string;
   /** Runs a verb to its end. */
   call(args: readonly string[], options?: CommandOptions): Promise<Outcome>;
   /** Starts a verb and leaves it running. */
@@ -114,6 +117,8 @@ function runtimeAt(name: Runtime["name"], dir: string): Runtime {
   const root = join(dir, `${name}-root`);
   return {
     name,
+    program,
+    root,
     call: (args, options) => command([program, "--root", root, ...args], { timeoutMs: 20_000, ...options }),
     spawn: (args) => spawn(program, ["--root", root, ...args], { stdio: "ignore" }),
   };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { until } from "../lib/until.ts";
@@ -199,6 +199,34 @@ for (const name of both) {
     }),
   );
 }
+
+test("a hook may ask for the state of its container", { skip: unready }, () =>
+  withBundle(
+    "gantry-oci",
+    "true",
+    (files) => ({
+      hooks: {
+        createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `sh ${files}/ask > ${files}/answer 2>&1`] }],
+      },
+    }),
+    async (runtime, bundle) => {
+      const id = containerId();
+      writeFileSync(
+        join(bundle.files, "ask"),
+        `exec ${runtime.program} --root ${runtime.root} state ${id}\n`,
+      );
+      const { code, stderr } = await runtime.call(["run", "--bundle", bundle.path, id]);
+      assert.equal(code, 0, stderr);
+      const answer = JSON.parse(readFileSync(join(bundle.files, "answer"), "utf8")) as Record<
+        string,
+        unknown
+      >;
+      assert.equal(answer.id, id);
+      assert.equal(answer.status, "creating");
+      assert.ok(Number(answer.pid) > 0);
+    },
+  ),
+);
 
 /** Callers look for these words (dockerd, podman), so they are compared with runc's, whole. */
 const failures: readonly (readonly [what: string, patch: Json, wanted: RegExp])[] = [

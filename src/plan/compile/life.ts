@@ -73,7 +73,11 @@ export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): 
  */
 export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const { mode, id } = draft.request;
-  if (mode.kind !== "engine") return;
+  if (mode.kind === "oci") {
+    // hooks may ask for the state of the container that they are run for
+    if (hasEarlyHooks(draft)) recordOci(draft, mode, cgroups, true);
+    return;
+  }
   draft.host.push({
     op: "record-start",
     where: "",
@@ -118,13 +122,14 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
 }
 
 /** state.json: what `state`, `start`, `kill` and `delete` need, without another look at the bundle. */
-function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[]): string {
+function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
   const { id, bundle, config } = draft.request;
   const root = rootOf(draft);
   return recordText(
     {
       ociVersion: runtimeSpecVersion,
       id,
+      ...(creating ? { creating } : {}),
       bundle,
       rootfs: root.kind === "directory" ? root.path : "",
       annotations: config.annotations ?? {},
@@ -142,15 +147,25 @@ function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[]): string {
   );
 }
 
+function hasEarlyHooks(draft: Draft): boolean {
+  return (["prestart", "createRuntime", "createContainer"] as const).some(
+    (kind) => hooksOf(draft, kind).length > 0,
+  );
+}
+
+function recordOci(
+  draft: Draft,
+  mode: OciMode,
+  cgroups: readonly ContainerCgroup[],
+  creating: boolean,
+): void {
+  const record = ociRecord(draft, cgroups, creating);
+  draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.oci, record });
+}
+
 function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
   const { host, cleanup } = draft;
-  host.push({
-    op: "record-start",
-    where: "",
-    dir: mode.state,
-    name: stateFiles.oci,
-    record: ociRecord(draft, cgroups),
-  });
+  recordOci(draft, mode, cgroups, false);
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
   if (mode.pidFile !== undefined)
     host.push({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -117,6 +117,9 @@ test("an id can be claimed once, and a half-made container is no container", () 
     assert.throws(() => readContainer(root, "c1"), /container does not exist/);
     assert.deepEqual(listContainers(root), []);
     assert.deepEqual(listContainers(join(root, "nowhere")), []);
+    // a minute later nobody can be at work on it any more
+    utimesSync(join(root, "c1"), 0, Date.now() / 1000 - 61);
+    makeStateDirectory(root, "c1");
   }));
 
 test("a state file that was tampered with is refused, not believed", () =>

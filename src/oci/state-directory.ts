@@ -74,11 +74,26 @@ export function checkId(id: string): string {
   return id;
 }
 
+/** Longer than a `create` can be without a state: hooks, which may take their time, come after it. */
+const unbornMs = 60_000;
+
+/** True if the directory is what a `create` left that was killed before its container had a state. */
+function isAbandoned(directory: string): boolean {
+  try {
+    return (
+      !existsSync(join(directory, stateFiles.oci)) && Date.now() - statSync(directory).mtimeMs > unbornMs
+    );
+  } catch {
+    return false;
+  }
+}
+
 /** Claims the id. */
 export function makeStateDirectory(root: string, id: string): string {
   const directory = join(root, checkId(id));
   try {
     mkdirSync(root, { recursive: true, mode: 0o700 });
+    if (isAbandoned(directory)) removeStateDirectory(directory);
     mkdirSync(directory, { mode: 0o711 });
   } catch (error) {
     if (errnoOf(error) === "EEXIST")

@@ -106,6 +106,13 @@ int op_adopt_child(struct executor *x, const struct step *s)
 
 /* --- namespaces --- */
 
+static bool is_own_mount_namespace(int fd)
+{
+	struct stat own, other;
+	return stat("/proc/self/ns/mnt", &own) == 0 && fstat(fd, &other) == 0 && own.st_ino == other.st_ino &&
+	       own.st_dev == other.st_dev;
+}
+
 int op_open_namespace(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[OPEN_NAMESPACE_PATH].text.at;
@@ -117,6 +124,11 @@ int op_open_namespace(struct executor *x, const struct step *s)
 	    ioctl(fd, NS_GET_NSTYPE) != (int)s->v[OPEN_NAMESPACE_KIND].number) {
 		close(fd);
 		return fail(x, EINVAL, "%s is not a namespace of the kind that is asked for", path);
+	}
+	/* joined, it would get the container's root over the host's own */
+	if (s->v[OPEN_NAMESPACE_KIND].number == CLONE_NEWNS && is_own_mount_namespace(fd)) {
+		close(fd);
+		return fail(x, EINVAL, "%s is the mount namespace of this process", path);
 	}
 	set_reg(x, &s->v[OPEN_NAMESPACE_FD], fd);
 	return 0;

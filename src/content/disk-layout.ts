@@ -8,9 +8,10 @@
  *
  * where key is `<algorithm>-<hex>`, or `unnamed`.
  */
-import { randomBytes } from "node:crypto";
+
 import { join } from "node:path";
 import { ownToken } from "../base/owner.ts";
+import { randomHex } from "../base/random.ts";
 import { type Digest, digestAlgorithm, digestHex, isDigest } from "../spec/digest.ts";
 
 export const idleOwner = "idle";
@@ -51,7 +52,7 @@ export class DiskLayout {
 
   /** A new name in `folder` for `digest` (or unnamed), owned by this process unless told. */
   newName(folder: string, digest: Digest | undefined, owner = ownToken()): string {
-    return join(folder, `${keyOf(digest)}.${owner}.${randomBytes(6).toString("hex")}`);
+    return join(folder, `${keyOf(digest)}.${owner}.${randomHex(6)}`);
   }
 }
 

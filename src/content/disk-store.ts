@@ -7,7 +7,14 @@ import { mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { ownerState } from "../base/owner.ts";
-import { type Digest, Digester, digestAlgorithm, isDigest, verifyStream } from "../spec/digest.ts";
+import {
+  type Digest,
+  digestAlgorithm,
+  isDigest,
+  smallDigestOf,
+  verifyStream,
+  wrongDigest,
+} from "../spec/digest.ts";
 import type { BlobInfo, ContentStore, ExpectedBlob, Ingest } from "./content-store.ts";
 import { readFileFrom } from "./disk-file.ts";
 import { DiskIngest } from "./disk-ingest.ts";
@@ -37,10 +44,9 @@ function readIfThere(path: string): Uint8Array | undefined {
   }
 }
 
-function checkDigest(bytes: Uint8Array, digest: Digest): void {
-  const digester = new Digester(digestAlgorithm(digest));
-  digester.update(bytes);
-  digester.verify({ digest }, "blob");
+async function checkDigest(bytes: Uint8Array, digest: Digest): Promise<void> {
+  const found = await smallDigestOf(bytes, digestAlgorithm(digest));
+  if (found !== digest) throw wrongDigest("blob", digest, found);
 }
 
 export class DiskContentStore implements ContentStore {
@@ -87,7 +93,7 @@ export class DiskContentStore implements ContentStore {
     if (present && present.sizeBytes <= smallBlobBytes && present.sizeBytes <= limitBytes) {
       const bytes = readIfThere(this.#layout.blob(digest));
       if (bytes) {
-        checkDigest(bytes, digest);
+        await checkDigest(bytes, digest);
         return bytes;
       }
     }

@@ -57,7 +57,7 @@ class Roots {
           const documents = await readImageDocuments(this.#deps.content, manifest, signal ? { signal } : {});
           needs = [
             ...documents.manifest.layers.map((layer) => layer.digest),
-            ...chainIdsOf(diffIdsOf(documents.imageConfig)),
+            ...(await chainIdsOf(diffIdsOf(documents.imageConfig))),
           ];
           this.#needs.set(manifest.digest, needs);
         } catch (error) {

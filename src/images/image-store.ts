@@ -49,7 +49,9 @@ export class ImageStore {
   }
 
   #pathOf(name: string): string {
-    return join(this.#root, digestHex(digestOf(name)) + suffix);
+    const plain = encodeURIComponent(name);
+    // a file name takes 255 bytes; a digest cannot be mistaken for a reference, which has a slash or a colon
+    return join(this.#root, (plain.length <= 200 ? plain : digestHex(digestOf(name))) + suffix);
   }
 
   #read(path: string): ImageRecord | undefined {

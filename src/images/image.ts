@@ -107,7 +107,7 @@ export async function imageFromRecords(
     imageConfig,
     platform: platformOf(imageConfig),
     diffIds,
-    chainIds: chainIdsOf(diffIds),
+    chainIds: await chainIdsOf(diffIds),
     contentSizeBytes: manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size),
     updated: records
       .map((record) => record.updated)

@@ -3,13 +3,14 @@
  * collection leaves it alone. A lease ends with its process. Who wants to use a blob or a layer first
  * claims it in a lease and then looks whether it is there (see ContentStore.remove).
  */
-import { randomBytes } from "node:crypto";
+
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-file.ts";
 import { array, decodeJson, object } from "../base/decode.ts";
 import { errnoOf, isGantryError, wrapErrno } from "../base/error.ts";
 import { type OwnerToken, ownerState, ownToken } from "../base/owner.ts";
+import { randomHex } from "../base/random.ts";
 import { type Digest, digest } from "../spec/digest.ts";
 
 /** A lease of a process that cannot be seen (another pid namespace) counts for this long after its last change. */
@@ -35,7 +36,7 @@ export class Leases {
   }
 
   open(): Lease {
-    const path = join(this.#root, `${ownToken()}.${randomBytes(6).toString("hex")}`);
+    const path = join(this.#root, `${ownToken()}.${randomHex(6)}`);
     const claims = new Set<Digest>();
     const write = () => {
       mkdirSync(this.#root, { recursive: true, mode: 0o700 });

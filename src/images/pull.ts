@@ -51,7 +51,7 @@ export async function pullImage(deps: PullDeps, text: string, options: PullOptio
   const before = deps.images.get(name);
   lease.claim(
     ...selected.manifest.layers.map((layer) => layer.digest),
-    ...chainIdsOf(diffIdsOf(selected.imageConfig)),
+    ...(await chainIdsOf(diffIdsOf(selected.imageConfig))),
   );
   const outcome = await pullLayers(deps, reference, selected, options);
   signal?.throwIfAborted();
@@ -106,7 +106,7 @@ async function pullLayers(
 ): Promise<"changed" | "unchanged"> {
   const { layers } = selected.manifest;
   const diffIds = diffIdsOf(selected.imageConfig);
-  const chainIds = chainIdsOf(diffIds);
+  const chainIds = await chainIdsOf(diffIds);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const failures: unknown[] = [];

@@ -20,10 +20,11 @@
  * deleted or put back. A user claims first (its record is in place) and then looks for the layer, so
  * one of the two sees the other. A hidden layer whose remover died is put back.
  */
-import { randomBytes } from "node:crypto";
+
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { ownerState, ownToken } from "../base/owner.ts";
+import { randomHex } from "../base/random.ts";
 import { type Digest, digestAlgorithm, digestHex, isDigest } from "../spec/digest.ts";
 import { removeTree } from "./remove-tree.ts";
 import {
@@ -112,7 +113,7 @@ export class OverlayStore {
   stagingPath(prefix = ""): string {
     this.make();
     this.#owner ??= ownToken();
-    return `${this.staging}/${prefix}${this.#owner}.${randomBytes(6).toString("hex")}`;
+    return `${this.staging}/${prefix}${this.#owner}.${randomHex(6)}`;
   }
 
   /** The record of a layer that can be relied on, else undefined. */

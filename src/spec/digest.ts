@@ -2,9 +2,12 @@
  * Content digests (`sha256:…`): parsing, computing, and checking bytes in passing.
  * Accepts the two algorithms registered by the OCI image specification (descriptor.md, "Digests").
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { type Decoder, refuse, string } from "../base/decode.ts";
 import { GantryError } from "../base/error.ts";
+
+// loaded when something is hashed: a command that only starts containers would wait for it longer than for all else
+const createHash = (algorithm: string): Hash => process.getBuiltinModule("node:crypto").createHash(algorithm);
 
 declare const digestBrand: unique symbol;
 
@@ -49,6 +52,28 @@ export function digestOf(bytes: Uint8Array | string, algorithm: DigestAlgorithm 
   return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}` as Digest;
 }
 
+/** The data-loss error of content that has another digest than its name says. */
+export function wrongDigest(what: string, digest: Digest, found: Digest): GantryError {
+  return new GantryError("data-loss", `verify ${what} "${digest}": the content has digest ${found}`, {
+    detail: { digest, found },
+  });
+}
+
+const webNames = { sha256: "SHA-256", sha512: "SHA-512" } as const;
+
+/**
+ * The digest of a small document on the way to a container start: by Web Crypto, since loading node:crypto would
+ * take longer than the whole start.
+ */
+export async function smallDigestOf(
+  bytes: Uint8Array | string,
+  algorithm: DigestAlgorithm = "sha256",
+): Promise<Digest> {
+  const data = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
+  const hash = await crypto.subtle.digest(webNames[algorithm], data as Uint8Array<ArrayBuffer>);
+  return `${algorithm}:${Buffer.from(hash).toString("hex")}` as Digest;
+}
+
 /** Hashes and counts bytes as they pass; ends with `digest()` or `verify()`, once. */
 export class Digester {
   readonly algorithm: DigestAlgorithm;
@@ -84,14 +109,7 @@ export class Digester {
         },
       );
     const found = this.digest();
-    if (found !== expected.digest)
-      throw new GantryError(
-        "data-loss",
-        `verify ${what} "${expected.digest}": the content has digest ${found}`,
-        {
-          detail: { digest: expected.digest, found },
-        },
-      );
+    if (found !== expected.digest) throw wrongDigest(what, expected.digest, found);
   }
 }
 

@@ -100,11 +100,15 @@ export class Cell {
   readonly dir: string;
   /** Begins the names of this cell's containers and control groups. */
   readonly name = `attack-${randomBytes(5).toString("hex")}`;
+  /** A copy of the executor: an attack that succeeds harms no more than this test. */
+  readonly executor: string;
   readonly #programs: { busybox: string; probe: string };
   #count = 0;
 
   constructor(dir: string, programs: { busybox: string; probe: string }) {
     this.dir = dir;
+    this.executor = join(dir, "gantry-executor");
+    copyFileSync(findExecutor(), this.executor);
     this.#programs = programs;
   }
 
@@ -197,7 +201,7 @@ export class Cell {
     const texts = () => files.map((file) => readFileSync(file, "utf8")) as [string, string];
     try {
       const running = runPlan(plan, {
-        executor: findExecutor(),
+        executor: this.executor,
         stdio: ["ignore", fds[0]!, fds[1]!],
         env: { GANTRY_TEST_DIR: this.dir },
       });

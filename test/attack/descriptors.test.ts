@@ -6,7 +6,6 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findExecutor } from "../../src/launch/executor.ts";
 import { encodePlan } from "../../src/plan/encode.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { ended } from "../lib/command.ts";
@@ -20,7 +19,7 @@ async function runWith(cell: Cell, plan: Plan, fds: readonly number[]) {
   const planFd = openSync(file, "r");
   // the caller's descriptors from 3 on; the plan after them
   const stdio = ["ignore", "pipe", "pipe", ...fds, planFd] as const;
-  const child = spawn(findExecutor(), ["plan", String(3 + fds.length)], {
+  const child = spawn(cell.executor, ["plan", String(3 + fds.length)], {
     stdio: [...stdio],
     env: { GANTRY_TEST_DIR: cell.dir },
   });

@@ -8,7 +8,6 @@ import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { findExecutor } from "../../src/launch/executor.ts";
 import { encodeFrame } from "../../src/launch/frames.ts";
 import { decodeFailure } from "../../src/launch/report.ts";
 import { encodePlan } from "../../src/plan/encode.ts";
@@ -24,7 +23,7 @@ interface Answer {
 
 /** Sends bytes to a fresh executor, closes, and waits for its end. */
 async function send(cell: Cell, bytes: Uint8Array): Promise<Answer> {
-  const child = spawn(findExecutor(), ["dialogue", "3"], {
+  const child = spawn(cell.executor, ["dialogue", "3"], {
     stdio: ["ignore", "ignore", "ignore", "pipe"],
     env: { GANTRY_TEST_DIR: cell.dir },
   });
@@ -192,7 +191,7 @@ attack("a plan file that is no file, is empty or is too long is refused", async 
   truncateSync(endless, 2 ** 33);
   for (const path of [empty, extended, endless, "/", "/dev/null", "/dev/zero"]) {
     const fd = openSync(path, "r");
-    const child = spawn(findExecutor(), ["plan", "3"], {
+    const child = spawn(cell.executor, ["plan", "3"], {
       stdio: ["ignore", "ignore", "pipe", fd],
       env: { GANTRY_TEST_DIR: cell.dir },
     });

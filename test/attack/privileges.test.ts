@@ -7,7 +7,6 @@ import assert from "node:assert/strict";
 import { chmodSync, chownSync, copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveUser } from "../../src/bundle/user.ts";
-import { findExecutor } from "../../src/launch/executor.ts";
 import { encodePlan } from "../../src/plan/encode.ts";
 import { command } from "../lib/command.ts";
 import { attack, type Cell, type RunOptions, without } from "./cell.ts";
@@ -272,7 +271,7 @@ attack(
     const file = join(cell.folder(), "plan");
     writeFileSync(file, encodePlan(without("report")(plan)));
     // in a namespace to throw away: were it not refused, that one would be harmed and not the machine's
-    const inner = `mount -t tmpfs canary /mnt; ${findExecutor()} plan 3 3< ${file}; echo "status $?"; grep -c ' /mnt .*canary' /proc/self/mountinfo`;
+    const inner = `mount -t tmpfs canary /mnt; ${cell.executor} plan 3 3< ${file}; echo "status $?"; grep -c ' /mnt .*canary' /proc/self/mountinfo`;
     const outcome = await command(
       ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", inner],
       {

@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findExecutor } from "../../src/launch/executor.ts";
 import { encodePlan } from "../../src/plan/encode.ts";
 import { command } from "../lib/command.ts";
 import { attack, without } from "./cell.ts";
@@ -105,7 +104,7 @@ attack(
     const file = join(cell.folder(), "plan");
     writeFileSync(file, encodePlan(without("report")(plan)));
     const out = join(cell.folder(), "trace");
-    const shell = `exec strace -f -ff -s 4096 -e trace=${traced} -o ${out} ${findExecutor()} plan 3 3< ${file}`;
+    const shell = `exec strace -f -ff -s 4096 -e trace=${traced} -o ${out} ${cell.executor} plan 3 3< ${file}`;
     const { code, stderr } = await command(["/bin/sh", "-c", shell], { env: { GANTRY_TEST_DIR: cell.dir } });
     assert.equal(code, 0, stderr);
 

@@ -1,21 +1,21 @@
 /**
  * The engine: containers and images of one store, from any program, without a daemon. Several engines, in one process
- * or in many, may work on one store at the same time.
+ * or in many, may work on one store at the same time. What a verb needs is loaded when it is first used.
  */
 import { type Logger, silentLogger } from "../base/log.ts";
 import { type Image, listImages, openImage } from "../images/image.ts";
 import type { ImportOptions } from "../images/import-tar.ts";
 import type { RemovedImage } from "../images/remove.ts";
 import { Container } from "./containers/container.ts";
-import { type CreateOptions, type CreateRequest, createContainer } from "./containers/create.ts";
+import type { CreateOptions, CreateRequest } from "./containers/create.ts";
 import { type ContainerSummary, type ListOptions, listContainers } from "./containers/list.ts";
 import { observeAll } from "./containers/observe.ts";
-import { type RunRequest, runContainer } from "./containers/run.ts";
+import type { RunRequest } from "./containers/run.ts";
 import type { EngineEvent, ReadEventsOptions } from "./events.ts";
-import { type Explanation, explainRun } from "./explain.ts";
+import type { Explanation } from "./explain.ts";
 import type { PullImageOptions } from "./images/pull.ts";
 import type { RemoveImageOptions } from "./images/remove.ts";
-import { type EngineInfo, engineInfo } from "./info.ts";
+import type { EngineInfo } from "./info.ts";
 import type { Internals } from "./internals.ts";
 import { openInternals } from "./open-internals.ts";
 
@@ -55,11 +55,13 @@ export class Engine implements AsyncDisposable {
 
   /** Makes a container and starts it; pulls the image if it is not here. */
   async run(request: RunRequest, options: CreateOptions = {}): Promise<Container> {
+    const { runContainer } = await import("./containers/run.ts");
     return await runContainer(this.#internals, request, options);
   }
 
   /** Makes a container without starting it. */
   async create(request: CreateRequest, options: CreateOptions = {}): Promise<Container> {
+    const { createContainer } = await import("./containers/create.ts");
     const { id, name } = await createContainer(this.#internals, request, options);
     return new Container(this.#internals, id, name);
   }
@@ -114,11 +116,13 @@ export class Engine implements AsyncDisposable {
 
   async info(options: Cancellable = {}): Promise<EngineInfo> {
     options.signal?.throwIfAborted();
+    const { engineInfo } = await import("./info.ts");
     return await engineInfo(this.#internals);
   }
 
   /** The runtime config and the plan of a run, which does not happen. */
   async explain(request: CreateRequest, options: Cancellable = {}): Promise<Explanation> {
+    const { explainRun } = await import("./explain.ts");
     return await explainRun(this.#internals, request, options);
   }
 

@@ -22,12 +22,13 @@ export interface Internals {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly leases: Leases;
-  readonly snapshotter: Snapshotter;
   /** The program and first arguments to which a shim adds the id of a container with --rm that has ended. */
   readonly reaper: readonly string[] | undefined;
   hostFacts(): HostFacts;
   /** Path of the executor. */
   executor(): string;
+  /** Root file systems of containers; looking at lists needs none. */
+  snapshotter(): Promise<Snapshotter>;
   /** Unpacks and removes layers; disposed when that is over. */
   openLayers(): Promise<LayerApplier & LayerCollector & AsyncDisposable>;
 }

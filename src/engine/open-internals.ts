@@ -7,7 +7,6 @@ import { ImageStore } from "../images/image-store.ts";
 import { Leases } from "../images/leases.ts";
 import { findExecutor } from "../launch/executor.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
-import { OverlaySnapshotter } from "../snapshots/overlay.ts";
 import { ContainerStore } from "./containers/container-store.ts";
 import { EventLog } from "./events.ts";
 import type { Internals } from "./internals.ts";
@@ -45,10 +44,13 @@ export function openInternals(options: OpenOptions): Internals {
     content: new DiskContentStore(layout.content),
     images: new ImageStore(layout.images),
     leases: new Leases(layout.leases),
-    snapshotter: new OverlaySnapshotter(snapshots),
     reaper: options.reaper,
     hostFacts: once<HostFacts>(readHostFacts),
     executor,
+    snapshotter: once(async () => {
+      const { OverlaySnapshotter } = await import("../snapshots/overlay.ts");
+      return new OverlaySnapshotter(snapshots);
+    }),
     async openLayers() {
       const { OverlayLayers } = await import("../snapshots/overlay-layers.ts");
       return new OverlayLayers(snapshots);

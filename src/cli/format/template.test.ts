@@ -64,6 +64,7 @@ test("a member that a struct does not have is an error that names it", () => {
 test("mistakes in the text of a template are errors", () => {
   refuses("{{.Id", /unclosed action/);
   refuses("{{if .Id}}", /unexpected EOF/);
+  refuses("{{break}}", /\{\{break\}\} outside \{\{range\}\}/);
   refuses("{{end}}", /unexpected \{\{end\}\}/);
   refuses("{{foo .Id}}", /function "foo" not defined/);
   refuses("{{constructor .Id}}", /function "constructor" not defined/);

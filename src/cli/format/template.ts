@@ -30,7 +30,12 @@ export function compileTemplate(source: string): Template {
   return {
     run(value) {
       const run = new Run(value);
-      run.body(body, value);
+      try {
+        run.body(body, value);
+      } catch (error) {
+        if (!(error instanceof Jump)) throw error;
+        throw new TemplateError(`template parsing error: template: :1: {{${error.word}}} outside {{range}}`);
+      }
       return run.output;
     },
   };

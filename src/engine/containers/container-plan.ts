@@ -57,7 +57,7 @@ export async function cleanupPlan(
   record: ContainerRecord,
   runtimeConfig: RuntimeConfig,
 ): Promise<Plan> {
-  const mounts = await internals.snapshotter.mounts(record.id);
+  const mounts = await (await internals.snapshotter()).mounts(record.id);
   const { cleanup } = startPlan(internals, record, { runtimeConfig, mounts, unattended: false });
   return { host: [], child: [], cleanup };
 }

@@ -10,7 +10,6 @@ import type { LogEntry } from "./log-reader.ts";
 import { containerLogs, type LogsOptions } from "./logs.ts";
 import { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
-import { startContainer } from "./start.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
 import { type ContainerExit, waitForContainer } from "./wait.ts";
 
@@ -75,6 +74,7 @@ export class Container implements AsyncDisposable {
 
   /** Starts it (again). */
   async start(options: Cancellable & { readonly attach?: boolean } = {}): Promise<void> {
+    const { startContainer } = await import("./start.ts");
     const attachment = await startContainer(this.#internals, this.id, options);
     if (attachment) this.#take(attachment);
   }

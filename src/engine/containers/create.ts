@@ -123,7 +123,10 @@ async function makeLocked(
   const name = await claimName(internals, request.name, id);
   faultPoint("create-name");
   const parent = image.chainIds.at(-1);
-  const mounts = await internals.snapshotter.prepare(id, { ...(parent ? { parent } : {}), ...cancellable });
+  const mounts = await (await internals.snapshotter()).prepare(id, {
+    ...(parent ? { parent } : {}),
+    ...cancellable,
+  });
   faultPoint("create-snapshot");
   const runtimeConfig = await makeBundle(internals, id, image, request);
   const args = runtimeConfig.process?.args ?? [];
@@ -230,8 +233,9 @@ async function userOf(
   spec: string,
   groupAdd: readonly string[] | undefined,
 ) {
+  const snapshotter = await internals.snapshotter();
   const text = async (path: string) => {
-    const bytes = await internals.snapshotter.readFile(id, path);
+    const bytes = await snapshotter.readFile(id, path);
     return bytes ? Buffer.from(bytes).toString("utf8") : "";
   };
   return resolveUser(spec, await text("/etc/passwd"), await text("/etc/group"), groupAdd);

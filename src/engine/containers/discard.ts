@@ -15,7 +15,7 @@ export async function discardContainer(
   internals: Internals,
   container: ContainerRecord | { readonly id: string },
 ): Promise<void> {
-  const { containers, snapshotter, events } = internals;
+  const { containers, events } = internals;
   const { id } = container;
   const path = join(containers.directory(id), "container.json");
   try {
@@ -25,7 +25,7 @@ export async function discardContainer(
   }
   faultPoint("discard-record");
   try {
-    await snapshotter.remove(id);
+    await (await internals.snapshotter()).remove(id);
   } catch (error) {
     if (!isGantryError(error, "not-found")) throw error;
   }

@@ -5,15 +5,12 @@
  */
 import { isGantryError } from "../../base/error.ts";
 import type { StartRecord } from "../../tasks/records.ts";
-import { recover, undoStart } from "../../tasks/recover.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
-import { cleanupPlan } from "./container-plan.ts";
 import type { ContainerRecord, LastRun } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
-import { readRuntimeConfig } from "./runtime-config-file.ts";
 
 export type ContainerState =
   | { readonly kind: "created" }
@@ -37,11 +34,8 @@ async function endedRun(internals: Internals, record: ContainerRecord): Promise<
   const dir = internals.containers.stateDirectory(record.id);
   let task = taskState(dir);
   if (task.kind === "lost") {
-    internals.logger.warn("the shim of a container was killed; cleaning up after it", { id: record.id });
-    await recover(dir, {
-      executor: internals.executor(),
-      cleanup: await cleanupPlan(internals, record, readRuntimeConfig(internals, record.id)),
-    });
+    const { recoverLost } = await import("./recover-lost.ts");
+    await recoverLost(internals, record);
     task = taskState(dir);
   }
   if (task.kind === "exited") {
@@ -75,10 +69,8 @@ export async function settleLocked(internals: Internals, id: string): Promise<Co
     const begun = taskState(internals.containers.stateDirectory(id)).kind !== "created";
     if (begun) return record;
     // its executor may have died with it, and then has undone nothing
-    await undoStart(internals.containers.stateDirectory(id), {
-      executor: internals.executor(),
-      cleanup: await cleanupPlan(internals, record, readRuntimeConfig(internals, id)),
-    });
+    const { undoLostStart } = await import("./recover-lost.ts");
+    await undoLostStart(internals, record);
     const { startedInBoot: _, ...rest } = record;
     if (!record.autoRemove) {
       tryWrite(internals, rest);

@@ -36,7 +36,10 @@ export async function startContainer(
     });
   const input = {
     runtimeConfig: readRuntimeConfig(internals, id),
-    mounts: await internals.snapshotter.mounts(id, options.signal ? { signal: options.signal } : {}),
+    mounts: await (await internals.snapshotter()).mounts(
+      id,
+      options.signal ? { signal: options.signal } : {},
+    ),
   };
   try {
     return await launchLocked(internals, record, input, options);

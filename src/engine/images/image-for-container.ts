@@ -52,7 +52,7 @@ async function presentImage(
     if (platform !== undefined && platformDistance(parsePlatform(platform), image.platform) === undefined)
       return undefined;
     const top = image.chainIds.at(-1);
-    return top === undefined || (await internals.snapshotter.hasLayer(top)) ? image : undefined;
+    return top === undefined || (await (await internals.snapshotter()).hasLayer(top)) ? image : undefined;
   } catch (error) {
     // absent, or damaged and to be pulled again
     if (isGantryError(error, "not-found") || isGantryError(error, "data-loss")) return undefined;

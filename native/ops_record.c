@@ -12,6 +12,11 @@
 #include <unistd.h>
 #include "executor.h"
 
+/* Annotations of a config may be long; untouched pages cost nothing. */
+#define RECORD_LIMIT (1024 * 1024)
+/* What a pipe holds unless told (pipe(7)). */
+#define PIPE_BYTES 65536
+
 /* Values that a plan could not know. */
 struct late {
 	const char *name;
@@ -79,7 +84,7 @@ static int write_record(struct executor *x, const char *path, const char *name, 
 int op_record_start(struct executor *x, const struct step *s)
 {
 	struct late values[] = {{"@PID@", ""}, {"@START@", ""}, {"@SHIM@", ""}, {"@SHIMSTART@", ""}, {"@TIME@", ""}};
-	char text[16384];
+	static char text[RECORD_LIMIT];
 	snprintf(values[0].value, 40, "%d", x->child);
 	snprintf(values[1].value, 40, "%llu", (unsigned long long)process_start_time(x->child));
 	snprintf(values[2].value, 40, "%d", getpid());
@@ -220,7 +225,7 @@ static pid_t start_program(const char *path, char **args, char **env, int input)
 int op_run_hook(struct executor *x, const struct step *s)
 {
 	struct late pid = {"@PID@", ""};
-	char state[16384];
+	static char state[RECORD_LIMIT];
 	const char *path = s->v[RUN_HOOK_PATH].text.at;
 	uint64_t timeout = s->v[RUN_HOOK_TIMEOUT_MS].number;
 	int input[2], status = 0;
@@ -234,11 +239,19 @@ int op_run_hook(struct executor *x, const struct step *s)
 		free(env);
 		return fail(x, errno, "%s", path);
 	}
+	if (bytes > PIPE_BYTES && fcntl(input[1], F_SETPIPE_SZ, (int)bytes) < bytes) {
+		int error = errno;
+		free(args);
+		free(env);
+		close(input[0]);
+		close(input[1]);
+		return fail(x, error, "state for %s", path);
+	}
 	pid_t hook = start_program(path, args, env, input[0]);
 	free(args);
 	free(env);
 	close(input[0]);
-	/* at most 16 KiB: fits the pipe, so a hook that does not read cannot block us */
+	/* it fits the pipe, so a hook that does not read cannot block us */
 	write_all(input[1], state, (size_t)bytes);
 	close(input[1]);
 	int pidfd = hook < 0 ? -1 : sys_pidfd_open(hook, 0);

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { attack, type Cell, type RawConfig } from "./cell.ts";
 
 type Change = (config: RawConfig) => void;
@@ -248,5 +249,31 @@ attack(
     });
     assert.equal(code, 0, error);
     assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), /owned/);
+  },
+);
+
+attack(
+  "annotations of hundreds of kilobytes reach hooks whole, and a hook that does not read holds nobody up",
+  async (cell) => {
+    const seen = join(cell.folder(), "seen");
+    const { code, error } = await cell.run(["/bin/true"], {
+      timeoutMs: 10_000,
+      change: (config) => {
+        config.annotations = { long: "v".repeat(300_000) };
+        config.hooks = {
+          createRuntime: [
+            { path: "/bin/true" },
+            { path: "/bin/sh", args: ["sh", "-c", `wc -c > ${seen}`], env: ["PATH=/usr/bin:/bin"] },
+          ],
+        };
+      },
+    });
+    assert.equal(code, 0, error);
+    assert.ok(Number(readFileSync(seen, "utf8")) > 300_000);
+    const tooLong = await cell.run(["/bin/true"], {
+      change: set("annotations", { long: "v".repeat(2_000_000) }),
+    });
+    assert.equal(tooLong.code, undefined);
+    assert.match(tooLong.error, /record/);
   },
 );

@@ -247,13 +247,13 @@ int op_run_hook(struct executor *x, const struct step *s)
 		close(input[1]);
 		return fail(x, error, "state for %s", path);
 	}
+	/* it fits the pipe: a hook that does not read cannot block us, nor its end raise SIGPIPE here */
+	write_all(input[1], state, (size_t)bytes);
+	close(input[1]);
 	pid_t hook = start_program(path, args, env, input[0]);
 	free(args);
 	free(env);
 	close(input[0]);
-	/* it fits the pipe, so a hook that does not read cannot block us */
-	write_all(input[1], state, (size_t)bytes);
-	close(input[1]);
 	int pidfd = hook < 0 ? -1 : sys_pidfd_open(hook, 0);
 	if (pidfd < 0)
 		return fail(x, errno, "%s", path);

@@ -45,7 +45,7 @@ test("a pull brings documents and layers here, names the image and ends its leas
   const { image, events } = await pull(stores, "app");
   assert.deepEqual(image.repoTags, ["app:latest"]);
   assert.deepEqual(image.repoDigests, [`app@${target.digest}`]);
-  assert.deepEqual(image.chainIds, chainIdsOf([digestOf(one), digestOf(two)]));
+  assert.deepEqual(image.chainIds, await chainIdsOf([digestOf(one), digestOf(two)]));
   assert.deepEqual(image.imageConfig.config?.Cmd, ["sh"]);
   for (const chainId of image.chainIds) assert.equal(stores.layers.layers.get(chainId)?.tarBytes, 300_000);
   assert.equal(stores.layers.layers.get(image.chainIds[1]!)?.parentChainId, image.chainIds[0]);

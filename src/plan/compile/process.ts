@@ -162,6 +162,8 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
   });
   setLabels(draft);
   dropBounding(draft, capabilities);
+  // marks them only, and before any filter, which need not allow close_range
+  child.push({ op: "close-descriptors", where: "", keep: mode.kind === "oci" ? (mode.preserveFds ?? 0) : 0 });
   if (filter && !process.noNewPrivileges) loadFilter(draft, filter);
   setUser(draft);
   setCapabilities(draft, capabilities);
@@ -173,7 +175,6 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
   draft.closeProc();
   runHooks(draft, child, "startContainer", "created");
   if (filter && process.noNewPrivileges) loadFilter(draft, filter);
-  child.push({ op: "close-descriptors", where: "", keep: mode.kind === "oci" ? (mode.preserveFds ?? 0) : 0 });
   if (mode.kind === "engine") child.push({ op: "set-death-signal", where: "", signal: 9 });
   child.push({
     op: "exec",

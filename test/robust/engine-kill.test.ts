@@ -124,6 +124,25 @@ for (const point of ["discard-record", "discard-snapshot", "discard-name"]) {
   );
 }
 
+test(
+  "the name of a container with --rm is free when it has ended, also when its client was killed",
+  { skip },
+  () =>
+    withBusybox(async (box) => {
+      const client = box.spawn(["run", "--rm", "--name", "web", "busybox", "sh", "-c", "echo up; sleep 0.5"]);
+      const end = ended(client);
+      await new Promise((resolve) => client.stdout!.once("data", resolve));
+      client.kill("SIGKILL");
+      await end;
+      const again = ["run", "--rm", "--name", "web", "busybox", "echo", "mine"];
+      assert.equal(
+        await until("the name is free", async () => (await box.gantry(again)).stdout || undefined),
+        "mine\n",
+      );
+      await checkEmpty(box);
+    }),
+);
+
 test("a client killed at any moment of a start leaves a true state", { skip }, () =>
   withBusybox(async (box) => {
     for (let round = 0; round < 24; round++) {

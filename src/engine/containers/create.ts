@@ -1,5 +1,5 @@
 /** Makes a container: image, name, snapshot, bundle, record. */
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
@@ -21,7 +21,7 @@ import type { ContainerRecord } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { signalNumber } from "./kill.ts";
-import { clearHalfMade } from "./observe.ts";
+import { clearHalfMade, observe } from "./observe.ts";
 
 /** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
 export interface CreateRequest extends ContainerOptions {
@@ -163,7 +163,8 @@ async function claimName(internals: Internals, wanted: string | undefined, id: s
     if (names.claim(wanted, id)) return wanted;
     const owner = names.find(wanted);
     if (owner === undefined) continue;
-    if (internals.containers.read(owner)) throw nameTaken(wanted, owner);
+    // looking at it removes one that has ended and was to be removed then
+    if (internals.containers.read(owner) && (await observe(internals, owner))) throw nameTaken(wanted, owner);
     // its maker or remover died, or is still at it: the latter keeps the name
     await clearHalfMade(internals, owner);
     if (names.find(wanted) === owner && !internals.containers.exists(owner)) names.release(wanted, owner);
@@ -214,7 +215,7 @@ async function makeBundle(internals: Internals, id: string, image: Image, reques
     user,
     host: bundleHost(internals.hostFacts(), options),
     files: containerFiles(internals.containers.stateDirectory(id)),
-    ...(options.init ? { initProgram: internals.executor() } : {}),
+    ...(options.init ? { initProgram: copyInit(internals.executor(), dir) } : {}),
   });
   for (const warning of warnings) internals.logger.warn(warning, { id });
   const path = join(dir, "config.json");
@@ -224,6 +225,18 @@ async function makeBundle(internals: Internals, id: string, image: Image, reques
     throw wrapErrno(error, "write runtime config", path);
   }
   return config;
+}
+
+/** A container that may remount can write to what is bound into it: so it gets a copy of its own (CVE-2019-5736). */
+function copyInit(executor: string, dir: string): string {
+  const path = join(dir, "init");
+  try {
+    copyFileSync(executor, path);
+    chmodSync(path, 0o755);
+  } catch (error) {
+    throw wrapErrno(error, "copy init", path);
+  }
+  return path;
 }
 
 /** Names of users and groups are those of the container's own files. */

@@ -116,18 +116,23 @@ export function makeUnifiedCgroup(draft: Draft, cgroups: readonly ContainerCgrou
 }
 
 /** What is done after the clone, beside the child. */
-export function makeControllerCgroups(draft: Draft, cgroups: readonly ContainerCgroup[]): boolean {
-  const v1 = cgroups.filter(({ version }) => version === 1);
-  for (const cgroup of v1) {
-    makeCgroup(draft, cgroup);
-    draft.host.push({
-      op: "move-child",
-      where,
-      phrase: "unable to apply cgroup configuration",
-      dir: cgroup.register,
-    });
-  }
-  return v1.length > 0;
+export function makeControllerCgroups(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+  for (const cgroup of cgroups) if (cgroup.version === 1) makeCgroup(draft, cgroup);
+}
+
+/**
+ * Moves the child into its v1 cgroups once all their limits stand: half-written device rules would refuse the child
+ * the nodes that it is making at the same time.
+ */
+export function moveChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+  for (const { version, register } of cgroups)
+    if (version === 1)
+      draft.host.push({
+        op: "move-child",
+        where,
+        phrase: "unable to apply cgroup configuration",
+        dir: register,
+      });
 }
 
 /** The host directory of the cgroup that tells of the memory limit. */

@@ -6,11 +6,11 @@
  *     make v2 cgroup
  *     clone ─────────────────────────────────────► join namespaces, wait for ids
  *     write id maps, id-map mounts ──identity────► become root
- *     make v1 cgroups, move child,                 root and mounts, up to the first that shows cgroups
- *     write limits ──────────────────cgroups─────► cgroup namespace, further mounts, devices, masks
+ *     make v1 cgroups, write limits,               root and mounts, up to the first that shows cgroups
+ *     move child, record ────────────cgroups─────► cgroup namespace, further mounts, devices, masks
  *     network ───────────────────────network─────►
  *     prestart, createRuntime ◄───────mounted────► createContainer
- *     record                                       pivot, sysctls, confinement
+ *                                                  pivot, sysctls, confinement
  *     wait for exec ◄───────────────────────────── exec
  */
 import { refuse } from "../../base/decode.ts";
@@ -20,7 +20,7 @@ import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { limitCgroups } from "./cgroup-limits.ts";
-import { cgroupsOf, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
+import { cgroupsOf, makeControllerCgroups, makeUnifiedCgroup, moveChild } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
@@ -93,6 +93,7 @@ export function compileContainer(request: ContainerRequest): Plan {
 
   makeControllerCgroups(draft, cgroups);
   limitCgroups(draft, cgroups);
+  moveChild(draft, cgroups);
   setOomScore(draft);
   recordStart(draft, cgroups);
   const awaited = cgroups.length > 0 || request.mode.kind === "engine";

@@ -1,5 +1,5 @@
 /**
- * One layer, read once: from the network into the content store and, at the same time, through the
+ * One layer of a pull, read once: from the network into the content store and, at the same time, through the
  * decompressor and the diffID check into the applier.
  *
  *     registry ─┬─> ingest (digest, size, flush, publish)
@@ -9,22 +9,15 @@
  */
 import { GantryError, isGantryError } from "../base/error.ts";
 import type { Ingest } from "../content/content-store.ts";
-import type { Descriptor } from "../spec/descriptor.ts";
-import { type Digest, verifyStream } from "../spec/digest.ts";
-import { layerCompressionOf } from "../spec/media-types.ts";
 import type { Reference } from "../spec/reference.ts";
-import { coalesce, decompress } from "./decompress.ts";
+import { applyBlob, applyStoredBlob, checkLayerType, type LayerBlob } from "./apply-blob.ts";
+import { coalesce } from "./decompress.ts";
 import type { LayerReporter } from "./progress.ts";
-import type { PullDeps, UnpackLimits } from "./pull-options.ts";
+import type { PullDeps } from "./pull-options.ts";
 
-export interface LayerJob {
+export interface LayerJob extends LayerBlob {
   readonly reference: Reference;
-  readonly layer: Descriptor;
-  readonly diffId: Digest;
-  readonly chainId: Digest;
-  readonly parentChainId: Digest | undefined;
   readonly reporter: LayerReporter;
-  readonly limits?: UnpackLimits;
   readonly signal: AbortSignal;
 }
 
@@ -38,21 +31,14 @@ export async function pullLayer(
     reporter.phase("Already exists");
     return "present";
   }
-  if (layerCompressionOf(layer.mediaType) === undefined)
-    throw new GantryError(
-      "unimplemented",
-      `unpack layer "${layer.digest}": ${layer.mediaType} is no layer that can be unpacked`,
-      {
-        detail: { mediaType: layer.mediaType },
-      },
-    );
+  checkLayerType(layer);
   reporter.phase("Pulling fs layer");
   // the second round is for bytes of an earlier process or of the store that turned out to be damaged
   for (let round = 1; ; round++) {
     const damaged = (error: unknown) => round === 1 && isGantryError(error, "data-loss");
     try {
       if ((await deps.content.info(layer.digest))?.sizeBytes === layer.size) {
-        await applyFromStore(deps, job);
+        await applyStoredBlob(deps, job, (current) => reporter.count("Extracting", current));
         reporter.phase("Pull complete");
         return "unpacked";
       }
@@ -76,58 +62,6 @@ export async function pullLayer(
   }
 }
 
-/** An iterable that tells when its reader leaves before the end. */
-function onLeave(
-  source: AsyncGenerator<Uint8Array, void, void>,
-  left: () => void,
-): AsyncIterable<Uint8Array> {
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => source.next(),
-      async return() {
-        left();
-        await source.return();
-        return { done: true, value: undefined };
-      },
-    }),
-  };
-}
-
-/** `stop` is called when the applier gives up: then nobody shall wait for the network any more. */
-async function apply(
-  deps: PullDeps,
-  job: LayerJob,
-  compressed: AsyncIterable<Uint8Array>,
-  stop: () => void,
-): Promise<void> {
-  const what = `layer "${job.layer.digest}"`;
-  const tar = decompress(compressed, {
-    what,
-    compressedBytes: job.layer.size,
-    ...(job.limits ? { limits: job.limits } : {}),
-  });
-  await deps.layers.apply({
-    chainId: job.chainId,
-    ...(job.parentChainId === undefined ? {} : { parentChainId: job.parentChainId }),
-    diffId: job.diffId,
-    tar: onLeave(verifyStream(tar, { digest: job.diffId }, "uncompressed layer"), stop),
-    signal: job.signal,
-  });
-}
-
-async function applyFromStore(deps: PullDeps, job: LayerJob): Promise<void> {
-  const { layer, reporter, signal } = job;
-  const counted = async function* () {
-    let current = 0;
-    for await (const chunk of deps.content.read(layer.digest, { signal })) {
-      current += chunk.length;
-      reporter.count("Extracting", current);
-      yield chunk;
-    }
-  };
-  await apply(deps, job, counted(), () => {});
-}
-
 async function applyFromNetwork(deps: PullDeps, job: LayerJob, resumed: { value: boolean }): Promise<void> {
   const { layer, reporter, signal } = job;
   await using ingest = await deps.content.ingest(layer, { signal });
@@ -139,7 +73,7 @@ async function applyFromNetwork(deps: PullDeps, job: LayerJob, resumed: { value:
   try {
     // the decompressor may stop before the blob does (padding after the last member): it must not close the source
     const open: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) };
-    await apply(deps, job, open, stop);
+    await applyBlob(deps.layers, job, open, stop);
     for await (const _ of chunks) {
       // the rest is only stored
     }

@@ -108,7 +108,10 @@ export class OverlaySnapshotter implements Snapshotter {
   async mounts(key: string, _options: SnapshotOptions = {}): Promise<SnapshotMounts> {
     const record = this.#store.snapshot(key);
     if (!record) throw notFound(key);
-    return this.#mountsOf(this.#store.snapshotDirectory(key), record, this.#store.chain(record.parent));
+    const chain = this.#store.chain(record.parent);
+    // a layer may have been unpacked again since `prepare`
+    await inheritAttributes(this.#store, chain);
+    return this.#mountsOf(this.#store.snapshotDirectory(key), record, chain);
   }
 
   async commit(key: string, chainId: Digest, options: SnapshotOptions = {}): Promise<void> {

@@ -232,6 +232,24 @@ test("a layer counts in another boot only when it was settled", { skip }, async 
   assert.deepEqual(layerNames(third), [digestHex(settled)]);
 });
 
+test("a layer that was unpacked again shows the attributes of those below to a snapshot made before", {
+  skip,
+}, async () => {
+  await using fixture = new Fixture({ bootId: "first-boot" });
+  await fixture.apply([directory("tmp", { mode: 0o1777 })], { chainId: id });
+  await fixture.layers.settle();
+  const top = digestOf("top");
+  const implied = [file("tmp/note", "a")];
+  const root = await fixture.apply(implied, { chainId: top, parent: id });
+  await fixture.snapshotter.prepare("c", { parent: top });
+
+  const next = new Fixture({ bootId: "second-boot" }, fixture.directory);
+  await next.apply(implied, { chainId: top, parent: id });
+  assert.equal(statSync(join(root, "tmp")).mode & 0o7777, 0o755);
+  await next.snapshotter.mounts("c");
+  assert.equal(statSync(join(root, "tmp")).mode & 0o7777, 0o1777);
+});
+
 test("records that a power cut emptied count as nothing", { skip }, async () => {
   await using fixture = new Fixture();
   await fixture.applyArchive(some, { chainId: id });

@@ -3,10 +3,12 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { hostname as machineName } from "node:os";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
+import { openImage } from "../../images/image.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
+import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { writeContainerFiles } from "./container-files.ts";
 import { type PlanInput, startPlan } from "./container-plan.ts";
@@ -34,12 +36,13 @@ export async function startContainer(
     throw new GantryError("failed-precondition", `start container "${record.name}": it is already running`, {
       detail: { id, name: record.name, running: true },
     });
+  const cancellable = options.signal ? { signal: options.signal } : {};
+  const { chainIds, manifest } = record.image;
+  const image = async () => await openImage(internals, manifest, cancellable);
+  await ensureUnpacked(internals, chainIds, image, cancellable);
   const input = {
     runtimeConfig: readRuntimeConfig(internals, id),
-    mounts: await (await internals.snapshotter()).mounts(
-      id,
-      options.signal ? { signal: options.signal } : {},
-    ),
+    mounts: await (await internals.snapshotter()).mounts(id, cancellable),
   };
   try {
     return await launchLocked(internals, record, input, options);

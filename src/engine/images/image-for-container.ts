@@ -1,10 +1,11 @@
-/** The image that a container is made of: the one that is here, or else the one that a registry has. */
+/** The image that a container is made of, unpacked: the one that is here, or else the one that a registry has. */
 import { GantryError, isGantryError } from "../../base/error.ts";
 import { type Image, openImage } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
 import { parsePlatform, platformDistance } from "../../spec/platform.ts";
 import type { Internals } from "../internals.ts";
+import { ensureUnpacked } from "./ensure-unpacked.ts";
 
 export interface WantedImage {
   readonly image: string;
@@ -44,18 +45,20 @@ export async function imageForContainer(
 /** The image if it is here as a whole, for the wanted platform. */
 async function presentImage(
   internals: Internals,
-  { image: text, platform }: WantedImage,
+  { image: text, pull, platform }: WantedImage,
   { signal }: Options,
 ): Promise<Image | undefined> {
+  const cancellable = signal ? { signal } : {};
   try {
-    const image = await openImage(internals, text, signal ? { signal } : {});
+    const image = await openImage(internals, text, cancellable);
     if (platform !== undefined && platformDistance(parsePlatform(platform), image.platform) === undefined)
       return undefined;
-    const top = image.chainIds.at(-1);
-    return top === undefined || (await (await internals.snapshotter()).hasLayer(top)) ? image : undefined;
+    await ensureUnpacked(internals, image.chainIds, async () => image, cancellable);
+    return image;
   } catch (error) {
-    // absent, or damaged and to be pulled again
-    if (isGantryError(error, "not-found") || isGantryError(error, "data-loss")) return undefined;
+    if (isGantryError(error, "not-found")) return undefined;
+    // damaged, and to be pulled again if that is allowed
+    if (isGantryError(error, "data-loss") && pull !== "never") return undefined;
     throw error;
   }
 }

@@ -56,9 +56,10 @@ void stop_listening(struct shim *shim)
 	shim->dir = -1;
 }
 
+/* Also one that has begun a chunk and asked for something else since: a frame is never cut short. */
 static bool views(const struct client *c)
 {
-	return c->fd >= 0 && (c->bits & (ATTACH_STDOUT | ATTACH_STDERR));
+	return c->fd >= 0 && (c->sent > 0 || (c->bits & (ATTACH_STDOUT | ATTACH_STDERR)));
 }
 
 static struct chunk *chunk_at(struct shim *shim, uint64_t number)
@@ -135,7 +136,7 @@ void close_client(struct shim *shim, struct client *c)
 	c->fd = -1;
 	if (c->bits & ATTACH_OWNS_STDIN)
 		close_stdin(shim);
-	c->bits = 0;
+	c->bits = c->sent = 0;
 }
 
 static bool may_connect(int fd)
@@ -252,7 +253,6 @@ static uint32_t attach(struct shim *shim, struct client *c, uint32_t bits)
 		return EBUSY;
 	if (!views(c))
 		c->next = shim->head;
-	/* a chunk under way is finished before the new choice counts: see next_chunk */
 	c->bits = bits;
 	return 0;
 }

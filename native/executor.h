@@ -170,6 +170,8 @@ int remove_tree(int dir, const char *name);
 #include "syscalls.h"
 
 /* --- shim.c, layer.c, init.c --- */
+/* Notes in which cgroups the child is, for signals to all of them. */
+void shim_note_cgroup(pid_t child);
 /* Takes the socket's name away: who comes now reads the exit record. Who came before is still told. */
 void shim_unlisten(void);
 void shim_finish(struct executor *x); /* tells every client the exit and closes */

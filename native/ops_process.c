@@ -416,9 +416,10 @@ int op_set_death_signal(struct executor *x, const struct step *s)
 {
 	if (prctl(PR_SET_PDEATHSIG, s->v[SET_DEATH_SIGNAL_SIGNAL].number, 0, 0, 0) < 0)
 		return fail(x, errno, "parent death signal");
-	/* the parent may have died before the call: its end of the pair is closed then */
+	/* the parent may have died before the call: its end of the pair is closed then, or was reset */
 	char byte;
-	if (recv(x->peer, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+	ssize_t n = recv(x->peer, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		raise(SIGKILL);
 	return 0;
 }

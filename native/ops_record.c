@@ -94,6 +94,7 @@ int op_record_start(struct executor *x, const struct step *s)
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
 	x->records++;
+	shim_note_cgroup(x->child);
 	return write_record(x, s->v[RECORD_START_DIR].text.at, s->v[RECORD_START_NAME].text.at, text, (size_t)bytes);
 }
 

@@ -119,6 +119,7 @@ int run_plan(struct executor *x)
 	if (run_stage(x, STAGE_HOST) < 0) {
 		struct failure first = x->failure;
 		run_stage(x, STAGE_CLEANUP);
+		shim_unlisten();
 		undo_records(x);
 		x->failure = first;
 		if (x->controller >= 0)

@@ -44,9 +44,15 @@ static int64_t now_ms(void)
 static void read_cgroup(pid_t pid, char *text, size_t size)
 {
 	char path[40];
+	text[0] = 0;
 	snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
-	ssize_t n = read_file_at(AT_FDCWD, path, text, size - 1);
-	text[n > 0 ? n : 0] = 0;
+	read_file_at(AT_FDCWD, path, text, size);
+}
+
+void shim_note_cgroup(pid_t child)
+{
+	if (the_shim.open)
+		read_cgroup(child, the_shim.cgroup, sizeof the_shim.cgroup);
 }
 
 /* True if `text` has the line of `length` bytes at `line`, or one of a cgroup below it. */
@@ -65,7 +71,8 @@ static void signal_cgroup(struct shim *shim, int number)
 	const char *line = shim->cgroup, *end;
 	struct dirent *entry;
 	read_cgroup(getpid(), text, sizeof text);
-	while ((end = strchr(line, '\n')) && has_cgroup(text, line, (size_t)(end - line)))
+	/* never a root, in which half the machine may be */
+	while ((end = strchr(line, '\n')) && (end[-1] == '/' || has_cgroup(text, line, (size_t)(end - line))))
 		line = end + 1;
 	DIR *proc = end ? opendir("/proc") : NULL;
 	while (proc && (entry = readdir(proc))) {
@@ -148,6 +155,7 @@ static void serve_client(struct shim *shim, struct client *c, short events)
 	if (over) {
 		/* owed nothing any more; what it asked before it went is still done */
 		c->bits &= ~(ATTACH_STDOUT | ATTACH_STDERR);
+		c->sent = 0;
 		while (c->fd >= 0 && !c->input_over && !c->stuck) {
 			c->out_bytes = c->out_sent = c->sent = 0;
 			uint32_t before = c->payload;
@@ -340,7 +348,6 @@ int op_supervise(struct executor *x, const struct step *s)
 	if (signals < 0)
 		return fail(x, errno, "signalfd");
 	prctl(PR_SET_NAME, "gantry-shim");
-	read_cgroup(x->child, shim->cgroup, sizeof shim->cgroup);
 	take_registers(shim, x, s);
 	adopt_client(shim, 0, x->controller);
 	x->controller = -1; /* from here on its frames wait their turn behind the output */

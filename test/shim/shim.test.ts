@@ -130,6 +130,30 @@ test(
     }),
 );
 
+test(
+  "a signal to all reaches the others also when the first process is over",
+  {
+    ...root,
+    skip: needs("root", `${pids}/cgroup.procs`),
+  },
+  () =>
+    withDir(async (dir) => {
+      const cgroups = [{ mount: pids, path: `/gantry-shim-test-${process.pid}-orphan` }];
+      const { task } = await start(dir, ["sh", "-c", "setsid sleep 1000 & echo $!; exit 2"], {
+        hostPids: true,
+        cgroups,
+      });
+      await until("the first process to end", () => isOver(readStartRecord(dir)!.init.pid));
+      await until("its output to be logged", () => logged(dir) !== "");
+      const begun = Date.now();
+      await task.kill(9, { all: true });
+      await untilOver(Number(logged(dir)));
+      // at the latest the clean-up ends it, when the time for its output is over
+      assert.ok(Date.now() - begun < 1500, `after ${Date.now() - begun} ms`);
+      assert.equal((await task.wait()).code, 2);
+    }),
+);
+
 test("a shim hands SIGTERM on as the container's stop signal and takes no other to heart", root, () =>
   withDir(async (dir) => {
     const script = "trap 'echo quit; exit 5' QUIT; while :; do sleep 0.02; done";
@@ -317,6 +341,17 @@ test("where the shim cannot listen or log, the start fails with the reason and i
       assert.match(error.message, /open log .*missing\/log.*no such file/);
       return true;
     });
+    assert.equal(readStartRecord(dir), undefined);
+  }),
+);
+
+test("a start that fails leaves neither record nor socket", root, () =>
+  withDir(async (dir) => {
+    const onSync = () => {
+      throw new Error("no");
+    };
+    await assert.rejects(start(dir, ["sleep", "98765"], { syncs: ["network"], onSync }), /no/);
+    await until("the socket to go", () => !existsSync(join(dir, "shim.sock")));
     assert.equal(readStartRecord(dir), undefined);
   }),
 );

@@ -48,12 +48,10 @@ export async function runInForeground(
   if (options.stdin)
     feed(container).catch((error) => context.logger.debug("stdin ended", { error: String(error) }));
   try {
-    // asked at once: an end is told to whoever waits, also if somebody removes the container then
-    const exit = container.wait();
-    exit.catch(() => {});
     const ended = Promise.all(outputs).then(async (ends) => {
-      const status = await exit;
-      return ends.includes("gone") ? brokenPipeStatus : status;
+      if (!ends.includes("gone")) return (await container.waitForOutputAndExit()).exitCode;
+      await container.wait();
+      return brokenPipeStatus;
     });
     // as the end of a pipeline ends a program of it
     const orphaned = readerGone.then(async () => {

@@ -5,7 +5,7 @@ import { type ErrorCode, GantryError } from "../base/error.ts";
 import type { FrameStream } from "../launch/frame-stream.ts";
 import { type AttachChoice, decodeReply, type Request } from "../launch/messages.ts";
 import { errnoName, errnoWords } from "../linux/errno.ts";
-import { attachmentOver } from "./attachment.ts";
+import { attachmentOver, exitRecordOf } from "./attachment.ts";
 import { type ExitRecord, readExitRecord } from "./records.ts";
 import { connectShim } from "./shim-socket.ts";
 import type { Attachment, Cancellable, KillOptions, Task } from "./task.ts";
@@ -132,13 +132,7 @@ export class ShimTask implements Task {
         const frame = await connection.next(options);
         if (frame === undefined) return undefined;
         const reply = decodeReply(frame);
-        if (reply.kind === "exit")
-          return {
-            code: reply.code,
-            signal: reply.signal,
-            oomKilled: reply.oomKilled,
-            exitedAt: new Date().toISOString(),
-          };
+        if (reply.kind === "exit") return exitRecordOf(reply);
         // so many wait that no seat is left: the record will tell
         if (reply.kind === "answer" && reply.errno !== 0) return undefined;
       }

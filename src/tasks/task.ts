@@ -28,6 +28,8 @@ export interface Attachment extends AsyncDisposable {
    * ended and everything was handed over. One reader; leaving the loop closes the connection.
    */
   readonly output: AsyncIterable<Output>;
+  /** How the container ended, once `output` is over; undefined if the connection ended without the shim's word. */
+  exit(): ExitRecord | undefined;
   /** Hands bytes to stdin; resolves when more are welcome. What a container does not read any more is dropped. */
   write(bytes: Uint8Array, options?: Cancellable): Promise<void>;
   /** End of file for the container's stdin. */

@@ -11,7 +11,7 @@ import { containerLogs, type LogsOptions } from "./logs.ts";
 import { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
-import { type ContainerExit, waitForContainer } from "./wait.ts";
+import { type ContainerExit, settleExit, waitForContainer } from "./wait.ts";
 
 interface Cancellable {
   readonly signal?: AbortSignal;
@@ -112,6 +112,16 @@ export class Container implements AsyncDisposable {
   /** The same with what else is known of its end. */
   async waitForExit(options: Cancellable = {}): Promise<ContainerExit> {
     return await waitForContainer(this.#internals, this.id, options);
+  }
+
+  /**
+   * The same for a program that takes all output of a container that it is attached to: the end comes with the
+   * output, so nothing more is asked.
+   */
+  async waitForOutputAndExit(options: Cancellable = {}): Promise<ContainerExit> {
+    await this.#pump;
+    const exit = this.#attachment?.exit();
+    return exit ? await settleExit(this.#internals, this.id, exit, options) : await this.waitForExit(options);
   }
 
   /** What it has printed, from its log, and with `follow` what it goes on to print. */

@@ -17,6 +17,25 @@ export interface ContainerExit {
   readonly error?: string;
 }
 
+/** What is left to do once the shim has told the end: its container may have to be removed. */
+export async function settleExit(
+  internals: Internals,
+  id: string,
+  exit: ExitRecord,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ContainerExit> {
+  {
+    using _ = await lockContainer(internals, id, options);
+    await settleLocked(internals, id);
+  }
+  return {
+    exitCode: exit.code,
+    oomKilled: exit.oomKilled,
+    finishedAt: exit.exitedAt,
+    ...(exit.error ? { error: exit.error } : {}),
+  };
+}
+
 /**
  * Resolves when the container does not run: at once if it does not run now. Its end is in the record by then, and a
  * container that was to be removed is gone.
@@ -39,16 +58,7 @@ export async function waitForContainer(
     const { lastRun, createdAt } = observed.record;
     return lastRun ? exitOf(lastRun) : { exitCode: 0, oomKilled: false, finishedAt: createdAt };
   }
-  {
-    using _ = await lockContainer(internals, id, options);
-    await settleLocked(internals, id);
-  }
-  return {
-    exitCode: exit.code,
-    oomKilled: exit.oomKilled,
-    finishedAt: exit.exitedAt,
-    ...(exit.error ? { error: exit.error } : {}),
-  };
+  return await settleExit(internals, id, exit, options);
 }
 
 /** Waits for the shim's word; where the shim is killed meanwhile, brings the container to its end. */

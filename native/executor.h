@@ -47,7 +47,6 @@ union operand {
 /* One decoded step. */
 struct step {
 	const struct operation *operation;
-	uint32_t index; /* within its stage */
 	struct bytes where, phrase;
 	union operand v[OPERAND_LIMIT]; /* by the position constants of gen/operations.h */
 };

@@ -122,10 +122,22 @@ int op_write_cgroup(struct executor *x, const struct step *s)
 	return r < 0 ? fail(x, -r, "%s = %.64s", file->at, value->at) : 0;
 }
 
+/*
+ * What cannot be enabled is passed over, as other runtimes do: the parent may not have it, the directory may
+ * be somebody else's who has enabled it already, or hold processes. A value that needs it fails with its name.
+ */
+static void enable_controller(int dir, const char *controller)
+{
+	char line[80];
+	int n = snprintf(line, sizeof line, "+%s", controller);
+	if (n < (int)sizeof line)
+		write_file_at(dir, "cgroup.subtree_control", line, (size_t)n);
+}
+
 int op_enable_controllers(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[ENABLE_CONTROLLERS_PATH].text.at;
-	char name[256], line[80];
+	char name[256];
 	int dir = check_path(x, path);
 	if (dir == 0)
 		dir = open_cgroup_mount(x, s->v[ENABLE_CONTROLLERS_MOUNT].text.at);
@@ -133,15 +145,8 @@ int op_enable_controllers(struct executor *x, const struct step *s)
 		return dir;
 	while (next_component(&path, name) > 0) {
 		struct list list = s->v[ENABLE_CONTROLLERS_CONTROLLERS].list;
-		while (list.count > 0) {
-			int n = snprintf(line, sizeof line, "+%s", next_text(&list).at);
-			int r = write_file_at(dir, "cgroup.subtree_control", line, (size_t)n);
-			/* ENOENT: the parent does not have it; a value that needs it fails with its own name */
-			if (r < 0 && r != -ENOENT && r != -EINVAL) {
-				close(dir);
-				return fail(x, -r, "cgroup.subtree_control %s above %s", line, name);
-			}
-		}
+		while (list.count > 0)
+			enable_controller(dir, next_text(&list).at);
 		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
 			break;
 		int next = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -212,65 +217,71 @@ static void pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* Kills every process of one cgroup directory; false if there was none. */
-static bool kill_members(int dir)
+/* Kills every process of one cgroup directory; on v2 also of those below. */
+static void kill_members(int dir)
 {
 	char text[16384];
 	if (write_file_at(dir, "cgroup.kill", "1", 1) == 0)
-		return holds_processes(dir);
-	ssize_t n = read_file_at(dir, "cgroup.procs", text, sizeof text);
-	bool any = false;
-	for (char *at = text; n > 0 && *at;) {
-		char *end;
-		long pid = strtol(at, &end, 10);
-		if (end == at)
-			break;
-		if (pid > 1 && pid != getpid()) {
-			kill((pid_t)pid, SIGKILL);
-			any = true;
-		}
-		at = *end ? end + 1 : end;
-	}
-	return any;
-}
-
-/* Removes a cgroup and what lies below it, depth first. */
-static int remove_below(int parent, const char *name, int depth)
-{
-	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EBUSY && errno != ENOTEMPTY)
-		return -errno;
-	int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return;
 	/* a frozen v1 group does not die before it thaws */
 	write_file_at(dir, "freezer.state", "THAWED", 6);
-	if (depth < 32) {
-		DIR *list = fdopendir(dup(dir));
-		struct dirent *entry;
-		while (list && (entry = readdir(list)))
-			if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-				remove_below(dir, entry->d_name, depth + 1);
-		if (list)
-			closedir(list);
+	if (read_file_at(dir, "cgroup.procs", text, sizeof text) <= 0)
+		return;
+	for (char *at = text, *end; *at; at = *end ? end + 1 : end) {
+		long pid = strtol(at, &end, 10);
+		if (end == at)
+			return;
+		/* 0 is a process of another pid namespace */
+		if (pid > 1 && pid != getpid())
+			kill((pid_t)pid, SIGKILL);
 	}
-	/* killed processes leave when they are reaped: up to two seconds */
-	int r = -EBUSY;
-	for (int tries = 0; r == -EBUSY && tries < 400; tries++) {
-		bool busy = kill_members(dir);
-		r = unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
-		if (r == -EBUSY)
-			pause_ms(busy || tries > 3 ? 5 : 1);
+}
+
+static int remove_below(int parent, const char *name, int depth, int *patience);
+
+static void remove_children(int dir, int depth, int *patience)
+{
+	int fd = depth < 32 ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	while (list && (entry = readdir(list)))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			remove_below(dir, entry->d_name, depth + 1, patience);
+	if (list)
+		closedir(list);
+	else if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * Removes a cgroup and what lies below it, depth first. Killed processes leave when they are reaped, and one
+ * that is being killed may still make cgroups: `patience` is how often all of it together may be waited for.
+ */
+static int remove_below(int parent, const char *name, int depth, int *patience)
+{
+	for (int tries = 0; unlinkat(parent, name, AT_REMOVEDIR) < 0; tries++) {
+		if (errno != EBUSY && errno != ENOTEMPTY)
+			return errno == ENOENT ? 0 : -errno;
+		if (tries > 0) {
+			if (--*patience < 0)
+				return -EBUSY;
+			pause_ms(tries > 4 ? 5 : 1);
+		}
+		int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dir < 0)
+			return errno == ENOENT ? 0 : -errno;
+		kill_members(dir);
+		remove_children(dir, depth, patience);
+		close(dir);
 	}
-	close(dir);
-	return r;
+	return 0;
 }
 
 int op_remove_cgroup(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[REMOVE_CGROUP_PATH].text.at;
 	char above[4096], name[256];
+	int patience = 400; /* two seconds */
 	const char *slash = strrchr(path, '/');
 	size_t length = slash ? (size_t)(slash - path) : 0;
 	int r = check_path(x, path);
@@ -293,7 +304,7 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 		x->oom_killed |= oom_killed_in(own);
 		if (own >= 0)
 			close(own);
-		r = remove_below(parent, name, 0);
+		r = remove_below(parent, name, 0, &patience);
 	}
 	if (parent >= 0)
 		close(parent);

@@ -81,12 +81,15 @@ int op_make_user_namespace(struct executor *x, const struct step *s)
 {
 	char path[64];
 	int status, r;
+	pid_t parent = getpid();
 	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0) {
-		/* lives for as long as its maps are written */
-		for (;;)
+		/* lives for as long as its maps are written, and no longer than who writes them */
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		while (getppid() == parent)
 			pause();
+		_exit(0);
 	}
 	if (pid < 0)
 		return fail(x, errno, "user namespace");

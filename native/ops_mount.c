@@ -43,8 +43,10 @@ static const char *short_path(struct held *held, const char *path, size_t limit,
 {
 	if (strlen(path) < limit)
 		return path;
-	if (held->count == countof(held->fds))
+	if (held->count == countof(held->fds)) {
+		errno = E2BIG;
 		return NULL;
+	}
 	int fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,8 +80,11 @@ int op_fork_again(struct executor *x, const struct step *s)
 	if (pid == 0)
 		return 0;
 	/* seen from here the new process has its number on the host side: only its children see others */
-	peer_send(x, PEER_FD, (uint32_t)pid, pidfd);
-	_exit(0);
+	int r = peer_send(x, PEER_FD, (uint32_t)pid, pidfd);
+	if (r == 0)
+		_exit(0);
+	sys_pidfd_send_signal(pidfd, SIGKILL);
+	return fail(x, -r, "hand over the new process");
 }
 
 int op_adopt_child(struct executor *x, const struct step *s)
@@ -91,7 +95,13 @@ int op_adopt_child(struct executor *x, const struct step *s)
 	struct {
 		uint32_t kind, number;
 	} peek;
-	ssize_t n = recv(x->peer, &peek, sizeof peek, MSG_PEEK);
+	/* the new process holds the socket too, so the end of the old one is no end of file there */
+	struct pollfd either[] = {{.fd = x->peer, .events = POLLIN}, {.fd = x->child_pidfd, .events = POLLIN}};
+	while (poll(either, countof(either), -1) < 0 && errno == EINTR)
+		;
+	ssize_t n = recv(x->peer, &peek, sizeof peek, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return fail(x, ECHILD, "the child ended before it was followed");
 	if (n == (ssize_t)sizeof peek && peek.kind == PEER_FD)
 		number = peek.number;
 	r = peer_receive(x, PEER_FD, number, &fd);

@@ -14,8 +14,6 @@
 
 /* Annotations of a config may be long; untouched pages cost nothing. */
 #define RECORD_LIMIT (1024 * 1024)
-/* What a pipe holds unless told (pipe(7)). */
-#define PIPE_BYTES 65536
 
 /* Values that a plan could not know. */
 struct late {
@@ -173,7 +171,8 @@ int op_kill_child(struct executor *x, const struct step *s)
 	sys_pidfd_send_signal(x->child_pidfd, SIGKILL);
 	/* a child that was born to somebody else is reaped by them: its end is enough */
 	struct pollfd end = {.fd = x->child_pidfd, .events = POLLIN};
-	poll(&end, 1, 10000);
+	if (poll(&end, 1, 10000) == 0)
+		return fail(x, ETIMEDOUT, "process %d does not end", x->child);
 	reap_child(x);
 	return 0;
 }
@@ -240,7 +239,8 @@ int op_run_hook(struct executor *x, const struct step *s)
 		free(env);
 		return fail(x, errno, "%s", path);
 	}
-	if (bytes > PIPE_BYTES && fcntl(input[1], F_SETPIPE_SZ, (int)bytes) < bytes) {
+	/* less than usual for a user who has many of them (pipe(7)) */
+	if (bytes > fcntl(input[1], F_GETPIPE_SZ) && fcntl(input[1], F_SETPIPE_SZ, (int)bytes) < bytes) {
 		int error = errno;
 		free(args);
 		free(env);
@@ -276,7 +276,7 @@ int op_run_hook(struct executor *x, const struct step *s)
 int op_run_program(struct executor *x, const struct step *s)
 {
 	char **args = words(s->v[RUN_PROGRAM_ARGS].list), **env = words(s->v[RUN_PROGRAM_ENV].list);
-	int status, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t middle = args && env && args[0] ? fork() : -1;
 	if (middle == 0) {
 		/* a grandchild in a session of its own: it outlives us and is nobody's zombie */
@@ -286,8 +286,8 @@ int op_run_program(struct executor *x, const struct step *s)
 		_exit(start_program(args[0], args, env, null) < 0 ? 1 : 0);
 	}
 	int error = errno;
-	if (middle > 0)
-		waitpid(middle, &status, 0);
+	if (middle > 0 && (waitpid(middle, &status, 0) < 0 || status != 0))
+		error = EAGAIN, middle = -1;
 	if (null >= 0)
 		close(null);
 	free(args);

@@ -138,7 +138,6 @@ void plan_next(const struct plan *plan, const uint8_t **cursor, struct step *s)
 {
 	struct reader r = {*cursor, plan->at + plan->bytes, false};
 	read_step(&r, plan->registers, s);
-	s->index++;
 	*cursor = r.at;
 }
 

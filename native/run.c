@@ -47,11 +47,11 @@ int run_stage(struct executor *x, uint32_t stage)
 {
 	const struct stage *steps = stage_of(x, stage);
 	const uint8_t *cursor = steps->at;
+	struct failure first = {.error = 0};
 	struct step s;
 	int result = 0;
 
 	x->stage = stage;
-	s.index = (uint32_t)-1;
 	for (uint32_t i = 0; i < steps->steps; i++) {
 		plan_next(&x->plan, &cursor, &s);
 		x->failure.detail[0] = 0;
@@ -66,11 +66,15 @@ int run_stage(struct executor *x, uint32_t stage)
 			if (x->failure.error == 0)
 				x->failure.error = -r;
 		}
-		result = r;
-		/* the clean-up goes on: what can be undone is undone */
 		if (stage != STAGE_CLEANUP)
 			return r;
+		/* the clean-up goes on: what can be undone is undone */
+		if (result == 0)
+			first = x->failure;
+		result = r;
 	}
+	if (result < 0)
+		x->failure = first;
 	return result;
 }
 

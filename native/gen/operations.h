@@ -40,7 +40,7 @@
   X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
   X(23, move_child, "move-child", "f", 1, 128) \
-  X(24, enter_cgroup, "enter-cgroup", "f", 2, 0) \
+  X(24, enter_cgroup, "enter-cgroup", "tt", 2, 0) \
   X(25, set_device_filter, "set-device-filter", "fb", 1, 0) \
   X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
   X(30, clone, "clone", "8?4", 1, 64) \
@@ -156,7 +156,8 @@
 #define ENABLE_CONTROLLERS_PATH 1
 #define ENABLE_CONTROLLERS_CONTROLLERS 2
 #define MOVE_CHILD_DIR 0
-#define ENTER_CGROUP_DIR 0
+#define ENTER_CGROUP_MOUNT 0
+#define ENTER_CGROUP_PATH 1
 #define SET_DEVICE_FILTER_DIR 0
 #define SET_DEVICE_FILTER_PROGRAM 1
 #define REMOVE_CGROUP_MOUNT 0

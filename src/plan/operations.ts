@@ -100,7 +100,7 @@ export const operations = {
   "write-cgroup": op(21, both, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
   "enable-controllers": op(22, host, [], { mount: "text", path: "text", controllers: "texts" }, "enables controllers in cgroup.subtree_control from the mount down to the parent of path (v2)"),
   "move-child": op(23, host, ["with-child"], { dir: "fd" }, "moves the child into the cgroup"),
-  "enter-cgroup": op(24, child, [], { dir: "fd" }, "moves the calling process into the cgroup"),
+  "enter-cgroup": op(24, child, [], { mount: "text", path: "text" }, "moves the calling thread, the only one of its process, into a v1 cgroup; before pivot"),
   "set-device-filter": op(25, host, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup, replacing one of ours"),
   "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
 

@@ -9,7 +9,9 @@ import { posix } from "node:path";
 import { refuse } from "../../base/decode.ts";
 import type { CgroupHierarchy } from "../../linux/cgroup-mounts.ts";
 import { holds } from "../host-facts.ts";
+import type { Step } from "../plan.ts";
 import type { Draft } from "./draft.ts";
+import type { NamespacePlan } from "./namespaces.ts";
 
 const capDacOverride = 1;
 
@@ -121,18 +123,27 @@ export function makeControllerCgroups(draft: Draft, cgroups: readonly ContainerC
 }
 
 /**
- * Moves the child into its v1 cgroups once all their limits stand: half-written device rules would refuse the child
- * the nodes that it is making at the same time.
+ * How the child gets into its v1 cgroups once all their limits stand: half-written device rules would refuse it the
+ * nodes that it is making at the same time. It moves itself, which is cheaper, where it is still root on the host;
+ * the steps for that come back.
  */
-export function moveChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
-  for (const { version, register } of cgroups)
-    if (version === 1)
-      draft.host.push({
-        op: "move-child",
-        where,
-        phrase: "unable to apply cgroup configuration",
-        dir: register,
-      });
+export function enterCgroups(
+  draft: Draft,
+  cgroups: readonly ContainerCgroup[],
+  namespaces: NamespacePlan,
+): readonly Step[] {
+  const phrase = "unable to apply cgroup configuration";
+  const v1 = cgroups.filter(({ version }) => version === 1);
+  if (!namespaces.private.has("user"))
+    return v1.map(({ hierarchy, path }) => ({
+      op: "enter-cgroup",
+      where,
+      phrase,
+      mount: hierarchy.mountPoint,
+      path,
+    }));
+  for (const { register } of v1) draft.host.push({ op: "move-child", where, phrase, dir: register });
+  return [];
 }
 
 /** The host directory of the cgroup that tells of the memory limit. */

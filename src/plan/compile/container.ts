@@ -7,7 +7,7 @@
  *     clone ─────────────────────────────────────► join namespaces, wait for ids
  *     write id maps, id-map mounts ──identity────► become root
  *     make v1 cgroups, write limits,               root and mounts, up to the first that shows cgroups
- *     move child, record ────────────cgroups─────► cgroup namespace, further mounts, devices, masks
+ *     record ────────────────────────cgroups─────► enter them, cgroup namespace, mounts, devices, masks
  *     network ───────────────────────network─────►
  *     prestart, createRuntime ◄───────mounted────► createContainer
  *                                                  pivot, sysctls, confinement
@@ -20,7 +20,7 @@ import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { limitCgroups } from "./cgroup-limits.ts";
-import { cgroupsOf, makeControllerCgroups, makeUnifiedCgroup, moveChild } from "./cgroups.ts";
+import { cgroupsOf, enterCgroups, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
@@ -93,11 +93,11 @@ export function compileContainer(request: ContainerRequest): Plan {
 
   makeControllerCgroups(draft, cgroups);
   limitCgroups(draft, cgroups);
-  moveChild(draft, cgroups);
+  const enter = enterCgroups(draft, cgroups, namespaces);
   setOomScore(draft);
   recordStart(draft, cgroups);
   const awaited = cgroups.length > 0 || request.mode.kind === "engine";
-  if (awaited || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups();
+  if (awaited || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups(enter);
 
   attachRoot(draft);
   if (needsProcForProcess(draft)) draft.openProc();

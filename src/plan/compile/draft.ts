@@ -18,7 +18,7 @@ export class Draft {
   readonly cleanup: Step[] = [];
   readonly request: ContainerRequest;
   #hasProc = false;
-  #waitsForCgroups = false;
+  #enterCgroups: readonly Step[] = [];
   #steps = new Set<string>();
 
   constructor(request: ContainerRequest) {
@@ -73,16 +73,16 @@ export class Draft {
     this.child.push({ op: "await-host", where: "", step: meetings[point] });
   }
 
-  /** The child waits, once, until it is in its cgroups. */
+  /** The child waits, once, until its cgroups are ready, and is in them then. */
   awaitCgroups(): void {
-    if (this.#waitsForCgroups) this.child.push({ op: "await-host", where: "", step: meetings.cgroups });
-    this.#waitsForCgroups = false;
+    this.child.push(...this.#enterCgroups);
+    this.#enterCgroups = [];
   }
 
-  /** The host side has told the child that its cgroups are ready; somebody must wait for it. */
-  tellCgroups(): void {
+  /** The host side has told the child that its cgroups are ready; `enter` is what is left to the child then. */
+  tellCgroups(enter: readonly Step[]): void {
     this.host.push({ op: "tell-child", where: "", step: meetings.cgroups });
-    this.#waitsForCgroups = true;
+    this.#enterCgroups = [{ op: "await-host", where: "", step: meetings.cgroups }, ...enter];
   }
 
   finish(): Plan {

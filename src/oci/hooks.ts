@@ -23,9 +23,10 @@ export async function runStateHooks(
   if (hooks.length === 0) return;
   // most containers have none, and these modules take longer to load than such containers to end
   const { hookStep } = await import("../plan/compile/hooks.ts");
+  const { lateText } = await import("../plan/compile/late-text.ts");
   const { runPlan } = await import("../launch/launch.ts");
   const kind = state.status === "running" ? "poststart" : "poststop";
-  const text = JSON.stringify({ ociVersion: runtimeSpecVersion, ...state });
+  const text = lateText({ ociVersion: runtimeSpecVersion, ...state });
   const stdio = ["ignore", "inherit", "inherit"] as const;
   for (const [index, hook] of hooks.entries()) {
     const plan = { host: [hookStep(kind, index, hook, text)], child: [], cleanup: [] };

@@ -1,6 +1,7 @@
 /** create and run. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { GantryError } from "../base/error.ts";
 import { findExecutor } from "../launch/executor.ts";
 import { runPlan } from "../launch/launch.ts";
 import { stateFiles } from "../plan/state-files.ts";
@@ -94,9 +95,12 @@ export const run: Verb = {
   flags: {
     ...launchFlags,
     detach: { kind: "switch", short: "d", help: "detach from the container's process" },
-    keep: { kind: "switch", help: "do not delete the container after it exits" },
+    keep: { kind: "switch", help: "do not delete the container after it exits (not supported yet)" },
     "no-subreaper": { kind: "switch", help: "accepted for runc's callers; no subreaper is ever used" },
   },
   arguments: [1, 1],
-  run: (context, flags) => launch(context, flags, flags.has("detach") ? "detached" : "foreground"),
+  run(context, flags) {
+    if (flags.has("keep")) throw new GantryError("unimplemented", "--keep: is not supported yet");
+    return launch(context, flags, flags.has("detach") ? "detached" : "foreground");
+  },
 };

@@ -67,10 +67,14 @@ export const list: Verb = {
   },
 };
 
+/** 0 stands for a process of another pid namespace, and would be a signal to our own group. */
 function processesOf(cgroups: readonly StateCgroup[]): readonly number[] {
   for (const { mount, path } of cgroups) {
     try {
-      return readFileSync(`${mount}${path}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number);
+      return readFileSync(`${mount}${path}/cgroup.procs`, "utf8")
+        .split("\n")
+        .map(Number)
+        .filter((pid) => pid > 1);
     } catch {
       // this hierarchy has lost it; another one may not have
     }

@@ -2,8 +2,10 @@
  * A mount of type cgroup: the container's own cgroups at the destination.
  *
  * v2 is one mount. v1 is a tmpfs with a directory for each hierarchy, named as on the host, and links
- * for controllers that share one; on a hybrid machine the v2 tree is in it too. With a cgroup namespace
- * they are new mounts, whose root is the namespace's; without, they are copies of the host's directories.
+ * for controllers that share one; on a hybrid machine the v2 tree is in it too. They are copies of the
+ * host's mounts of these directories: a new mount of a hierarchy in a cgroup namespace shows the same, but
+ * makes and ends a superblock, eleven times a container. A pure v2 tree is mounted anew, so that it knows
+ * of delegation, and so is everything where the child is not root on the host and may not copy.
  */
 import { posix } from "node:path";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
@@ -22,7 +24,8 @@ function openCgroup(
 ): void {
   const { where, phrase, options, register: fd } = planned;
   const set = options.attrSet | options.recAttrSet;
-  if (namespaces.own.has("cgroup")) {
+  const mayCopy = draft.facts.cgroups.mode !== "v2" && !namespaces.private.has("user");
+  if (namespaces.own.has("cgroup") && !mayCopy) {
     const type = cgroup.version === 2 ? "cgroup2" : "cgroup";
     // nsdelegate and the like are for the first mount of a hierarchy only: none of the config's data
     const names = cgroup.version === 2 ? [] : cgroup.controllers;

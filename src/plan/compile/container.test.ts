@@ -266,6 +266,21 @@ test("no step that opens a descriptor follows close-descriptors, and exec is the
     assert.ok(!Object.values<string>(operations[name].operands).includes("fd+"), name);
 });
 
+test("only the executor's own values are filled in later: an annotation may hold their names", () => {
+  const annotations = { a: "@PID@ of user@host" };
+  const { plan } = compile({ annotations, hooks: { createRuntime: [{ path: "/bin/true" }] } });
+  const texts = plan.host.flatMap((step) =>
+    step.op === "run-hook" ? [step.state] : step.op === "record-start" ? [step.record] : [],
+  );
+  assert.equal(texts.length, 3);
+  for (const text of texts) {
+    assert.equal(text.split("@PID@").length, 2);
+    const filled = JSON.parse(text.replaceAll("@PID@", "7").replaceAll("@START@", "8")) as object;
+    assert.deepEqual(Reflect.get(filled, "annotations"), annotations);
+    assert.equal(Reflect.get(filled, "pid"), 7);
+  }
+});
+
 test("what is not supported yet says so instead of being passed over", () => {
   for (const [patch, pointer] of [
     [{ linux: { netDevices: { eth0: {} } } }, "/linux/netDevices"],

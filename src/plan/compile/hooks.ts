@@ -2,6 +2,7 @@
 import type { HookKind, RuntimeHook } from "../../spec/runtime-hooks.ts";
 import type { Step } from "../plan.ts";
 import type { Draft } from "./draft.ts";
+import { lateText } from "./late-text.ts";
 
 /** States of the runtime-spec that a hook may be told of. */
 type HookStatus = "creating" | "created" | "running";
@@ -9,22 +10,15 @@ type HookStatus = "creating" | "created" | "running";
 /** The state of the runtime-spec, with @PID@ for the executor to fill in. */
 function stateText(draft: Draft, status: HookStatus): string {
   const { id, bundle, config } = draft.request;
-  const state = {
-    ociVersion: config.ociVersion,
-    id,
-    status,
-    pid: 0,
-    bundle,
-    annotations: config.annotations ?? {},
-  };
-  return JSON.stringify(state).replace('"pid":0,', '"pid":@PID@,');
+  const { ociVersion, annotations = {} } = config;
+  return lateText({ ociVersion, id, status, bundle, annotations }, { pid: "@PID@" });
 }
 
 export function hooksOf(draft: Draft, kind: HookKind): readonly RuntimeHook[] {
   return draft.config.hooks?.[kind] ?? [];
 }
 
-/** The step that runs one hook, which reads `state` (JSON) on its stdin. */
+/** The step that runs one hook, which reads `state` (JSON as lateText makes it) on its stdin. */
 export function hookStep(kind: HookKind, index: number, hook: RuntimeHook, state: string): Step {
   return {
     op: "run-hook",

@@ -7,6 +7,7 @@ import { stateFiles } from "../state-files.ts";
 import { type ContainerCgroup, memoryCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
+import { lateText } from "./late-text.ts";
 import { fifoRegister } from "./process.ts";
 import { type EngineMode, logFormats, type OciMode } from "./request.ts";
 import { rootOf } from "./root.ts";
@@ -53,13 +54,6 @@ export function closeChildStdio(draft: Draft, ends: readonly (string | undefined
   for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
 }
 
-/** JSON with the executor's late values in it; `late` maps a member to a value such as "@PID@". */
-function recordText(known: object, late: Readonly<Record<string, string>>): string {
-  const members = Object.entries(late).map(([key, value]) => `${JSON.stringify(key)}:${value}`);
-  const text = JSON.stringify(known);
-  return `${text.slice(0, -1)}${text === "{}" ? "" : ","}${members.join(",")}}`;
-}
-
 /** The rest of the host side, once the child is in its namespaces and cgroups. */
 export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const { mode } = draft.request;
@@ -83,7 +77,7 @@ export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): 
     where: "",
     dir: mode.state,
     name: stateFiles.start,
-    record: recordText(
+    record: lateText(
       // what is needed to end the container and to clean up when its shim was killed
       { id, cgroups: cgroups.map(({ hierarchy, path }) => ({ mount: hierarchy.mountPoint, path })) },
       { pid: "@PID@", pidStart: "@START@", shim: "@SHIM@", shimStart: "@SHIMSTART@", startedAt: '"@TIME@"' },
@@ -112,7 +106,7 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
     where: "",
     dir: mode.state,
     name: stateFiles.exit,
-    record: recordText(
+    record: lateText(
       {},
       { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", logBytesLost: "@LOST@", finishedAt: '"@TIME@"' },
     ),
@@ -125,7 +119,7 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
 function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
   const { id, bundle, config } = draft.request;
   const root = rootOf(draft);
-  return recordText(
+  return lateText(
     {
       ociVersion: runtimeSpecVersion,
       id,

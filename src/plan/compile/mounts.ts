@@ -145,7 +145,7 @@ function attach(draft: Draft, planned: PlannedMount): void {
 }
 
 /** Options for the file system itself. Each text may hold several, with commas, as for mount(8). */
-export function fileSystemOptions(draft: Draft, planned: PlannedMount): readonly string[] {
+function fileSystemOptions(draft: Draft, planned: PlannedMount): readonly string[] {
   const { options, mount, where } = planned;
   const data = mount.type === "overlay" ? options.data : options.data.flatMap((text) => text.split(","));
   const flags: string[] = [];

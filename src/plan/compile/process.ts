@@ -6,7 +6,7 @@ import type { RuntimeProcess } from "../../spec/runtime-process.ts";
 import { meetings } from "../meetings.ts";
 import { type CapabilityMasks, dropBounding, setCapabilities } from "./capabilities.ts";
 import { type Draft, procRegister } from "./draft.ts";
-import { hooksOf, runHooks } from "./hooks.ts";
+import { runHooks } from "./hooks.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setScheduling } from "./scheduling.ts";
@@ -191,8 +191,4 @@ export const fifoRegister = "exec fifo";
 function awaitStart(draft: Draft): void {
   draft.child.push({ op: "tell-host", where: "", step: meetings.ready });
   draft.child.push({ op: "await-start", where: "", fifo: fifoRegister, proc: procRegister });
-}
-
-export function hasStartHooks(draft: Draft): boolean {
-  return hooksOf(draft, "startContainer").length > 0;
 }

@@ -32,10 +32,12 @@ function memoryOf(options: ContainerOptions, swapLimit: boolean): RuntimeResourc
   return Object.keys(memory).length > 0 ? memory : undefined;
 }
 
-function cpuOf(options: ContainerOptions): RuntimeResources["cpu"] {
+function cpuOf(options: ContainerOptions, cpuCount = Number.MAX_SAFE_INTEGER): RuntimeResources["cpu"] {
   const { cpus, cpuShares, cpusetCpus, cpusetMems } = options;
-  if (cpus !== undefined && cpus !== 0 && !(cpus >= 0.01 && Number.isFinite(cpus)))
-    invalid("range of CPUs is from 0.01 to the number of CPUs of this machine");
+  if (cpus !== undefined && cpus !== 0 && !(cpus >= 0.01 && cpus <= cpuCount))
+    invalid(
+      `range of CPUs is from 0.01 to ${cpuCount.toFixed(2)}, as there are only ${cpuCount} CPUs available`,
+    );
   const cpu = {
     ...(cpus ? { period: cpuPeriodUs, quota: Math.round(cpus * cpuPeriodUs) } : {}),
     ...(cpuShares ? { shares: cpuShares } : {}),
@@ -45,10 +47,13 @@ function cpuOf(options: ContainerOptions): RuntimeResources["cpu"] {
   return Object.keys(cpu).length > 0 ? cpu : undefined;
 }
 
-/** `swapLimit`: whether the kernel can limit swap. */
-export function containerResources(options: ContainerOptions, swapLimit: boolean): RuntimeResources {
+/** `swapLimit`: whether the kernel can limit swap. `cpuCount`: of the machine. */
+export function containerResources(
+  options: ContainerOptions,
+  { swapLimit, cpuCount }: { readonly swapLimit: boolean; readonly cpuCount?: number | undefined },
+): RuntimeResources {
   const memory = memoryOf(options, swapLimit);
-  const cpu = cpuOf(options);
+  const cpu = cpuOf(options, cpuCount);
   const { pidsLimit } = options;
   return {
     devices: (options.privileged

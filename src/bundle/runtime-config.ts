@@ -27,6 +27,7 @@ export interface BundleHost {
   readonly swapLimit: boolean;
   /** Device nodes for privileged containers. */
   readonly devices?: readonly RuntimeDevice[] | undefined;
+  /** CPUs that are online; undefined where that is not known. */
   readonly cpuCount?: number | undefined;
 }
 
@@ -174,7 +175,7 @@ function linuxOf(
       ? {}
       : { uidMappings: userNamespace.uidMappings, gidMappings: userNamespace.gidMappings }),
     cgroupsPath: `/gantry/${id}`,
-    resources: containerResources(options, host.swapLimit),
+    resources: containerResources(options, host),
     devices: options.privileged ? (host.devices ?? []) : [],
     sysctl: sysctlsOf(options),
     maskedPaths: masked,

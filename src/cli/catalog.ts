@@ -103,7 +103,7 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
   version: {
     summary: "Show the version",
     group: "Understanding",
-    load: async () => (await import("./commands/version.ts")).version,
+    load: async () => (await import("./commands/version.ts")).versionCommand,
   },
   "internal reap": {
     summary: "Remove an ended container (started by its shim)",
@@ -112,27 +112,31 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
   },
 };
 
-/** Docker's longer names, and its other short ones. */
+/** Docker's longer names; what stands behind the name of the command are arguments of it. */
 export const aliases: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ["run", "create", "start", "logs", "stop", "kill", "wait", "rm", "inspect"].map((name) => [
+    ["run", "create", "start", "logs", "stop", "kill", "wait", "rm"].map((name) => [
       `container ${name}`,
       name,
     ]),
   ),
   ...{ "container ls": "ps", "container list": "ps", "container ps": "ps", "container remove": "rm" },
   ...{ "image ls": "images", "image list": "images", "image rm": "rmi", "image remove": "rmi" },
-  ...{ "image pull": "pull", "image import": "import", "image inspect": "inspect" },
+  ...{ "image pull": "pull", "image import": "import" },
+  ...{ "container inspect": "inspect --type container", "image inspect": "inspect --type image" },
   ...{ "system info": "info", "system events": "events" },
 };
 
-/** The command that the first words of `args` name, and how many words that took. */
-export function findCommand(args: readonly string[]): { name: string; words: number } | undefined {
-  for (const words of [2, 1]) {
-    if (args.length < words) continue;
-    const typed = args.slice(0, words).join(" ");
-    const name = Object.hasOwn(aliases, typed) ? aliases[typed]! : typed;
-    if (Object.hasOwn(catalog, name)) return { name, words };
+/** The command that the first words of `words` name, and the arguments that it gets. */
+export function findCommand(words: readonly string[]): { name: string; args: readonly string[] } | undefined {
+  for (const count of [2, 1]) {
+    if (words.length < count) continue;
+    const typed = words.slice(0, count).join(" ");
+    const rest = words.slice(count);
+    if (Object.hasOwn(catalog, typed)) return { name: typed, args: rest };
+    if (!Object.hasOwn(aliases, typed)) continue;
+    const [name, ...args] = aliases[typed]!.split(" ") as [string, ...string[]];
+    return { name, args: [...args, ...rest] };
   }
   return undefined;
 }

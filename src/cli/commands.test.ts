@@ -1,25 +1,35 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { ContainerSummary } from "../engine/containers/list.ts";
+import type { EngineEvent } from "../engine/events.ts";
 import type { PullEvent } from "../images/progress.ts";
 import { findCommand, secondWords } from "./catalog.ts";
 import { parseListen } from "./commands/registry-serve.ts";
 import { ellipsis, statusText } from "./container-columns.ts";
 import { matchesContainer } from "./container-filter.ts";
+import { matchesEvent } from "./event-filter.ts";
 import { sanitize } from "./format/sanitize.ts";
 import { parseChanges } from "./import-changes.ts";
 import { bar, pullProgress } from "./pull-progress.ts";
 
 const summary = (more: Partial<ContainerSummary>): ContainerSummary => ({
   ...{ id: "a".repeat(64), name: "web", image: "busybox", imageId: "sha256:abc", args: ["sh"], labels: {} },
-  ...{ createdAt: "2026-01-01T00:00:00Z", status: "created", record: {} as ContainerSummary["record"] },
+  ...{ createdAt: "2026-01-01T00:00:00Z", status: "created", record: recordOf() },
   ...more,
 });
 
+const recordOf = (...sources: readonly string[]) =>
+  ({
+    options: { mounts: sources.map((source) => ({ kind: "bind", source, target: "/t" })) },
+  }) as unknown as ContainerSummary["record"];
+
 test("commands are found by one word, by two, and by docker's longer names", () => {
-  assert.deepEqual(findCommand(["run", "busybox"]), { name: "run", words: 1 });
-  assert.deepEqual(findCommand(["container", "ls", "-a"]), { name: "ps", words: 2 });
-  assert.deepEqual(findCommand(["registry", "serve"]), { name: "registry serve", words: 2 });
+  assert.deepEqual(findCommand(["run", "busybox"]), { name: "run", args: ["busybox"] });
+  assert.deepEqual(findCommand(["container", "ls", "-a"]), { name: "ps", args: ["-a"] });
+  assert.deepEqual(findCommand(["registry", "serve"]), { name: "registry serve", args: [] });
+  assert.deepEqual(findCommand(["image", "inspect", "x"]), {
+    ...{ name: "inspect", args: ["--type", "image", "x"] },
+  });
   assert.equal(findCommand(["constructor"]), undefined);
   assert.equal(findCommand(["registry"]), undefined);
   assert.deepEqual(secondWords("registry"), ["serve"]);
@@ -39,7 +49,7 @@ test("the status of a container is told in docker's words", () => {
 
 test("filters: one key's values are alternatives, labels add up", () => {
   const containers = [
-    summary({ name: "web", labels: { a: "1", b: "2" }, status: "running" }),
+    summary({ name: "web", labels: { a: "1", b: "2" }, status: "running", record: recordOf("/data") }),
     summary({ id: "b".repeat(64), name: "database", labels: { a: "1" }, status: "exited", exitCode: 3 }),
   ];
   const names = (...filters: string[]) =>
@@ -50,8 +60,36 @@ test("filters: one key's values are alternatives, labels add up", () => {
   assert.deepEqual(names("name=^data"), ["database"]);
   assert.deepEqual(names("exited=3"), ["database"]);
   assert.deepEqual(names("id=bbb"), ["database"]);
-  for (const bad of ["x", "=x", "color=red", "status=happy", "exited=x", "before=ghost", "name=("])
+  assert.deepEqual(names("network=none", "volume=/data"), ["web"]);
+  assert.deepEqual(names("health=none", "health=healthy"), ["web", "database"]);
+  for (const bad of [
+    "x",
+    "=x",
+    "health=fine",
+    "color=red",
+    "status=happy",
+    "exited=x",
+    "before=ghost",
+    "name=(",
+  ])
     assert.throws(() => names(bad), /filter|No such container/, bad);
+});
+
+test("events are told by type, action, container, image and labels", () => {
+  const event = (kind: "container" | "image", action: "die" | "start" | "pull", more = {}): EngineEvent => ({
+    ...{ kind, action, id: kind === "image" ? "app:1" : "abc", time: "2026-01-01T00:00:00Z" },
+    attributes: kind === "image" ? { name: "app:1" } : { name: "web", image: "app:1", ...more },
+  });
+  const all = [event("container", "start"), event("container", "die", { team: "a" }), event("image", "pull")];
+  const told = (...filters: string[]) => all.filter(matchesEvent(filters)).map(({ action }) => action);
+  assert.deepEqual(told(), ["start", "die", "pull"]);
+  assert.deepEqual(told("type=image"), ["pull"]);
+  assert.deepEqual(told("event=die", "event=pull"), ["die", "pull"]);
+  assert.deepEqual(told("container=web", "event=die"), ["die"]);
+  assert.deepEqual(told("container=ab"), ["start", "die"]);
+  assert.deepEqual(told("image=app:1"), ["start", "die", "pull"]);
+  assert.deepEqual(told("label=team=a"), ["die"]);
+  assert.throws(() => told("color=red"), /invalid filter 'color'/);
 });
 
 test("Dockerfile instructions of import become the image's execution part", () => {

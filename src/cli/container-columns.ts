@@ -1,7 +1,13 @@
 /** The columns of `ps`, as docker computes and heads them. Pure. */
+import type { ContainerOptions } from "../bundle/container-options.ts";
 import type { ContainerSummary } from "../engine/containers/list.ts";
 import type { Column } from "./format/table.ts";
 import { ago, createdAt, humanDuration } from "./format/units.ts";
+
+/** Where the bind mounts of a container come from. */
+export function bindSources({ mounts = [] }: ContainerOptions): readonly string[] {
+  return mounts.flatMap((mount) => (mount.kind === "bind" ? [mount.source] : []));
+}
 
 /** `Up 5 minutes`, `Exited (0) 3 seconds ago`, `Created`. */
 export function statusText(container: ContainerSummary, now: Date): string {
@@ -25,6 +31,11 @@ export function ellipsis(text: string, size: number): string {
   return characters.length <= size ? text : `${characters.slice(0, size - 1).join("")}…`;
 }
 
+/** The program and its arguments, those with a space in quotes: docker shows so what it does not split again. */
+function commandLine([program = "", ...args]: readonly string[]): string {
+  return [program, ...args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg))].join(" ");
+}
+
 export function containerColumns({
   truncate,
   now,
@@ -38,7 +49,7 @@ export function containerColumns({
     {
       name: "Command",
       heading: "COMMAND",
-      value: ({ args }) => JSON.stringify(truncate ? ellipsis(args.join(" "), 20) : args.join(" ")),
+      value: ({ args }) => JSON.stringify(truncate ? ellipsis(commandLine(args), 20) : commandLine(args)),
     },
     { name: "CreatedAt", heading: "CREATED AT", value: (one) => createdAt(one.createdAt) },
     { name: "RunningFor", heading: "CREATED", value: (one) => ago(one.createdAt, now) },
@@ -54,6 +65,16 @@ export function containerColumns({
           .map(([key, value]) => `${key}=${value}`)
           .join(","),
     },
+    {
+      name: "Mounts",
+      heading: "MOUNTS",
+      value: ({ record }) =>
+        bindSources(record.options)
+          .map((source) => (truncate ? ellipsis(source, 15) : source))
+          .join(","),
+    },
+    { name: "LocalVolumes", heading: "LOCAL VOLUMES", value: () => "0" },
+    { name: "Networks", heading: "NETWORKS", value: ({ record }) => record.options.network ?? "none" },
     { name: "ImageID", heading: "IMAGE ID", value: ({ imageId }) => imageId },
     { name: "Pid", heading: "PID", value: ({ pid }) => pid ?? 0 },
     { name: "ExitCode", heading: "EXIT CODE", value: ({ exitCode }) => exitCode ?? 0 },

@@ -1,25 +1,19 @@
 /** `--filter` of `ps`. Pure. */
+import { GantryError } from "../base/error.ts";
 import type { ContainerSummary } from "../engine/containers/list.ts";
-import { UsageError } from "./options.ts";
+import { bindSources } from "./container-columns.ts";
+import { groupFilters } from "./group-filters.ts";
 
 type Test = (container: ContainerSummary) => boolean;
 
-/** What all of `filters` ask: several values of one key mean any of them, labels mean all of them. */
+/** What all of `filters` ask. */
 export function matchesContainer(filters: readonly string[], all: readonly ContainerSummary[]): Test {
-  const tests = new Map<string, Test[]>();
-  for (const filter of filters) {
-    const equals = filter.indexOf("=");
-    if (equals < 1)
-      throw new UsageError(
-        `invalid argument ${JSON.stringify(filter)} for "-f, --filter" flag: bad format of filter (expected name=value)`,
-      );
-    const key = filter.slice(0, equals).toLowerCase();
-    const test = testOf(key, filter.slice(equals + 1), all);
-    // every label counts by itself
-    const group = key === "label" ? filter : key;
-    tests.set(group, [...(tests.get(group) ?? []), test]);
-  }
-  return (container) => [...tests.values()].every((some) => some.some((test) => test(container)));
+  return groupFilters(filters, (key, value) => testOf(key, value, all));
+}
+
+/** In docker the daemon says so, not the command line: status 1. */
+function invalid(filter: string): GantryError {
+  return new GantryError("invalid-argument", `invalid filter '${filter}'`);
 }
 
 function testOf(key: string, value: string, all: readonly ContainerSummary[]): Test {
@@ -30,7 +24,7 @@ function testOf(key: string, value: string, all: readonly ContainerSummary[]): T
       return nameTest(value);
     case "status":
       if (!["created", "restarting", "running", "removing", "paused", "exited", "dead"].includes(value))
-        throw new UsageError(`invalid filter 'status=${value}'`);
+        throw invalid(`status=${value}`);
       return ({ status }) => status === value;
     case "ancestor":
       return ({ image, imageId }) =>
@@ -45,18 +39,28 @@ function testOf(key: string, value: string, all: readonly ContainerSummary[]): T
     }
     case "exited": {
       const code = Number(value);
-      if (!/^\d+$/.test(value)) throw new UsageError(`invalid filter 'exited=${value}'`);
+      if (!/^\d+$/.test(value)) throw invalid(`exited=${value}`);
       return ({ status, exitCode }) => status === "exited" && exitCode === code;
     }
     case "before":
     case "since": {
       const other = all.find(({ id, name }) => name === value || id.startsWith(value));
-      if (!other) throw new UsageError(`No such container: ${value}`);
+      if (!other) throw new GantryError("not-found", `No such container: ${value}`);
       return ({ createdAt }) =>
         key === "before" ? createdAt < other.createdAt : createdAt > other.createdAt;
     }
+    case "network":
+      return ({ record }) => (record.options.network ?? "none") === value;
+    case "volume":
+      return ({ record }) =>
+        (record.options.mounts ?? []).some(({ target }) => target === value) ||
+        bindSources(record.options).includes(value);
+    case "health":
+      if (!["starting", "healthy", "unhealthy", "none"].includes(value)) throw invalid(`health=${value}`);
+      // there are no health checks yet
+      return () => value === "none";
     default:
-      throw new UsageError(`invalid filter '${key}'`);
+      throw invalid(key);
   }
 }
 
@@ -66,7 +70,7 @@ function nameTest(value: string): Test {
   try {
     pattern = new RegExp(value.replace(/^\^?\/?/, (start) => (start.startsWith("^") ? "^" : "")));
   } catch {
-    throw new UsageError(`invalid filter 'name=${value}'`);
+    throw invalid(`name=${value}`);
   }
   return ({ name }) => pattern.test(name);
 }

@@ -1,17 +1,20 @@
 /** Failures in docker's words and exit statuses: what scripts match. One table for the whole command line. */
 import { isGantryError } from "../base/error.ts";
 import { sanitize } from "./format/sanitize.ts";
-import { TemplateError } from "./format/template-parse.ts";
+import { TemplateError, TemplateExecutionError } from "./format/template-parse.ts";
 import { UsageError } from "./options.ts";
 
 /** Commands whose own failure has status 125, and whose users are pointed to the help. */
-const launching: ReadonlySet<string> = new Set(["run", "create", "explain run"]);
+const launching: ReadonlySet<string> = new Set(["run", "explain run"]);
 
-const hint = (command: string) => `\n\nSee 'gantry ${command} --help'.`;
+/** Where to read on, as docker ends its complaints. */
+export function helpHint(command: string): string {
+  return `Run 'gantry ${command} --help' for more information`;
+}
 
 /** What is printed for a failed command, with its newline. */
 export function errorText(error: unknown, command: string): string {
-  const help = error instanceof UsageError || launching.has(command) ? hint(command) : "";
+  const help = error instanceof UsageError || launching.has(command) ? `\n\n${helpHint(command)}` : "";
   return `gantry: ${messageOf(error)}${error instanceof TemplateError ? "" : help}\n`;
 }
 
@@ -26,6 +29,7 @@ export function messageOf(error: unknown): string {
  * and 1 for all others.
  */
 export function exitStatusOf(error: unknown, command: string): number {
+  if (error instanceof TemplateExecutionError) return 1;
   if (error instanceof TemplateError) return 64;
   if (error instanceof UsageError) return 125;
   if (!isGantryError(error) && !(error instanceof Error)) return 1;

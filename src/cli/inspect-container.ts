@@ -31,6 +31,9 @@ export function inspectContainerView(inspection: ContainerInspection) {
     Mounts: (record.options.mounts ?? []).map(mountView),
     Config: configView(inspection),
     NetworkSettings: {
+      IPAddress: "",
+      Gateway: "",
+      MacAddress: "",
       Ports: asMap({}),
       Networks: asMap({ [record.options.network ?? "none"]: { IPAddress: "" } }),
     },
@@ -95,7 +98,7 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     CpuShares: options.cpuShares ?? 0,
     CpusetCpus: options.cpusetCpus ?? "",
     CpusetMems: options.cpusetMems ?? "",
-    PidsLimit: options.pidsLimit ?? null,
+    PidsLimit: options.pidsLimit ?? 0,
     CgroupParent: "",
     Tmpfs: asMap(Object.fromEntries(tmpfs)),
     Ulimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),

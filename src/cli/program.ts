@@ -2,6 +2,7 @@
 import { catalog, findCommand, secondWords } from "./catalog.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { helpHint } from "./error-text.ts";
 import { globalOptions } from "./help.ts";
 import { type ParsedArguments, parseArguments, UsageError } from "./options.ts";
 import { Output } from "./output.ts";
@@ -36,7 +37,7 @@ async function dispatch(args: readonly string[], output: Output): Promise<number
   const found = findCommand(words);
   if (!found) return unknownCommand(words, output);
   const command = await catalog[found.name]!.load();
-  return await runCommand(command, words.slice(found.words), globals.values, output);
+  return await runCommand(command, found.args, globals.values, output);
 }
 
 function unknownCommand(words: readonly string[], output: Output): number {
@@ -68,14 +69,12 @@ async function runCommand(
     }
     const wrong = argumentsError(command, parsed.positionals.length);
     if (wrong) {
-      output.err(
-        `gantry: ${wrong}\n\n${usageOf(command)}\n\nSee 'gantry ${command.name} --help' for more information\n`,
-      );
+      output.err(`gantry: ${wrong}\n\n${usageOf(command)}\n\n${helpHint(command.name)}\n`);
       return 1;
     }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    output.err(`${error.message}\n\n${usageOf(command)}\n\nSee 'gantry ${command.name} --help'.\n`);
+    output.err(`${error.message}\n\n${usageOf(command)}\n\n${helpHint(command.name)}\n`);
     return exitEngineError;
   }
   const { Session } = await import("./session.ts");

@@ -1,5 +1,5 @@
 /** What a bundle depends on of this machine; the costly parts are looked at only if the options ask for them. */
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
 import type { ContainerOptions } from "../bundle/container-options.ts";
@@ -17,9 +17,23 @@ export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleH
     capabilities: capabilitiesOfMask(facts.capabilities),
     hostname: hostname(),
     swapLimit: limitsMemory && limitsSwap(facts),
-    cpuCount: availableParallelism(),
+    cpuCount: onlineCpus(),
     ...(options.privileged ? { devices: hostDevices("/dev") } : {}),
   };
+}
+
+/** CPUs of the machine: what the present process may use of them says nothing about its containers. */
+function onlineCpus(): number {
+  let text: string;
+  try {
+    text = readFileSync("/sys/devices/system/cpu/online", "utf8");
+  } catch {
+    return availableParallelism();
+  }
+  return text.split(",").reduce((sum, range) => {
+    const [first, last = first] = range.split("-").map(Number);
+    return sum + last! - first! + 1;
+  }, 0);
 }
 
 /** Whether memory cgroups can limit swap: a v1 kernel may be built or booted without. */
@@ -31,7 +45,6 @@ function limitsSwap({ cgroups }: HostFacts): boolean {
 
 /** Made anew in every container. */
 const ownPlaces: ReadonlySet<string> = new Set([
-  "ptmx",
   "ptmx",
   "pts",
   "shm",

@@ -119,7 +119,7 @@ export async function imageFromRecords(
 /** The records behind what a user wrote: a reference, an image ID or the beginning of one. */
 export function findRecords(images: ImageStore, text: string): readonly [ImageRecord, ...ImageRecord[]] {
   const missing = (): never => {
-    throw new GantryError("not-found", `find image "${text}": no such image`, { detail: { image: text } });
+    throw new GantryError("not-found", `No such image: ${withTag(text)}`, { detail: { image: text } });
   };
   const sameManifest = (record: ImageRecord): readonly [ImageRecord, ...ImageRecord[]] => [
     record,
@@ -156,6 +156,16 @@ export function findRecords(images: ImageStore, text: string): readonly [ImageRe
     );
   const [record] = found;
   return record ? sameManifest(record) : missing();
+}
+
+/** As docker names what it does not find: with the tag that it has looked for. */
+function withTag(text: string): string {
+  try {
+    return familiarReference(parseReference(text));
+  } catch {
+    // 64 digits of an ID
+    return text;
+  }
 }
 
 /** The complete name for what was written, which may be no reference at all if it may be an ID. */

@@ -131,6 +131,12 @@ test(
       const missing = await box.gantry(["run", "--rm", name, "echo", "again"]);
       assert.equal(missing.stdout, "again\n");
       assert.ok(missing.stderr.startsWith(`Unable to find image '${name}' locally\n`), missing.stderr);
+      const untagged = await box.gantry(["pull", `${address}/team/app`]);
+      assert.equal(untagged.code, 1);
+      assert.ok(
+        untagged.stdout.startsWith("Using default tag: latest\nlatest: Pulling from "),
+        untagged.stdout,
+      );
       const unknown = await box.gantry(["run", "--rm", `${address}/nosuch`]);
       assert.equal(unknown.code, 125);
       assert.match(unknown.stderr, /nosuch/);

@@ -34,7 +34,7 @@ test(
       const missing = await box.gantry(["run", "busybox", "nosuch"]);
       assert.equal(missing.code, 127);
       assert.match(missing.stderr, /exec: "nosuch": executable file not found in \$PATH/);
-      assert.match(missing.stderr, /\n\nSee 'gantry run --help'\.\n$/);
+      assert.match(missing.stderr, /\n\nRun 'gantry run --help' for more information\n$/);
       const path = await box.gantry(["run", "busybox", "/no/such"]);
       assert.equal(path.code, 127);
       assert.match(path.stderr, /exec: "\/no\/such": (stat \/no\/such: )?no such file or directory/);
@@ -64,10 +64,15 @@ test("mistakes of the user end with 125 and say what is wrong", { skip }, () =>
         /the working directory 'relative' is invalid, it needs to be an absolute path/,
       ],
       [["--cap-add", "CAP_BOGUS", "busybox"], /bogus/i],
-      [["--pull", "never", "nosuch"], /^gantry: No such image: nosuch/],
+      [["--pull", "never", "nosuch"], /^gantry: No such image: nosuch:latest\n/],
+      [["--pull", "never", "--platform", "linux/s390x", "busybox"], /not for linux\/s390x\n/],
+      [["--cpus", "4096", "busybox"], /^gantry: range of CPUs is from 0\.01 to \d+\.00, as there are only/],
       [["-t", "busybox"], /terminals .* are not available yet/],
       [["-p", "80:80", "busybox"], /published ports are not available yet/],
-      [["--mount", "type=bind,source=/nonexistent/x,target=/x", "busybox"], /\/nonexistent\/x/],
+      [
+        ["--mount", "type=bind,source=/nonexistent/x,target=/x", "busybox"],
+        /^gantry: invalid mount config for type "bind": bind source path does not exist: \/nonexistent\/x\n/,
+      ],
       [["-v", "/tmp:/a", "-v", "/tmp:/a", "busybox"], /Duplicate mount point: \/a/],
       [["UPPER"], /must be lower ?case/],
     ];
@@ -151,6 +156,8 @@ test("environment: image, file and option in the order of precedence", { skip },
     );
     for (const line of ["A=file", "B=option", "CLIENT=mine", "FROM_IMAGE=no"])
       assert.ok(shown.split("\n").includes(line), line);
+    const without = await box.must(["run", "--rm", "-e", "FROM_IMAGE", "busybox", "env"]);
+    assert.ok(!without.includes("FROM_IMAGE"), "-e NAME takes away what neither side has");
     assert.match(shown, /^PATH=/m);
     assert.match(shown, /^HOME=\/root$/m);
   }),

@@ -2,10 +2,11 @@
 
 import type { EngineEvent } from "../../engine/events.ts";
 import { defineCommand } from "../command.ts";
+import { matchesEvent } from "../event-filter.ts";
 import { sanitize } from "../format/sanitize.ts";
 import { compileTemplate } from "../format/template.ts";
 import { parseTime } from "../format/units.ts";
-import { parsed, text } from "../options.ts";
+import { list, parsed, text } from "../options.ts";
 
 /** Names as in docker's events. */
 function view(event: EngineEvent) {
@@ -30,6 +31,10 @@ export const events = defineCommand({
   usage: "[OPTIONS]",
   summary: "Show what happens to containers and images",
   options: {
+    filter: list("Filter output: type=, event=, container=, image=, label=KEY[=VALUE]", {
+      short: "f",
+      value: "filter",
+    }),
     since: parsed("Show all events since a time or a duration ago", "string", parseTime),
     until: parsed("Stop at a time", "string", parseTime),
     format: text("Format output: 'json' or a Go TEMPLATE"),
@@ -39,13 +44,16 @@ export const events = defineCommand({
   examples: [
     ["gantry events", "From now on, until you interrupt"],
     ["gantry events --since 1h --until 0s", "What happened in the last hour"],
+    ["gantry events --filter event=die --filter label=team=a", "The ends of some containers"],
   ],
   async run(context, { values }) {
+    const matches = matchesEvent(values.filter);
     const engine = await context.engine();
     const { since, until, format } = values;
     const template = format === undefined || format === "json" ? undefined : compileTemplate(format);
     const range = { ...(since ? { since } : {}), ...(until ? { until } : {}), signal: context.signal };
     for await (const event of engine.events(range)) {
+      if (!matches(event)) continue;
       if (template) context.out(`${template.run(view(event))}\n`);
       else context.out(`${format === "json" ? JSON.stringify(view(event)) : plainLine(event)}\n`);
       if (context.closed) break;

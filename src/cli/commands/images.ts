@@ -1,41 +1,9 @@
 /** `gantry images`. */
 import { defineCommand } from "../command.ts";
-import { formatListing } from "../format/table.ts";
-import { type ImageRow, imageColumns, imageRows } from "../image-columns.ts";
-import { flag, list, text, UsageError } from "../options.ts";
-
-/** `*` within a path component, as docker's reference patterns. */
-function glob(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replaceAll("*", "[^/]*").replaceAll("?", "[^/]")}$`);
-}
-
-function matches(filters: readonly string[]): (row: ImageRow) => boolean {
-  const tests = filters.map((filter) => {
-    const equals = filter.indexOf("=");
-    const [key, value] = [filter.slice(0, Math.max(equals, 0)), filter.slice(equals + 1)];
-    switch (key) {
-      case "dangling":
-        return (row: ImageRow) => (row.tag === "<none>") === /^(1|true|t)$/i.test(value);
-      case "reference": {
-        const pattern = glob(value);
-        return (row: ImageRow) =>
-          pattern.test(`${row.repository}:${row.tag}`) || pattern.test(row.repository);
-      }
-      case "label": {
-        const at = value.indexOf("=");
-        const name = at < 0 ? value : value.slice(0, at);
-        return (row: ImageRow) => {
-          const labels = row.image.imageConfig.config?.Labels ?? {};
-          return Object.hasOwn(labels, name) && (at < 0 || labels[name] === value.slice(at + 1));
-        };
-      }
-      default:
-        throw new UsageError(`invalid filter '${key || filter}'`);
-    }
-  });
-  return (row) => tests.every((test) => test(row));
-}
+import { formatListing, ignoredFormat } from "../format/table.ts";
+import { imageColumns, imageRows } from "../image-columns.ts";
+import { matchesImage } from "../image-filter.ts";
+import { flag, list, text } from "../options.ts";
 
 export const images = defineCommand({
   name: "images",
@@ -61,9 +29,10 @@ export const images = defineCommand({
   async run(context, { values, positionals }) {
     const engine = await context.engine();
     const filters = [...values.filter, ...positionals.map((name) => `reference=${name}`)];
-    const rows = imageRows(await engine.images({ signal: context.signal })).filter(matches(filters));
+    const rows = imageRows(await engine.images({ signal: context.signal })).filter(matchesImage(filters));
     const columns = imageColumns({ truncate: !values["no-trunc"], now: new Date() });
-    if (values.quiet && values.format === undefined) {
+    if (values.quiet) {
+      if (values.format !== undefined) context.err(ignoredFormat);
       const id = columns.find(({ name }) => name === "ID")!;
       context.out([...new Set(rows.map((row) => id.value(row)))].map((each) => `${each}\n`).join(""));
       return 0;

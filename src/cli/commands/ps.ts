@@ -2,7 +2,7 @@
 import { defineCommand } from "../command.ts";
 import { containerColumns, labelMethod } from "../container-columns.ts";
 import { matchesContainer } from "../container-filter.ts";
-import { formatListing } from "../format/table.ts";
+import { formatListing, ignoredFormat } from "../format/table.ts";
 import { flag, list, text, whole } from "../options.ts";
 
 export const ps = defineCommand({
@@ -12,7 +12,7 @@ export const ps = defineCommand({
   options: {
     all: flag("Show all containers (default shows just running)", { short: "a" }),
     filter: list(
-      "Filter output: id=, name=, status=, ancestor=, label=KEY[=VALUE], exited=CODE, before=, since=",
+      "Filter output: id=, name=, status=, ancestor=, label=KEY[=VALUE], exited=CODE, network=, volume=, before=, since=",
       {
         short: "f",
         value: "filter",
@@ -41,7 +41,8 @@ export const ps = defineCommand({
     containers = containers.filter((one) => (wantsAll || one.status === "running") && matches(one));
     if (last > 0) containers = containers.slice(0, last);
     const columns = containerColumns({ truncate: !values["no-trunc"], now: new Date() });
-    if (values.quiet && values.format === undefined) {
+    if (values.quiet) {
+      if (values.format !== undefined) context.err(ignoredFormat);
       const id = columns.find(({ name }) => name === "ID")!;
       context.out(containers.map((one) => `${id.value(one)}\n`).join(""));
       return 0;

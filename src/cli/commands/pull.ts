@@ -1,4 +1,5 @@
 /** `gantry pull`. */
+import { parseReference, parseReferenceExactly } from "../../spec/reference.ts";
 import { defineCommand } from "../command.ts";
 import { flag, list, text } from "../options.ts";
 import { pullProgress } from "../pull-progress.ts";
@@ -31,6 +32,9 @@ export const pull = defineCommand({
       write: (line: string) => context.out(line),
     };
     const progress = values.quiet ? undefined : pullProgress(target);
+    const exact = parseReferenceExactly(positionals[0]!);
+    if (progress && exact.tag === undefined && exact.digest === undefined)
+      context.out(`Using default tag: ${parseReference(positionals[0]!).tag}\n`);
     const image = await engine.pull(positionals[0]!, {
       ...(values.platform === undefined ? {} : { platform: values.platform }),
       ...(values["insecure-registry"].length > 0 ? { insecureRegistries: values["insecure-registry"] } : {}),

@@ -21,6 +21,9 @@ export interface ListingOptions {
   >;
 }
 
+/** Docker's word for it. */
+export const ignoredFormat = "WARNING: Ignoring custom format, because both --format and --quiet are set.\n";
+
 /** The lines of a listing, each with its newline. */
 export function formatListing<R>(
   rows: readonly R[],

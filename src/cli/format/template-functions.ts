@@ -1,8 +1,8 @@
 /** The functions of `--format` templates: docker's own and those that Go brings. */
-import { TemplateError } from "./template-parse.ts";
+import { TemplateError, TemplateExecutionError } from "./template-parse.ts";
 
 function fail(name: string, reason: string): never {
-  throw new TemplateError(
+  throw new TemplateExecutionError(
     `template parsing error: template: :1: executing "" at <${name}>: error calling ${name}: ${reason}`,
   );
 }
@@ -17,7 +17,9 @@ export function isTrue(value: unknown): boolean {
 
 /** What Go prints for a value with %v. */
 export function goText(value: unknown, nested = false): string {
-  if (value === undefined || value === null) return nested ? "<nil>" : "<no value>";
+  // of what is shown, only lists may be null: a Go slice that is nil
+  if (value === null) return "[]";
+  if (value === undefined) return nested ? "<nil>" : "<no value>";
   if (Array.isArray(value)) return `[${value.map((item) => goText(item, true)).join(" ")}]`;
   if (typeof value !== "object") return String(value);
   if (Object.getPrototypeOf(value) === null) {

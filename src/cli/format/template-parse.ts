@@ -41,8 +41,14 @@ export type Node =
 
 export type Body = readonly Node[];
 
+/** A template that cannot be used: its text is wrong. */
 export class TemplateError extends Error {
-  override readonly name = "TemplateError";
+  override readonly name: string = "TemplateError";
+}
+
+/** A template whose text is right, but that does not fit the value. */
+export class TemplateExecutionError extends TemplateError {
+  override readonly name = "TemplateExecutionError";
 }
 
 function fail(message: string): never {

@@ -9,6 +9,7 @@ const value = {
   Running: true,
   Empty: [],
   None: null,
+  Nested: { None: null, One: 1 },
   Config: { Labels: asMap({ b: "2", a: "1" }), Env: ["A=1", "B=2"] },
   Label: (key: unknown) => `label:${key}`,
   Ports: () => "80/tcp",
@@ -46,7 +47,7 @@ const cases: Readonly<Record<string, string>> = {
   "{{$x := .Count}}{{$x}}": "3",
   '{{`a"b`}}{{"\\t"}}': 'a"b\t',
   '{{(index .Config.Env 0)}}{{split "a,b" ","}}': "A=1[a b]",
-  "{{.None}}": "<no value>",
+  "{{.None}} {{.Nested}}": "[] {[] 1}",
   '{{"}}"}}': "}}",
 };
 

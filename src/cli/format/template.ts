@@ -8,6 +8,7 @@ import {
   type Node,
   parseTemplate,
   TemplateError,
+  TemplateExecutionError,
 } from "./template-parse.ts";
 
 export { TemplateError } from "./template-parse.ts";
@@ -177,8 +178,10 @@ class Run {
   }
 }
 
-function failure(text: string, reason: string): TemplateError {
-  return new TemplateError(`template parsing error: template: :1: executing "" at <${text}>: ${reason}`);
+function failure(text: string, reason: string): TemplateExecutionError {
+  return new TemplateExecutionError(
+    `template parsing error: template: :1: executing "" at <${text}>: ${reason}`,
+  );
 }
 
 function readField(value: unknown, name: string, text: string): unknown {

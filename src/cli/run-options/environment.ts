@@ -6,7 +6,7 @@ const fileLimit = 4 * 1024 * 1024;
 
 /**
  * `--env-file` and `-e` in the order of precedence: files first, later wins. `NAME` without a value takes the
- * client's, and is left out where the client has none.
+ * client's. Where the client has none, it counts for nothing in a file, and with `-e` takes away the image's.
  */
 export function gatherEnvironment(
   files: readonly string[],
@@ -14,15 +14,16 @@ export function gatherEnvironment(
   own: NodeJS.ProcessEnv = process.env,
 ): readonly string[] {
   const variables = new Map<string, string>();
-  const take = (entry: string) => {
+  const take = (entry: string, otherwise?: string) => {
     const equals = entry.indexOf("=");
     const name = equals < 0 ? entry : entry.slice(0, equals);
     if (name === "") throw new Error(`invalid environment variable: ${entry}`);
     const value = equals < 0 ? own[name] : entry.slice(equals + 1);
     if (value !== undefined) variables.set(name, `${name}=${value}`);
+    else if (otherwise !== undefined) variables.set(name, otherwise);
   };
   for (const path of files) for (const entry of readVariableFile(path)) take(entry);
-  for (const entry of given) take(entry);
+  for (const entry of given) take(entry, entry);
   return [...variables.values()];
 }
 

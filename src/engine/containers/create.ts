@@ -1,5 +1,5 @@
 /** Makes a container: image, name, snapshot, bundle, record. */
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
@@ -254,10 +254,18 @@ async function userOf(
   return resolveUser(spec, await text("/etc/passwd"), await text("/etc/group"), groupAdd);
 }
 
-/** Docker makes the missing source of a -v, and so do we. */
+/** Docker makes the missing source of a -v, and refuses that of a --mount; so do we. */
 function makeBindSources(options: ContainerOptions): void {
   for (const mount of options.mounts ?? []) {
-    if (mount.kind !== "bind" || !mount.createSource) continue;
+    if (mount.kind !== "bind") continue;
+    if (!mount.createSource) {
+      if (existsSync(mount.source)) continue;
+      throw new GantryError(
+        "invalid-argument",
+        `invalid mount config for type "bind": bind source path does not exist: ${mount.source}`,
+        { detail: { path: mount.source } },
+      );
+    }
     try {
       const made = mkdirSync(mount.source, { recursive: true });
       if (made !== undefined) chmodSync(mount.source, 0o755);

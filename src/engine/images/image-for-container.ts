@@ -3,7 +3,7 @@ import { GantryError, isGantryError } from "../../base/error.ts";
 import { type Image, openImage } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
-import { parsePlatform, platformDistance } from "../../spec/platform.ts";
+import { formatPlatform, parsePlatform, platformDistance } from "../../spec/platform.ts";
 import type { Internals } from "../internals.ts";
 import { ensureUnpacked } from "./ensure-unpacked.ts";
 
@@ -27,10 +27,6 @@ export async function imageForContainer(
   if (policy !== "always") {
     const present = await presentImage(internals, wanted, options);
     if (present) return present;
-    if (policy === "never")
-      throw new GantryError("not-found", `No such image: ${wanted.image}`, {
-        detail: { image: wanted.image },
-      });
   }
   // what speaks to registries is loaded only when one is asked
   const { pullImage } = await import("./pull.ts");
@@ -42,7 +38,7 @@ export async function imageForContainer(
   });
 }
 
-/** The image if it is here as a whole, for the wanted platform. */
+/** The image if it is here as a whole, for the wanted platform; undefined if it is to be pulled. */
 async function presentImage(
   internals: Internals,
   { image: text, pull, platform }: WantedImage,
@@ -52,13 +48,16 @@ async function presentImage(
   try {
     const image = await openImage(internals, text, cancellable);
     if (platform !== undefined && platformDistance(parsePlatform(platform), image.platform) === undefined)
-      return undefined;
+      throw new GantryError(
+        "not-found",
+        `No such image: ${text} is here for ${formatPlatform(image.platform)}, not for ${platform}`,
+        { detail: { image: text, platform } },
+      );
     await ensureUnpacked(internals, image.chainIds, async () => image, cancellable);
     return image;
   } catch (error) {
-    if (isGantryError(error, "not-found")) return undefined;
-    // damaged, and to be pulled again if that is allowed
-    if (isGantryError(error, "data-loss") && pull !== "never") return undefined;
+    const absent = isGantryError(error, "not-found") || isGantryError(error, "data-loss");
+    if (absent && pull !== "never") return undefined;
     throw error;
   }
 }

@@ -1,0 +1,35 @@
+/** `--filter` of `events`. Pure. */
+import { GantryError } from "../base/error.ts";
+import type { EngineEvent } from "../engine/events.ts";
+import { groupFilters } from "./group-filters.ts";
+
+type Test = (event: EngineEvent) => boolean;
+
+/** What all of `filters` ask. */
+export function matchesEvent(filters: readonly string[]): Test {
+  return groupFilters(filters, testOf);
+}
+
+function testOf(key: string, value: string): Test {
+  switch (key) {
+    case "type":
+      return ({ kind }) => kind === value;
+    case "event":
+      return ({ action }) => action === value;
+    case "container":
+      return ({ kind, id, attributes }) =>
+        kind === "container" && (attributes.name === value || id.startsWith(value));
+    case "image":
+      return ({ kind, id, attributes }) => {
+        const image = kind === "image" ? (attributes.name ?? id) : attributes.image;
+        return image === value || image === `${value}:latest` || (kind === "image" && id === value);
+      };
+    case "label": {
+      const equals = value.indexOf("=");
+      if (equals < 0) return ({ attributes }) => Object.hasOwn(attributes, value);
+      return ({ attributes }) => attributes[value.slice(0, equals)] === value.slice(equals + 1);
+    }
+    default:
+      throw new GantryError("invalid-argument", `invalid filter '${key}'`);
+  }
+}

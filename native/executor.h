@@ -94,7 +94,7 @@ struct executor {
 	uint32_t records; /* of record-start that were written */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	uint64_t log_bytes_lost; /* that the shim could not write */
-	bool oom_killed; /* as remove-cgroup and record-exit found it */
+	bool oom_killed; /* as remove-cgroup found it */
 	struct failure failure;
 
 	struct layer *layer; /* layer.c's session, NULL outside of one */
@@ -157,8 +157,11 @@ ssize_t read_whole(int fd, char *buffer, size_t size); /* at most size - 1 bytes
 ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);
 uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is no such process */
 
+/* --- ops_cgroup.c --- */
+/* Signals every process but one in a cgroup and below it; false if there is no such cgroup. */
+bool signal_cgroup(const char *mount, const char *path, int number, pid_t except);
+
 /* --- ops_record.c --- */
-bool oom_killed_in(int cgroup); /* a directory's descriptor, or -1 */
 void undo_records(struct executor *x); /* of a start that failed: nothing may tell of it */
 
 /* --- tree.c --- */
@@ -169,8 +172,6 @@ int remove_tree(int dir, const char *name);
 #include "syscalls.h"
 
 /* --- shim.c, layer.c, init.c --- */
-/* Notes in which cgroups the child is, for signals to all of them. */
-void shim_note_cgroup(pid_t child);
 /* Takes the socket's name away: who comes now reads the exit record. Who came before is still told. */
 void shim_unlisten(void);
 void shim_finish(struct executor *x); /* tells every client the exit and closes */

@@ -175,7 +175,9 @@ int op_enter_cgroup(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[ENTER_CGROUP_PATH].text.at;
 	char file[4096];
-	int mount = open_cgroup_mount(x, s->v[ENTER_CGROUP_MOUNT].text.at);
+	int mount = check_path(x, path);
+	if (mount == 0)
+		mount = open_cgroup_mount(x, s->v[ENTER_CGROUP_MOUNT].text.at);
 	if (mount < 0)
 		return mount;
 	while (*path == '/')
@@ -226,40 +228,92 @@ static void pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+static void signal_members(int dir, int number, pid_t except)
+{
+	char text[4096];
+	pid_t pid = 0;
+	int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;)
+		for (ssize_t i = 0; i < n; i++) {
+			if (text[i] != '\n') {
+				pid = pid * 10 + (text[i] - '0');
+				continue;
+			}
+			/* 0 is a process of another pid namespace */
+			if (pid > 1 && pid != getpid() && pid != except)
+				kill(pid, number);
+			pid = 0;
+		}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The directories in a cgroup; NULL where there are too many levels of them. */
+static DIR *open_children(int dir, int depth)
+{
+	int fd = depth < 32 ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (fd >= 0 && !list)
+		close(fd);
+	return list;
+}
+
+static const char *next_child(DIR *list)
+{
+	struct dirent *entry = NULL;
+	while (list && (entry = readdir(list)))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			break;
+	return entry ? entry->d_name : NULL;
+}
+
+static void signal_below(int dir, int number, pid_t except, int depth)
+{
+	DIR *list = open_children(dir, depth);
+	signal_members(dir, number, except);
+	for (const char *name; (name = next_child(list));) {
+		int below = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (below < 0)
+			continue;
+		signal_below(below, number, except, depth + 1);
+		close(below);
+	}
+	if (list)
+		closedir(list);
+}
+
+bool signal_cgroup(const char *mount, const char *path, int number, pid_t except)
+{
+	char whole[4096];
+	if (snprintf(whole, sizeof whole, "%s/%s", mount, path) >= (int)sizeof whole)
+		return false;
+	int dir = open(whole, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return false;
+	signal_below(dir, number, except, 0);
+	close(dir);
+	return true;
+}
+
 /* Kills every process of one cgroup directory; on v2 also of those below. */
 static void kill_members(int dir)
 {
-	char text[16384];
 	if (write_file_at(dir, "cgroup.kill", "1", 1) == 0)
 		return;
 	/* a frozen v1 group does not die before it thaws */
 	write_file_at(dir, "freezer.state", "THAWED", 6);
-	if (read_file_at(dir, "cgroup.procs", text, sizeof text) <= 0)
-		return;
-	for (char *at = text, *end; *at; at = *end ? end + 1 : end) {
-		long pid = strtol(at, &end, 10);
-		if (end == at)
-			return;
-		/* 0 is a process of another pid namespace */
-		if (pid > 1 && pid != getpid())
-			kill((pid_t)pid, SIGKILL);
-	}
+	signal_members(dir, SIGKILL, 0);
 }
 
 static int remove_below(int parent, const char *name, int depth, int *patience);
 
 static void remove_children(int dir, int depth, int *patience)
 {
-	int fd = depth < 32 ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	while (list && (entry = readdir(list)))
-		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			remove_below(dir, entry->d_name, depth + 1, patience);
+	DIR *list = open_children(dir, depth);
+	for (const char *name; (name = next_child(list));)
+		remove_below(dir, name, depth + 1, patience);
 	if (list)
 		closedir(list);
-	else if (fd >= 0)
-		close(fd);
 }
 
 /*
@@ -286,6 +340,21 @@ static int remove_below(int parent, const char *name, int depth, int *patience)
 	return 0;
 }
 
+/* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */
+static bool oom_killed_in(int cgroup)
+{
+	static const char *const files[] = {"memory.events", "memory.oom_control"};
+	char text[512];
+	bool killed = false;
+	for (size_t i = 0; i < countof(files); i++) {
+		if (read_file_at(cgroup, files[i], text, sizeof text) <= 0)
+			continue;
+		const char *count = strstr(text, "oom_kill ");
+		killed |= count && strtoul(count + 9, NULL, 10) > 0;
+	}
+	return killed;
+}
+
 int op_remove_cgroup(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[REMOVE_CGROUP_PATH].text.at;
@@ -310,9 +379,10 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 	r = parent < 0 && errno != ENOENT ? -errno : 0;
 	if (parent >= 0) {
 		int own = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		x->oom_killed |= oom_killed_in(own);
-		if (own >= 0)
+		if (own >= 0) {
+			x->oom_killed |= oom_killed_in(own);
 			close(own);
+		}
 		r = remove_below(parent, name, 0, &patience);
 	}
 	if (parent >= 0)

@@ -1,25 +1,7 @@
 /* Descriptors, the dialogue with the controller, and the steps between host side and child. */
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "executor.h"
-
-int op_open_path(struct executor *x, const struct step *s)
-{
-	static const mode_t kinds[] = {0, S_IFDIR, S_IFREG, S_IFIFO};
-	const char *path = s->v[OPEN_PATH_PATH].text.at;
-	uint64_t kind = s->v[OPEN_PATH_KIND].number;
-	struct stat st;
-	int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return fail(x, errno, "%s", path);
-	if (fstat(fd, &st) < 0 || kind >= countof(kinds) || (kind && (st.st_mode & S_IFMT) != kinds[kind])) {
-		close(fd);
-		return fail(x, EINVAL, "%s is of another kind", path);
-	}
-	set_reg(x, &s->v[OPEN_PATH_FD], fd);
-	return 0;
-}
 
 int op_close(struct executor *x, const struct step *s)
 {

@@ -193,7 +193,7 @@ static int is_directory(int fd)
 
 int op_attach_mount(struct executor *x, const struct step *s)
 {
-	enum { no_symlinks = 1, must_exist = 2, is_proc = 4, over_proc = 8 };
+	enum { no_symlinks = 1, is_proc = 4, over_proc = 8 };
 	const char *path = s->v[ATTACH_MOUNT_PATH].text.at;
 	int mount = reg(x, &s->v[ATTACH_MOUNT_MOUNT]), root = reg(x, &s->v[ATTACH_MOUNT_ROOT]);
 	uint64_t options = s->v[ATTACH_MOUNT_OPTIONS].number;
@@ -201,8 +201,7 @@ int op_attach_mount(struct executor *x, const struct step *s)
 	int directory = is_directory(mount);
 	if (directory < 0)
 		return fail(x, -directory, "%s", path);
-	int place = options & must_exist ? open_in_root(root, path, O_PATH | (directory ? O_DIRECTORY : 0), resolve)
-	                                 : place_in_root(root, path, directory, resolve);
+	int place = place_in_root(root, path, directory, resolve);
 	if (place < 0)
 		return fail(x, -place, "%s", path);
 	/* nothing but proc may stand in for proc or for a part of it (CVE-2019-16884, CVE-2019-19921) */

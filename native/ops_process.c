@@ -377,7 +377,7 @@ int op_set_rlimit(struct executor *x, const struct step *s)
 {
 	struct rlimit limit = {s->v[SET_RLIMIT_SOFT].number, s->v[SET_RLIMIT_HARD].number};
 	unsigned resource = (unsigned)s->v[SET_RLIMIT_RESOURCE].number;
-	if (prlimit(x->stage == STAGE_HOST ? x->child : 0, resource, &limit, NULL) < 0)
+	if (prlimit(0, resource, &limit, NULL) < 0)
 		return fail(x, errno, "limit %u to %llu:%llu", resource, (unsigned long long)limit.rlim_cur,
 		            (unsigned long long)limit.rlim_max);
 	return 0;
@@ -388,7 +388,6 @@ int op_set_priority(struct executor *x, const struct step *s)
 	enum { ioprio_who_process = 1 };
 	uint64_t value = s->v[SET_PRIORITY_VALUE].number;
 	switch (s->v[SET_PRIORITY_KIND].number) {
-	case 0: return setpriority(PRIO_PROCESS, 0, (int)value) < 0 ? fail(x, errno, "nice %d", (int)value) : 0;
 	case 1: return syscall(SYS_ioprio_set, ioprio_who_process, 0, (int)value) < 0 ? fail(x, errno, "IO priority") : 0;
 	case 2: return personality((unsigned long)value) < 0 ? fail(x, errno, "personality") : 0;
 	default: return fail(x, EINVAL, "kind of priority");

@@ -92,7 +92,6 @@ int op_record_start(struct executor *x, const struct step *s)
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
 	x->records++;
-	shim_note_cgroup(x->child);
 	return write_record(x, s->v[RECORD_START_DIR].text.at, s->v[RECORD_START_NAME].text.at, text, (size_t)bytes);
 }
 
@@ -113,21 +112,6 @@ void undo_records(struct executor *x)
 	}
 }
 
-/* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */
-bool oom_killed_in(int cgroup)
-{
-	static const char *const files[] = {"memory.events", "memory.oom_control"};
-	char text[512];
-	bool killed = false;
-	for (size_t i = 0; cgroup >= 0 && i < countof(files); i++) {
-		if (read_file_at(cgroup, files[i], text, sizeof text) <= 0)
-			continue;
-		const char *count = strstr(text, "oom_kill ");
-		killed |= count && strtoul(count + 9, NULL, 10) > 0;
-	}
-	return killed;
-}
-
 int op_record_exit(struct executor *x, const struct step *s)
 {
 	struct late values[] = {{"@CODE@", ""}, {"@SIGNAL@", ""}, {"@OOM@", ""}, {"@TIME@", ""}, {"@PID@", ""}, {"@LOST@", ""}};
@@ -136,12 +120,6 @@ int op_record_exit(struct executor *x, const struct step *s)
 	/* a container that never became its program has no exit to record */
 	if (!x->child_reaped || !x->supervised)
 		return 0;
-	const char *cgroup = s->v[RECORD_EXIT_OOM_CGROUP].text.at;
-	int dir = *cgroup ? open(cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	/* where the cgroup is gone already, its removal has noted it */
-	x->oom_killed |= oom_killed_in(dir);
-	if (dir >= 0)
-		close(dir);
 	snprintf(values[0].value, 40, "%d", signal ? 128 + signal : WEXITSTATUS(status));
 	snprintf(values[1].value, 40, "%d", signal);
 	snprintf(values[2].value, 40, "%s", x->oom_killed ? "true" : "false");

@@ -1,4 +1,4 @@
-/* What is made inside the root before pivot: directories, devices, links, and the content of a tmpfs. */
+/* What is made inside the root before pivot: devices, links, and the content of a tmpfs. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,19 +7,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "executor.h"
-
-int op_make_directory_in_root(struct executor *x, const struct step *s)
-{
-	const char *path = s->v[MAKE_DIRECTORY_IN_ROOT_PATH].text.at;
-	mode_t mode = (mode_t)s->v[MAKE_DIRECTORY_IN_ROOT_MODE].number;
-	struct in_root at;
-	int r = parent_in_root(reg(x, &s->v[MAKE_DIRECTORY_IN_ROOT_ROOT]), path, 0755, &at);
-	if (r < 0)
-		return fail(x, -r, "%s", path);
-	r = mkdirat(at.parent, at.name, mode) < 0 && errno != EEXIST ? -errno : 0;
-	close(at.parent);
-	return r < 0 ? fail(x, -r, "%s", path) : 0;
-}
 
 int op_make_device(struct executor *x, const struct step *s)
 {

@@ -9,7 +9,6 @@
  * - After the container's end its pipes are read to the end of file, or for two seconds where
  *   somebody outside of it (a host pid namespace) holds them open.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -41,53 +40,18 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void read_cgroup(pid_t pid, char *text, size_t size)
+/* Signals all but the first process: by the cgroup that the clean-up removes, since /proc tells no cgroup of a zombie. */
+static void signal_others(struct shim *shim, int number)
 {
-	char path[40];
-	text[0] = 0;
-	snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
-	read_file_at(AT_FDCWD, path, text, size);
-}
-
-void shim_note_cgroup(pid_t child)
-{
-	if (the_shim.open)
-		read_cgroup(child, the_shim.cgroup, sizeof the_shim.cgroup);
-}
-
-/* True if `text` has the line of `length` bytes at `line`, or one of a cgroup below it. */
-static bool has_cgroup(const char *text, const char *line, size_t length)
-{
-	for (; text; text = strchr(text, '\n'), text = text ? text + 1 : NULL)
-		if (strncmp(text, line, length) == 0 && (text[length] == '\n' || text[length] == '/'))
-			return true;
-	return false;
-}
-
-/* Signals every process in the cgroup of the container, if that is not the shim's own. */
-static void signal_cgroup(struct shim *shim, int number)
-{
-	static char text[sizeof shim->cgroup];
-	const char *line = shim->cgroup, *end;
-	struct dirent *entry;
-	read_cgroup(getpid(), text, sizeof text);
-	/* never a root, in which half the machine may be */
-	while ((end = strchr(line, '\n')) && (end[-1] == '/' || has_cgroup(text, line, (size_t)(end - line))))
-		line = end + 1;
-	DIR *proc = end ? opendir("/proc") : NULL;
-	while (proc && (entry = readdir(proc))) {
-		pid_t pid = atoi(entry->d_name);
-		int fd = pid > 0 && pid != shim->x->child ? sys_pidfd_open(pid, 0) : -1;
-		if (fd < 0)
-			continue;
-		/* read after the descriptor was opened: it is this process that is in the cgroup */
-		read_cgroup(pid, text, sizeof text);
-		if (has_cgroup(text, line, (size_t)(end - line)))
-			sys_pidfd_send_signal(fd, number);
-		close(fd);
+	const struct plan *plan = &shim->x->plan;
+	const uint8_t *cursor = plan->cleanup.at;
+	struct step s;
+	for (uint32_t i = 0; i < plan->cleanup.steps; i++) {
+		plan_next(plan, &cursor, &s);
+		if (s.operation->run == op_remove_cgroup &&
+		    signal_cgroup(s.v[REMOVE_CGROUP_MOUNT].text.at, s.v[REMOVE_CGROUP_PATH].text.at, number, shim->x->child))
+			return;
 	}
-	if (proc)
-		closedir(proc);
 }
 
 int signal_container(struct shim *shim, uint32_t number, bool all)
@@ -95,7 +59,7 @@ int signal_container(struct shim *shim, uint32_t number, bool all)
 	if (number > 64)
 		return -EINVAL;
 	if (all)
-		signal_cgroup(shim, (int)number);
+		signal_others(shim, (int)number);
 	if (shim->exited)
 		return all ? 0 : -ESRCH;
 	return sys_pidfd_send_signal(shim->x->child_pidfd, (int)number) < 0 ? -errno : 0;

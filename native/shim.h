@@ -52,7 +52,6 @@ struct shim {
 	char name[128]; /* of the socket in dir */
 	bool open, terminal, exited;
 	uint32_t stop_signal;
-	char cgroup[4096]; /* /proc/<child>/cgroup, read while it still waited: a zombie's says "/" on v1 */
 	uint64_t head;     /* chunks filled so far */
 	uint64_t base;     /* the chunk with this number lies in slot 0 */
 	bool hung_up; /* the terminal has nobody inside at the moment */

@@ -20,7 +20,6 @@
 
 /* X(number, symbol, name, operand kinds, stages, rules) */
 #define OPERATIONS(X) \
-  X(1, open_path, "open-path", "t4+", 3, 0) \
   X(2, close, "close", "-", 7, 8) \
   X(3, make_pipe, "make-pipe", "++", 1, 0) \
   X(4, tell_child, "tell-child", "4", 1, 128) \
@@ -57,7 +56,7 @@
   X(41, new_session, "new-session", "", 2, 8) \
   X(42, new_keyring, "new-keyring", "t", 2, 0) \
   X(43, raise_link, "raise-link", "t", 2, 0) \
-  X(44, set_rlimit, "set-rlimit", "488", 3, 0) \
+  X(44, set_rlimit, "set-rlimit", "488", 2, 0) \
   X(45, set_priority, "set-priority", "48", 2, 0) \
   X(46, set_scheduler, "set-scheduler", "4884888", 2, 0) \
   X(47, set_affinity, "set-affinity", "b", 2, 0) \
@@ -83,7 +82,6 @@
   X(74, set_file_system_directory, "set-file-system-directory", "ftf", 3, 0) \
   X(75, create_mount, "create-mount", "-844+", 3, 0) \
   X(76, take_mode, "take-mode", "ftf", 2, 1) \
-  X(80, make_directory_in_root, "make-directory-in-root", "ft4", 2, 1) \
   X(81, make_device, "make-device", "ft444444", 2, 1) \
   X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
   X(83, set_cwd, "set-cwd", "t4", 2, 8) \
@@ -103,7 +101,7 @@
   X(120, record_start, "record-start", "ttt", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
-  X(122, record_exit, "record-exit", "tttt", 4, 0) \
+  X(122, record_exit, "record-exit", "ttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
   X(124, run_program, "run-program", "TT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
@@ -124,9 +122,6 @@
   X(155, layer_spool, "layer-spool", "8", 8, 0)
 
 /* operand positions */
-#define OPEN_PATH_PATH 0
-#define OPEN_PATH_KIND 1
-#define OPEN_PATH_FD 2
 #define CLOSE_FD 0
 #define MAKE_PIPE_READ 0
 #define MAKE_PIPE_WRITE 1
@@ -256,9 +251,6 @@
 #define TAKE_MODE_ROOT 0
 #define TAKE_MODE_PATH 1
 #define TAKE_MODE_MOUNT 2
-#define MAKE_DIRECTORY_IN_ROOT_ROOT 0
-#define MAKE_DIRECTORY_IN_ROOT_PATH 1
-#define MAKE_DIRECTORY_IN_ROOT_MODE 2
 #define MAKE_DEVICE_ROOT 0
 #define MAKE_DEVICE_PATH 1
 #define MAKE_DEVICE_TYPE 2
@@ -313,7 +305,6 @@
 #define RECORD_EXIT_DIR 0
 #define RECORD_EXIT_NAME 1
 #define RECORD_EXIT_RECORD 2
-#define RECORD_EXIT_OOM_CGROUP 3
 #define REMOVE_TREE_DIR 0
 #define REMOVE_TREE_NAME 1
 #define RUN_PROGRAM_ARGS 0

@@ -78,7 +78,6 @@ function op<const O extends Readonly<Record<string, OperandKind>>>(
 // biome-ignore format: a table, one row an operation
 export const operations = {
   // descriptors and the dialogue
-  "open-path": op(1, both, [], { path: "text", kind: "u32", fd: "fd+" }, "opens a host path without following a final symlink; kind 0 any, 1 directory, 2 regular file, 3 fifo"),
   "close": op(2, anywhere, ["confined"], { fd: "fd-" }, "closes a descriptor"),
   "make-pipe": op(3, host, [], { read: "fd+", write: "fd+" }, "makes a pipe, both ends close-on-exec"),
   "tell-child": op(4, host, ["with-child"], { step: "u32" }, "lets the child go on from await-host of the same step"),
@@ -98,10 +97,10 @@ export const operations = {
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
   "write-cgroup": op(21, both, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
-  "enable-controllers": op(22, host, [], { mount: "text", path: "text", controllers: "texts" }, "enables controllers in cgroup.subtree_control from the mount down to the parent of path (v2)"),
+  "enable-controllers": op(22, host, [], { mount: "text", path: "text", controllers: "texts" }, "enables controllers in cgroup.subtree_control from the mount down to the parent of path (v2), as far as this may be done"),
   "move-child": op(23, host, ["with-child"], { dir: "fd" }, "moves the child into the cgroup"),
   "enter-cgroup": op(24, child, [], { mount: "text", path: "text" }, "moves the calling thread, the only one of its process, into a v1 cgroup; before pivot"),
-  "set-device-filter": op(25, host, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup, replacing one of ours"),
+  "set-device-filter": op(25, host, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup"),
   "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
 
   // the child
@@ -119,8 +118,8 @@ export const operations = {
   "new-session": op(41, child, ["confined"], {}, "starts a session (setsid)"),
   "new-keyring": op(42, child, [], { name: "text" }, "joins a new session keyring; kernels without keyrings are passed over"),
   "raise-link": op(43, child, [], { name: "text" }, "sets a network interface up"),
-  "set-rlimit": op(44, both, [], { resource: "u32", soft: "u64", hard: "u64" }, "sets a resource limit of the child"),
-  "set-priority": op(45, child, [], { kind: "u32", value: "u64" }, "kind 0: nice value; kind 1: IO priority as for ioprio_set; kind 2: personality"),
+  "set-rlimit": op(44, child, [], { resource: "u32", soft: "u64", hard: "u64" }, "sets a resource limit of the calling process"),
+  "set-priority": op(45, child, [], { kind: "u32", value: "u64" }, "kind 1: IO priority as for ioprio_set; kind 2: personality"),
   "set-scheduler": op(46, child, [], { policy: "u32", flags: "u64", nice: "u64", priority: "u32", runtime: "u64", deadline: "u64", period: "u64" }, "sched_setattr on the calling thread"),
   "set-affinity": op(47, child, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
   "set-death-signal": op(48, child, ["confined"], { signal: "u32" }, "the signal that this process gets when its parent ends"),
@@ -134,7 +133,7 @@ export const operations = {
   "clone-tree": op(61, both, [], { path: "text", recursive: "u32", fd: "fd+" }, "a detached copy of the mount tree at a host path"),
   "make-mount": op(62, both, [], { type: "text", options: "texts", attributes: "u64", fd: "fd+" }, "a new detached mount of a file system; each option is key or key=value, `lowerdir+=` may repeat; attributes are MOUNT_ATTR_* bits"),
   "set-mount-attributes": op(63, both, [], { fd: "fd", set: "u64", clear: "u64", propagation: "u64", recursive: "u32", userns: "fd?" }, "changes attributes, propagation and id mapping of a mount"),
-  "attach-mount": op(64, child, ["in-root"], { mount: "fd", root: "fd", path: "text", options: "u32" }, "puts a detached mount on a path in the root, making the path if it is missing; options bit 0: no symlink anywhere in the path, bit 1: the path must exist"),
+  "attach-mount": op(64, child, ["in-root"], { mount: "fd", root: "fd", path: "text", options: "u32" }, "puts a detached mount on a path in the root, making the path if it is missing; options bit 0: no symlink anywhere in the path, bit 2: nothing but a proc file system may come here, bit 3: it may come over a file of proc"),
   "attach-root": op(65, child, ["in-root"], { mount: "fd" }, "puts the detached mount of the root file system over / of the own mount namespace"),
   "mask-path": op(66, child, ["in-root"], { root: "fd", path: "text" }, "hides a path: a directory under an empty read-only tmpfs, a file under /dev/null; missing is fine"),
   "readonly-path": op(67, child, ["in-root"], { root: "fd", path: "text" }, "makes a path read-only; missing is fine"),
@@ -149,7 +148,6 @@ export const operations = {
   "take-mode": op(76, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "gives the root of a detached mount the permission bits of the directory that it will cover; missing is fine"),
 
   // in the root
-  "make-directory-in-root": op(80, child, ["in-root"], { root: "fd", path: "text", mode: "u32" }, "makes a directory and its missing parents"),
   "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo (type: the S_IFMT bits of its mode); one that is there must be the same"),
   "make-symlink-in-root": op(82, child, ["in-root"], { root: "fd", path: "text", target: "text" }, "makes a symbolic link; one that is there must be the same"),
   "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root"),
@@ -173,7 +171,7 @@ export const operations = {
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
   "open-shim": op(126, host, [], { socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32" }, "opens the log (format 0 none, 1 json-file, 2 CRI; a new file at limitBytes, of which so many are kept) and the socket that supervise serves, so that neither can fail once the program runs"),
   "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
-  "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text", oomCgroup: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true or false as the cgroup's files tell, @LOST@ the bytes that could not be written to the log"),
+  "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true if remove-cgroup found that the kernel had killed something for want of memory, @LOST@ the bytes that could not be written to the log"),
   "remove-tree": op(123, ["cleanup", "layer"], [], { dir: "text", name: "text" }, "removes a file or a tree below a host directory, however deep, crossing no symlink; missing is fine"),
   "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),

@@ -50,7 +50,6 @@ const forms: Readonly<Record<string, Form>> = {
   "set-propagation.flags": "propagation",
   "make-device.mode": "octal",
   "make-device.type": "octal",
-  "make-directory-in-root.mode": "octal",
   "make-mount.attributes": "attributes",
   "set-mount-attributes.set": "attributes",
   "set-mount-attributes.clear": "attributes",

@@ -99,7 +99,6 @@ export function planFor(dir: string, args: readonly string[], options: Container
         dir,
         name: "exit.json",
         record: `{"code":@CODE@,"signal":@SIGNAL@,"oom":@OOM@,"logBytesLost":@LOST@,"finishedAt":"@TIME@"}`,
-        oomCgroup: "",
       },
     ],
   };

@@ -124,8 +124,8 @@ export function makeControllerCgroups(draft: Draft, cgroups: readonly ContainerC
 
 /**
  * How the child gets into its v1 cgroups once all their limits stand: half-written device rules would refuse it the
- * nodes that it is making at the same time. It moves itself, which is cheaper, where it is still root on the host;
- * the steps for that come back.
+ * nodes that it is making at the same time. It moves itself, which is cheaper, where it is still root on the host and
+ * sees the host's paths; the steps for that come back.
  */
 export function enterCgroups(
   draft: Draft,
@@ -134,7 +134,7 @@ export function enterCgroups(
 ): readonly Step[] {
   const phrase = "unable to apply cgroup configuration";
   const v1 = cgroups.filter(({ version }) => version === 1);
-  if (!namespaces.private.has("user"))
+  if (!namespaces.private.has("user") && !namespaces.joined.has("mount"))
     return v1.map(({ hierarchy, path }) => ({
       op: "enter-cgroup",
       where,
@@ -144,12 +144,4 @@ export function enterCgroups(
     }));
   for (const { register } of v1) draft.host.push({ op: "move-child", where, phrase, dir: register });
   return [];
-}
-
-/** The host directory of the cgroup that tells of the memory limit. */
-export function memoryCgroup(cgroups: readonly ContainerCgroup[]): string {
-  const found =
-    cgroups.find(({ controllers }) => controllers.includes("memory")) ??
-    cgroups.find(({ version }) => version === 2);
-  return found ? `${found.hierarchy.mountPoint}${found.path}` : "";
 }

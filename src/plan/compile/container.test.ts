@@ -266,6 +266,28 @@ test("no step that opens a descriptor follows close-descriptors, and exec is the
     assert.ok(!Object.values<string>(operations[name].operands).includes("fd+"), name);
 });
 
+test("a child moves itself into v1 cgroups only where it is root on the host and sees the host's paths", () => {
+  const mounts = parseMountinfo("31 20 0:31 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids");
+  const v1 = { ...facts, cgroups: cgroupLayout(mounts, "3:pids:/\n") };
+  const joined = { namespaces: [{ type: "mount", path: "/proc/7/ns/mnt" }] };
+  const user = { namespaces: ns("mount", "user"), uidMappings: ids, gidMappings: ids };
+  for (const [linux, own] of [
+    [{}, true],
+    [joined, false],
+    [user, false],
+  ] as const) {
+    const { plan } = compile({ linux }, v1);
+    assert.equal(
+      plan.child.some(({ op }) => op === "enter-cgroup"),
+      own,
+    );
+    assert.equal(
+      plan.host.some(({ op }) => op === "move-child"),
+      !own,
+    );
+  }
+});
+
 test("only the executor's own values are filled in later: an annotation may hold their names", () => {
   const annotations = { a: "@PID@ of user@host" };
   const { plan } = compile({ annotations, hooks: { createRuntime: [{ path: "/bin/true" }] } });

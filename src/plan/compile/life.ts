@@ -4,7 +4,7 @@ import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
 import { meetings } from "../meetings.ts";
 import { syncPoints } from "../plan.ts";
 import { stateFiles } from "../state-files.ts";
-import { type ContainerCgroup, memoryCgroup } from "./cgroups.ts";
+import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { lateText } from "./late-text.ts";
@@ -57,7 +57,7 @@ export function closeChildStdio(draft: Draft, ends: readonly (string | undefined
 /** The rest of the host side, once the child is in its namespaces and cgroups. */
 export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const { mode } = draft.request;
-  if (mode.kind === "engine") superviseChild(draft, mode, cgroups);
+  if (mode.kind === "engine") superviseChild(draft, mode);
   else leaveChild(draft, mode, cgroups);
 }
 
@@ -85,7 +85,7 @@ export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): 
   });
 }
 
-function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly ContainerCgroup[]): void {
+function superviseChild(draft: Draft, mode: EngineMode): void {
   const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
@@ -110,7 +110,6 @@ function superviseChild(draft: Draft, mode: EngineMode, cgroups: readonly Contai
       {},
       { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", logBytesLost: "@LOST@", finishedAt: '"@TIME@"' },
     ),
-    oomCgroup: memoryCgroup(cgroups),
   });
   if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
 }

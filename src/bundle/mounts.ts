@@ -19,6 +19,7 @@ function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
   const readOnly = options.privileged ? [] : ["ro"];
   const shmBytes = options.shmSizeBytes ?? defaultShmBytes;
   const hostIpc = options.ipc === "host";
+  const ownUsers = typeof options.userNamespace === "object";
   return [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
     {
@@ -35,7 +36,8 @@ function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
     },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...readOnly, ...quiet] },
-    hostIpc
+    // mqueue shows the IPC namespace that it is mounted in; a user namespace may not mount that of the host
+    hostIpc && ownUsers
       ? {
           destination: "/dev/mqueue",
           type: "bind",

@@ -198,6 +198,29 @@ test("network host shares the namespace and the name of the host", () => {
   assert.equal(config({ uts: "host" }).hostname, undefined);
 });
 
+test("the host's IPC namespace brings its shared memory, and its queues by a mount of their file system", () => {
+  const built = config({ ipc: "host" });
+  assert.equal(mountAt(built, "/dev/shm")?.source, "/dev/shm");
+  assert.equal(mountAt(built, "/dev/mqueue")?.type, "mqueue");
+});
+
+test("a host name of its own needs a UTS namespace of its own", () => {
+  assert.throws(
+    () => config({ uts: "host", hostname: "x" }),
+    /conflicting options: hostname and the UTS mode/,
+  );
+});
+
+test("no more CPUs than the machine has", () => {
+  const twoCpus = (cpus: number) =>
+    buildRuntimeConfig({
+      ...{ id, image: { Cmd: ["sh"] }, options: { cpus }, user: root, host: { ...host, cpuCount: 2 } },
+    });
+  assert.equal(twoCpus(2).config.linux?.resources?.cpu?.quota, 200_000);
+  for (const cpus of [2.01, 0.001, Number.NaN])
+    assert.throws(() => twoCpus(cpus), /from 0\.01 to 2\.00, as there are only 2 CPUs/, String(cpus));
+});
+
 test("a user namespace brings its mappings, and nothing that needs unmapped ids", () => {
   const mappings = [{ containerID: 0, hostID: 100000, size: 4 }];
   const built = config({ userNamespace: { uidMappings: mappings, gidMappings: mappings } });

@@ -2,6 +2,7 @@
  * Image + options -> the runtime config of a container, with Docker's defaults. Pure: what must be read
  * from a machine or an image comes in.
  */
+import { GantryError } from "../base/error.ts";
 import type { Capability } from "../linux/capabilities.ts";
 import { dockerSeccompPolicy } from "../linux/seccomp/docker-profile.ts";
 import type { SeccompArch } from "../linux/seccomp/policy.ts";
@@ -90,6 +91,8 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
   const mounts = containerMounts(options, files);
   const hostname = options.hostname ?? (options.network === "host" ? host.hostname : id.slice(0, 12));
   const ownUts = options.uts !== "host";
+  if (!ownUts && options.hostname !== undefined)
+    throw new GantryError("invalid-argument", "conflicting options: hostname and the UTS mode");
   const config: RuntimeConfig = {
     ociVersion: runtimeSpecVersion,
     root: { path: input.rootPath ?? "rootfs", readonly: options.readOnly ?? false },

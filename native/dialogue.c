@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"
 
@@ -39,7 +40,7 @@ int read_all(int fd, void *data, size_t bytes)
 
 int send_frame(int fd, uint8_t type, const void *payload, uint32_t bytes)
 {
-	uint8_t frame[8 + 24 + DETAIL_LIMIT] = {0};
+	uint8_t frame[8 + FAILURE_LIMIT] = {0};
 	memcpy(frame, &bytes, 4);
 	frame[4] = type;
 	if (bytes > sizeof frame - 8)
@@ -59,15 +60,27 @@ int read_frame_header(int fd, uint32_t *bytes)
 	return *bytes > FRAME_LIMIT ? -EMSGSIZE : header[4];
 }
 
+uint32_t failure_payload(const struct failure *failure, uint8_t out[FAILURE_LIMIT])
+{
+	uint32_t length = (uint32_t)strnlen(failure->detail, DETAIL_LIMIT);
+	memcpy(out, failure, 16);
+	memcpy(out + 16, &length, 4);
+	memcpy(out + 20, failure->detail, length);
+	return 20 + length;
+}
+
 void report_failure(struct executor *x)
 {
-	/* {u32 stage, u32 step, i32 errno, u32 status, u32 length, text detail} */
-	uint8_t payload[20 + DETAIL_LIMIT];
-	uint32_t length = (uint32_t)strnlen(x->failure.detail, DETAIL_LIMIT);
-	memcpy(payload, &x->failure, 16);
-	memcpy(payload + 16, &length, 4);
-	memcpy(payload + 20, x->failure.detail, length);
-	send_frame(x->controller, REPLY_FAILED, payload, 20 + length);
+	uint8_t payload[FAILURE_LIMIT];
+	send_frame(x->controller, REPLY_FAILED, payload, failure_payload(&x->failure, payload));
+}
+
+void exit_payload(const struct executor *x, uint32_t out[3])
+{
+	int status = x->wait_status;
+	out[1] = WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0;
+	out[0] = out[1] ? 128 + out[1] : (uint32_t)WEXITSTATUS(status);
+	out[2] = x->oom_killed;
 }
 
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd)

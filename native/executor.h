@@ -11,7 +11,8 @@
  *   init.c      the tiny init for --init
  *
  * Conventions: an operation returns 0, or -errno after `fail()` has noted the object of the failure.
- * Descriptors are close-on-exec from birth. Nothing here allocates after the plan has been read.
+ * Descriptors are close-on-exec from birth. After the plan has been read only vectors for
+ * execve and directory streams are allocated.
  */
 #ifndef EXECUTOR_H
 #define EXECUTOR_H
@@ -25,6 +26,7 @@
 #include "gen/protocol.h"
 
 #define DETAIL_LIMIT 512
+#define FAILURE_LIMIT (20 + DETAIL_LIMIT)
 #define countof(a) (sizeof(a) / sizeof *(a))
 
 struct bytes {
@@ -115,6 +117,8 @@ int plan_check_layer(const uint8_t *at, size_t bytes, bool live[REGISTER_LIMIT],
 void plan_next(const struct plan *plan, const uint8_t **cursor, struct step *s);
 struct bytes next_text(struct list *list);
 uint32_t next_number(struct list *list);
+/* A list as execve takes it, with room for `spare` more; NULL without memory. The texts stay in the plan. */
+char **text_vector(struct list list, size_t spare);
 
 /* --- run.c --- */
 int run_stage(struct executor *x, uint32_t stage);
@@ -135,7 +139,11 @@ int read_all(int fd, void *data, size_t bytes); /* 0, or -errno; -EPIPE at the e
 int send_frame(int fd, uint8_t type, const void *payload, uint32_t bytes);
 /* Reads one frame header; payload follows on the stream. Returns the type or -errno. */
 int read_frame_header(int fd, uint32_t *bytes);
+/* {u32 stage, u32 step, i32 errno, u32 status, u32 length, text detail}; its length. */
+uint32_t failure_payload(const struct failure *failure, uint8_t out[FAILURE_LIMIT]);
 void report_failure(struct executor *x);
+/* {u32 code 0-255, u32 signal, u32 oom}; the code is the executor's own exit status as well. */
+void exit_payload(const struct executor *x, uint32_t out[3]);
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd);
 /* Waits for the message; a failure of the other side arrives as x->failure and -ECANCELED, its end as -EPIPE. */
 int peer_receive(struct executor *x, uint32_t kind, uint32_t number, int *fd);
@@ -147,11 +155,17 @@ struct in_root {
 };
 /* Opens what a path inside a root names; flags as open(2), resolve adds RESOLVE_* bits. fd or -errno. */
 int open_in_root(int root, const char *path, uint64_t flags, uint64_t resolve);
+/*
+ * Opens the directory at a path, making what is missing. A link to what is not there makes what it names, as images
+ * with /var/run -> /run need. `budget`: how many may be made, or NULL; -EMLINK past it.
+ */
+int make_directories(int root, const char *path, unsigned *budget);
 /* Opens the parent directory of a path, making missing components. 0 or -errno; close .parent after. */
-int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out);
+int parent_in_root(int root, const char *path, struct in_root *out);
 /* Opens the place at path; makes it (directory, or empty file) with its parents if it is missing. */
 int place_in_root(int root, const char *path, bool directory, uint64_t resolve);
 int write_file_at(int dir, const char *name, const char *value, size_t bytes);
+int write_proc_of(pid_t pid, const char *name, const char *value, size_t bytes);
 int write_beneath(int dir, const char *path, const char *value, size_t bytes);
 ssize_t read_whole(int fd, char *buffer, size_t size); /* at most size - 1 bytes and a NUL */
 ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);

@@ -30,64 +30,6 @@ void layer_forget(struct layer *l, int in_use)
 	}
 }
 
-static int make_missing(struct layer *l, int root, char *path, int links);
-
-static int open_below(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
-}
-
-/* At `name` stands a symbolic link that leads to nothing: makes the directory that it names. */
-static int make_target(struct layer *l, int root, int parent, const char *path, const char *name, int links)
-{
-	char target[PATH_MAX], whole[2 * PATH_MAX];
-	ssize_t length = readlinkat(parent, name, target, sizeof target - 1);
-	if (length <= 0)
-		return length == 0 || errno == EINVAL ? -ENOTDIR : -errno;
-	target[length] = 0;
-	size_t before = target[0] == '/' ? 0 : (size_t)(name - path);
-	memcpy(whole, path, before);
-	memcpy(whole + before, target, (size_t)length + 1);
-	return strlen(whole) < PATH_MAX ? make_missing(l, root, whole, links + 1) : -ENAMETOOLONG;
-}
-
-/* Opens a directory in the root, making every component that is missing. */
-static int make_missing(struct layer *l, int root, char *path, int links)
-{
-	int above = -1;
-	if (links > 40)
-		return -ELOOP;
-	for (char *at = path;;) {
-		at += strspn(at, "/");
-		if (!*at)
-			return above < 0 ? open_in_root(root, ".", O_PATH | O_DIRECTORY, 0) : above;
-		char *end = strchrnul(at, '/'), kept = *end;
-		*end = 0;
-		int parent = above < 0 ? root : above;
-		/* one component below a descriptor, so that deep paths take linear time; ".." and links go from the top */
-		int next = strcmp(at, "..") == 0 ? -ELOOP : open_below(parent, at);
-		if (next == -ENOENT) {
-			next = l->unseen++ >= UNSEEN_LIMIT ? -EMLINK : mkdirat(parent, at, 0755) < 0 ? -errno : 0;
-			if (next == 0)
-				next = open_below(parent, at);
-		} else if (next == -ELOOP || next == -ENOTDIR) {
-			next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
-			if (next == -ENOENT && (next = make_target(l, root, parent, path, at, links)) >= 0) {
-				close(next);
-				next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
-			}
-		}
-		*end = kept;
-		if (above >= 0)
-			close(above);
-		if (next < 0)
-			return next;
-		above = next;
-		at = end;
-	}
-}
-
 int layer_parent(struct executor *x, int root, const struct bytes *path, const char **name)
 {
 	struct layer *l = x->layer;
@@ -114,7 +56,7 @@ int layer_parent(struct executor *x, int root, const struct bytes *path, const c
 	p->length = length;
 	p->fd = open_in_root(root, p->path, O_PATH | O_DIRECTORY, 0);
 	if (p->fd == -ENOENT)
-		p->fd = make_missing(l, root, p->path, 0);
+		p->fd = make_directories(root, p->path, &l->unseen);
 	if (p->fd < 0) {
 		int error = -p->fd;
 		p->fd = -1;
@@ -163,6 +105,7 @@ int run_layer_session(struct executor *x, int fd)
 	x->layer = &layer;
 	x->controller = fd;
 	layer.file = -1;
+	layer.unseen = UNSEEN_LIMIT;
 	for (int i = 0; i < PARENTS; i++)
 		layer.parents[i].fd = -1;
 	/* modes are set as the archive has them */

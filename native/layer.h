@@ -18,7 +18,7 @@ struct parent {
 struct layer {
 	uint32_t options;
 	struct parent parents[PARENTS];
-	unsigned oldest, unseen;
+	unsigned oldest, unseen; /* `unseen`: directories that may still be made */
 	/* file data, as the controller puts it there; descriptor 0 */
 	const char *spool;
 	uint64_t spool_bytes;

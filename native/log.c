@@ -20,7 +20,6 @@ static char *put_digits(char *to, unsigned value, unsigned digits)
 	return to + digits;
 }
 
-/* RFC 3339 in UTC with as many digits of the second as it takes, as Go's RFC3339Nano prints it. */
 static void format_time(char out[40], const struct timespec *now)
 {
 	/* days to date: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days */
@@ -50,6 +49,13 @@ static void format_time(char out[40], const struct timespec *now)
 	}
 	*at++ = 'Z';
 	*at = 0;
+}
+
+void log_time(char out[40])
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	format_time(out, &now);
 }
 
 /* Length of the UTF-8 sequence at `at`; 0 if it is not valid, -1 if it is cut off by the end. */
@@ -286,12 +292,10 @@ void log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
 	struct log_stream *s = &log->streams[stream];
 	/* containerd counts the newline apart from the line, Docker within it */
 	size_t slack = log->format == LOG_CRI;
-	struct timespec now;
 	char time[40];
 	if (log->fd < 0)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	format_time(time, &now);
+	log_time(time);
 	while (bytes > 0) {
 		size_t room = LOG_LINE_LIMIT + slack - s->length;
 		size_t take = bytes < room ? bytes : room;
@@ -324,12 +328,10 @@ void log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
 void log_end(struct log *log, unsigned stream)
 {
 	struct log_stream *s = &log->streams[stream];
-	struct timespec now;
 	char time[40];
 	if (log->fd < 0 || s->length == 0)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	format_time(time, &now);
+	log_time(time);
 	put_entry(log, stream, s->continued ? s->time : time, s->line, s->length, true);
 	s->length = 0;
 	flush(log);

@@ -44,5 +44,7 @@ void log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
 /* The stream is over: an unfinished line is written as it is. */
 void log_end(struct log *log, unsigned stream);
 void log_close(struct log *log);
+/* The time now: RFC 3339 in UTC with as many digits of the second as it takes, as Go's RFC3339Nano prints it. */
+void log_time(char out[40]);
 
 #endif

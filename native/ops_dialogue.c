@@ -1,5 +1,5 @@
 /* Descriptors, the dialogue with the controller, and the steps between host side and child. */
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "executor.h"
 
@@ -17,6 +17,34 @@ int op_make_pipe(struct executor *x, const struct step *s)
 		return fail(x, errno, "pipe");
 	set_reg(x, &s->v[MAKE_PIPE_READ], ends[0]);
 	set_reg(x, &s->v[MAKE_PIPE_WRITE], ends[1]);
+	return 0;
+}
+
+int op_make_fifo(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[MAKE_FIFO_PATH].text.at;
+	mode_t mode = (mode_t)s->v[MAKE_FIFO_MODE].number;
+	struct stat st;
+	if (mkfifo(path, mode) < 0)
+		return fail(x, errno, "%s", path);
+	int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || chmod(path, mode) < 0) {
+		int error = errno;
+		if (fd >= 0)
+			close(fd);
+		return fail(x, error, "%s", path);
+	}
+	set_reg(x, &s->v[MAKE_FIFO_FD], fd);
+	return 0;
+}
+
+int op_open_below(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[OPEN_BELOW_PATH].text.at;
+	int fd = open_in_root(reg(x, &s->v[OPEN_BELOW_DIR]), path, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	if (fd < 0)
+		return fail(x, -fd, "%s", path);
+	set_reg(x, &s->v[OPEN_BELOW_FD], fd);
 	return 0;
 }
 

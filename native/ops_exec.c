@@ -161,18 +161,10 @@ int op_close_descriptors(struct executor *x, const struct step *s)
 	return 0;
 }
 
-static char **vector(struct list list, size_t spare)
-{
-	char **all = calloc(list.count + spare + 1, sizeof *all);
-	for (size_t i = 0; all && list.count > 0; i++)
-		all[i] = (char *)(uintptr_t)next_text(&list).at;
-	return all;
-}
-
 int op_exec(struct executor *x, const struct step *s)
 {
 	static char home[sizeof x->home + 5] = "HOME=";
-	char **args = vector(s->v[EXEC_ARGS].list, 0), **env = vector(s->v[EXEC_ENV].list, 1);
+	char **args = text_vector(s->v[EXEC_ARGS].list, 0), **env = text_vector(s->v[EXEC_ENV].list, 1);
 	bool has_home = false;
 	size_t count = 0;
 	if (!args || !env)

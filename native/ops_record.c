@@ -8,9 +8,9 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "executor.h"
+#include "log.h"
 
 /* Annotations of a config may be long; untouched pages cost nothing. */
 #define RECORD_LIMIT (1024 * 1024)
@@ -20,17 +20,6 @@ struct late {
 	const char *name;
 	char value[40];
 };
-
-static void now_text(char out[40])
-{
-	struct timespec t;
-	struct tm parts;
-	char seconds[24];
-	clock_gettime(CLOCK_REALTIME, &t);
-	gmtime_r(&t.tv_sec, &parts);
-	strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(out, 40, "%s.%09ldZ", seconds, t.tv_nsec);
-}
 
 /* Copies `text` with every @NAME@ replaced. Returns the length, or -1 if it does not fit. */
 static long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size)
@@ -87,7 +76,7 @@ int op_record_start(struct executor *x, const struct step *s)
 	snprintf(values[1].value, 40, "%llu", (unsigned long long)process_start_time(x->child));
 	snprintf(values[2].value, 40, "%d", getpid());
 	snprintf(values[3].value, 40, "%llu", (unsigned long long)process_start_time(getpid()));
-	now_text(values[4].value);
+	log_time(values[4].value);
 	long bytes = fill_in(s->v[RECORD_START_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
@@ -116,14 +105,15 @@ int op_record_exit(struct executor *x, const struct step *s)
 {
 	struct late values[] = {{"@CODE@", ""}, {"@SIGNAL@", ""}, {"@OOM@", ""}, {"@TIME@", ""}, {"@PID@", ""}, {"@LOST@", ""}};
 	char text[4096];
-	int status = x->wait_status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	uint32_t status[3];
 	/* a container that never became its program has no exit to record */
 	if (!x->child_reaped || !x->supervised)
 		return 0;
-	snprintf(values[0].value, 40, "%d", signal ? 128 + signal : WEXITSTATUS(status));
-	snprintf(values[1].value, 40, "%d", signal);
-	snprintf(values[2].value, 40, "%s", x->oom_killed ? "true" : "false");
-	now_text(values[3].value);
+	exit_payload(x, status);
+	snprintf(values[0].value, 40, "%u", status[0]);
+	snprintf(values[1].value, 40, "%u", status[1]);
+	snprintf(values[2].value, 40, "%s", status[2] ? "true" : "false");
+	log_time(values[3].value);
 	snprintf(values[4].value, 40, "%d", x->child);
 	snprintf(values[5].value, 40, "%llu", (unsigned long long)x->log_bytes_lost);
 	shim_unlisten();
@@ -177,14 +167,6 @@ int op_await_exit(struct executor *x, const struct step *s)
 
 /* --- hooks and programs --- */
 
-static char **words(struct list list)
-{
-	char **all = calloc(list.count + 1, sizeof *all);
-	for (size_t i = 0; all && list.count > 0; i++)
-		all[i] = (char *)(uintptr_t)next_text(&list).at;
-	return all;
-}
-
 static pid_t start_program(const char *path, char **args, char **env, int input)
 {
 	pid_t pid = fork();
@@ -211,7 +193,7 @@ int op_run_hook(struct executor *x, const struct step *s)
 	long bytes = fill_in(s->v[RUN_HOOK_STATE].text.at, &pid, 1, state, sizeof state);
 	if (bytes < 0)
 		return fail(x, E2BIG, "state for %s", path);
-	char **args = words(s->v[RUN_HOOK_ARGS].list), **env = words(s->v[RUN_HOOK_ENV].list);
+	char **args = text_vector(s->v[RUN_HOOK_ARGS].list, 0), **env = text_vector(s->v[RUN_HOOK_ENV].list, 0);
 	if (!args || !env || pipe2(input, O_CLOEXEC) < 0) {
 		free(args);
 		free(env);
@@ -253,7 +235,7 @@ int op_run_hook(struct executor *x, const struct step *s)
 
 int op_run_program(struct executor *x, const struct step *s)
 {
-	char **args = words(s->v[RUN_PROGRAM_ARGS].list), **env = words(s->v[RUN_PROGRAM_ENV].list);
+	char **args = text_vector(s->v[RUN_PROGRAM_ARGS].list, 0), **env = text_vector(s->v[RUN_PROGRAM_ENV].list, 0);
 	int status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t middle = args && env && args[0] ? fork() : -1;
 	if (middle == 0) {

@@ -15,7 +15,7 @@ int op_make_device(struct executor *x, const struct step *s)
 	dev_t device = makedev((unsigned)s->v[MAKE_DEVICE_MAJOR].number, (unsigned)s->v[MAKE_DEVICE_MINOR].number);
 	struct in_root at;
 	struct stat st;
-	int r = parent_in_root(reg(x, &s->v[MAKE_DEVICE_ROOT]), path, 0755, &at);
+	int r = parent_in_root(reg(x, &s->v[MAKE_DEVICE_ROOT]), path, &at);
 	if (r < 0)
 		return fail(x, -r, "%s", path);
 	if (type != S_IFCHR && type != S_IFBLK && type != S_IFIFO)
@@ -37,7 +37,7 @@ int op_make_symlink_in_root(struct executor *x, const struct step *s)
 	const char *path = s->v[MAKE_SYMLINK_IN_ROOT_PATH].text.at, *target = s->v[MAKE_SYMLINK_IN_ROOT_TARGET].text.at;
 	char now[4096];
 	struct in_root at;
-	int r = parent_in_root(reg(x, &s->v[MAKE_SYMLINK_IN_ROOT_ROOT]), path, 0755, &at);
+	int r = parent_in_root(reg(x, &s->v[MAKE_SYMLINK_IN_ROOT_ROOT]), path, &at);
 	if (r < 0)
 		return fail(x, -r, "%s", path);
 	if (symlinkat(target, at.parent, at.name) < 0)
@@ -130,4 +130,23 @@ int op_copy_up(struct executor *x, const struct step *s)
 	if (to >= 0)
 		close(to);
 	return r < 0 ? fail(x, -r, "%s", path) : 0;
+}
+
+int op_take_mode(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[TAKE_MODE_PATH].text.at;
+	struct stat st;
+	int covered = open_in_root(reg(x, &s->v[TAKE_MODE_ROOT]), path, O_PATH | O_DIRECTORY, 0), own = -1, r = 0;
+	if (covered == -ENOENT || covered == -ENOTDIR)
+		return 0;
+	if (covered < 0)
+		return fail(x, -covered, "%s", path);
+	/* a mount comes as an O_PATH descriptor, which cannot be changed itself */
+	own = openat(reg(x, &s->v[TAKE_MODE_MOUNT]), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own < 0 || fstat(covered, &st) < 0 || fchmod(own, st.st_mode & 07777) < 0)
+		r = fail(x, errno, "%s", path);
+	if (own >= 0)
+		close(own);
+	close(covered);
+	return r;
 }

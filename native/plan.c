@@ -6,6 +6,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "executor.h"
 
@@ -134,16 +135,20 @@ uint32_t next_number(struct list *list)
 	return number;
 }
 
+char **text_vector(struct list list, size_t spare)
+{
+	char **all = calloc(list.count + spare + 1, sizeof *all);
+	for (size_t i = 0; all && list.count > 0; i++)
+		all[i] = (char *)(uintptr_t)next_text(&list).at;
+	return all;
+}
+
 void plan_next(const struct plan *plan, const uint8_t **cursor, struct step *s)
 {
 	struct reader r = {*cursor, plan->at + plan->bytes, false};
 	read_step(&r, plan->registers, s);
 	*cursor = r.at;
 }
-
-/* Operations that the rules below name. */
-#define EXEC 112u
-#define KILL_CHILD 125u
 
 /* What the walk over a stage has seen so far. */
 struct walk {
@@ -195,7 +200,7 @@ static const char *check_order(const struct step *s, uint32_t seen, bool last)
 		return "needs a child before there is one";
 	if ((rules & RULE_LAST) && !last)
 		return "is not the last of its stage";
-	if (s->operation->number == EXEC && !(seen & RULE_CLOSE))
+	if (s->operation->run == op_exec && !(seen & RULE_CLOSE))
 		return "comes without close-descriptors";
 	return NULL;
 }
@@ -281,7 +286,7 @@ int plan_check(const uint8_t *at, size_t bytes, struct plan *plan, struct failur
 		struct step first = {.operation = NULL};
 		if (plan->cleanup.steps)
 			plan_next(plan, &cursor, &first);
-		if (!first.operation || first.operation->number != KILL_CHILD)
+		if (!first.operation || first.operation->run != op_kill_child)
 			return refuse(f, STAGE_CLEANUP, 0, "a plan with a child whose clean-up does not begin with kill-child");
 	}
 	return r;

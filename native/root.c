@@ -3,6 +3,7 @@
  * no magic link; everything after it works on descriptors, so a swapped path changes nothing
  * (CVE-2021-30465 and its kin).
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,64 +33,77 @@ int open_in_root(int root, const char *path, uint64_t flags, uint64_t resolve)
 }
 
 /* What the link `name` stands for, which is the last component of `path` and lies in `parent`. 0 or -errno. */
-static int link_target(int parent, const char *name, const char *path, char out[4096])
+static int link_target(int parent, const char *name, const char *path, char out[PATH_MAX])
 {
-	char target[4096];
+	char target[PATH_MAX];
 	const char *slash = strrchr(path, '/');
 	ssize_t length = readlinkat(parent, name, target, sizeof target - 1);
-	if (length < 0)
-		return errno == EINVAL ? -ENOENT : -errno;
+	if (length <= 0)
+		return length == 0 || errno == EINVAL ? -ENOTDIR : -errno;
 	target[length] = 0;
 	size_t before = target[0] == '/' || !slash ? 0 : (size_t)(slash - path) + 1;
-	if (before + (size_t)length >= 4096)
+	if (before + (size_t)length >= PATH_MAX)
 		return -ENAMETOOLONG;
 	memcpy(out, path, before);
 	strcpy(out + before, target);
 	return 0;
 }
 
-/*
- * Opens the directory at a path of which something is missing, making it: each mkdirat is one component
- * below a descriptor. A link to what is not there makes what it names, as images with /var/run -> /run need.
- */
-static int make_directories(int root, const char *whole, mode_t mode, int links)
+static int open_below(int dir, const char *name)
 {
-	char path[4096], target[4096];
-	int fd = root;
-	bool made = false; /* then nothing is in it: no need to walk there again */
+	int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_below(int dir, const char *name, unsigned *budget)
+{
+	if (budget && (*budget)-- == 0)
+		return ++*budget, -EMLINK;
+	/* somebody else may have made it meanwhile: what it is is seen when it is opened */
+	return mkdirat(dir, name, 0755) < 0 && errno != EEXIST ? -errno : open_below(dir, name);
+}
+
+static int follow_links(int root, const char *whole, unsigned *budget, int links)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	int above = -1;
 	if (links > 40 || strlen(whole) >= sizeof path)
 		return links > 40 ? -ELOOP : -ENAMETOOLONG;
 	strcpy(path, whole);
 	for (char *at = path;;) {
-		while (*at == '/')
-			at++;
+		at += strspn(at, "/");
 		if (!*at)
-			return fd == root ? open_in_root(root, "", O_PATH | O_DIRECTORY, 0) : fd;
-		char *end = at + strcspn(at, "/"), kept = *end;
+			return above < 0 ? open_in_root(root, "", O_PATH | O_DIRECTORY, 0) : above;
+		char *end = strchrnul(at, '/'), kept = *end;
 		*end = 0;
-		int next = made ? -ENOENT : open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
-		if (next == -ENOENT) {
-			made = mkdirat(fd, at, mode) == 0;
-			if (made && (next = openat(fd, at, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
-				next = -errno;
-			else if (!made)
-				next = errno == EEXIST ? open_in_root(root, path, O_PATH | O_DIRECTORY, 0) : -errno;
-			if (next == -ENOENT && (next = link_target(fd, at, path, target)) == 0)
-				next = make_directories(root, target, mode, links + 1);
+		int parent = above < 0 ? root : above;
+		/* one component below a descriptor, so that deep paths take linear time; ".." and links go from the top */
+		int next = strcmp(at, "..") == 0 ? -ELOOP : open_below(parent, at);
+		if (next == -ENOENT)
+			next = make_below(parent, at, budget);
+		if (next == -ELOOP || next == -ENOTDIR) {
+			next = open_in_root(root, path, O_PATH | O_DIRECTORY, 0);
+			if (next == -ENOENT && (next = link_target(parent, at, path, target)) == 0)
+				next = follow_links(root, target, budget, links + 1);
 		}
 		*end = kept;
-		if (fd != root)
-			close(fd);
+		if (above >= 0)
+			close(above);
 		if (next < 0)
 			return next;
-		fd = next;
+		above = next;
 		at = end;
 	}
 }
 
-int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out)
+int make_directories(int root, const char *path, unsigned *budget)
 {
-	char prefix[4096];
+	return follow_links(root, path, budget, 0);
+}
+
+int parent_in_root(int root, const char *path, struct in_root *out)
+{
+	char prefix[PATH_MAX];
 	size_t length = strlen(path);
 	while (length > 0 && path[length - 1] == '/')
 		length--;
@@ -109,20 +123,20 @@ int parent_in_root(int root, const char *path, mode_t mode, struct in_root *out)
 		prefix[0] = 0;
 	out->parent = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
 	if (out->parent == -ENOENT)
-		out->parent = make_directories(root, prefix, mode, 0);
+		out->parent = make_directories(root, prefix, NULL);
 	return out->parent < 0 ? out->parent : 0;
 }
 
 /* Makes an empty file where a link may lead to nothing. */
 static int make_file(int root, const char *whole, uint64_t resolve)
 {
-	char path[4096], target[4096];
+	char path[PATH_MAX], target[PATH_MAX];
 	if (strlen(whole) >= sizeof path)
 		return -ENAMETOOLONG;
 	strcpy(path, whole);
 	for (int links = 0; links <= 40; links++) {
 		struct in_root at;
-		int r = parent_in_root(root, path, 0755, &at);
+		int r = parent_in_root(root, path, &at);
 		if (r < 0)
 			return r;
 		int file = openat(at.parent, at.name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -149,11 +163,20 @@ int place_in_root(int root, const char *path, bool directory, uint64_t resolve)
 		return fd;
 	if (!directory)
 		return make_file(root, path, resolve);
-	fd = make_directories(root, path, 0755, 0);
+	fd = make_directories(root, path, NULL);
 	if (fd < 0 || !resolve)
 		return fd;
 	close(fd);
 	return open_in_root(root, path, O_PATH | O_DIRECTORY, resolve);
+}
+
+/* One write, since kernel files take a value whole; closes the descriptor. */
+static int write_once(int fd, const char *value, size_t bytes)
+{
+	ssize_t n = write(fd, value, bytes);
+	int error = n < 0 ? errno : (size_t)n == bytes ? 0 : EIO;
+	close(fd);
+	return -error;
 }
 
 int write_file_at(int dir, const char *name, const char *value, size_t bytes)
@@ -161,11 +184,14 @@ int write_file_at(int dir, const char *name, const char *value, size_t bytes)
 	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	/* one write: kernel files take a value whole */
-	ssize_t n = write(fd, value, bytes);
-	int error = n < 0 ? errno : (size_t)n == bytes ? 0 : EIO;
-	close(fd);
-	return -error;
+	return write_once(fd, value, bytes);
+}
+
+int write_proc_of(pid_t pid, const char *name, const char *value, size_t bytes)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+	return write_file_at(AT_FDCWD, path, value, bytes);
 }
 
 int write_beneath(int dir, const char *path, const char *value, size_t bytes)
@@ -175,12 +201,7 @@ int write_beneath(int dir, const char *path, const char *value, size_t bytes)
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
 	int fd = openat2_retry(dir, path, &how);
-	if (fd < 0)
-		return fd;
-	ssize_t n = write(fd, value, bytes);
-	int error = n < 0 ? errno : 0;
-	close(fd);
-	return -error;
+	return fd < 0 ? fd : write_once(fd, value, bytes);
 }
 
 ssize_t read_whole(int fd, char *buffer, size_t size)

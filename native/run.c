@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include "executor.h"
 
 /* How an executor ends: the plan went well, or it failed and was undone. */
@@ -109,13 +108,6 @@ static void print_failure(struct executor *x)
 	        s.operation && s.where.length ? " at " : "", s.operation ? s.where.at : "");
 }
 
-static void send_exit(struct executor *x)
-{
-	int status = x->wait_status, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	uint32_t payload[3] = {signal ? 128u + (uint32_t)signal : (uint32_t)WEXITSTATUS(status), (uint32_t)signal, x->oom_killed};
-	send_frame(x->controller, REPLY_EXIT, payload, sizeof payload);
-}
-
 int run_plan(struct executor *x)
 {
 	/* a vanished controller must not kill the shim by SIGPIPE */
@@ -150,9 +142,11 @@ int run_plan(struct executor *x)
 		else
 			print_failure(x);
 	}
+	uint32_t status[3];
+	exit_payload(x, status);
 	if (x->supervised)
 		shim_finish(x);
 	else if (x->controller >= 0)
-		send_exit(x);
-	return WIFSIGNALED(x->wait_status) ? 128 + WTERMSIG(x->wait_status) : WEXITSTATUS(x->wait_status);
+		send_frame(x->controller, REPLY_EXIT, status, sizeof status);
+	return (int)status[0];
 }

@@ -332,29 +332,20 @@ int op_supervise(struct executor *x, const struct step *s)
 static void send_failure(const struct shim *shim, const struct client *c)
 {
 	const struct failure *f = &shim->x->failure;
-	uint8_t frame[8 + 20 + DETAIL_LIMIT] = {0};
-	uint32_t length = (uint32_t)strnlen(f->detail, DETAIL_LIMIT), bytes = 20 + length;
+	uint8_t frame[8 + FAILURE_LIMIT] = {0};
 	if (f->stage != STAGE_CLEANUP || c != &shim->clients[0])
 		return;
+	uint32_t bytes = failure_payload(f, frame + 8);
 	memcpy(frame, &bytes, 4);
 	frame[4] = REPLY_FAILED;
-	memcpy(frame + 8, f, 16);
-	memcpy(frame + 24, &length, 4);
-	memcpy(frame + 28, f->detail, length);
 	/* the stream stands between two frames here, and a socket with nothing in it takes this whole */
 	send(c->fd, frame, 8 + bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void send_exit(struct shim *shim, struct client *c)
 {
-	const struct executor *x = shim->x;
-	uint32_t status[3] = {0, 0, x->oom_killed};
-	if (WIFSIGNALED(x->wait_status)) {
-		status[1] = (uint32_t)WTERMSIG(x->wait_status);
-		status[0] = 128 + status[1];
-	} else {
-		status[0] = (uint32_t)WEXITSTATUS(x->wait_status);
-	}
+	uint32_t status[3];
+	exit_payload(shim->x, status);
 	send_failure(shim, c);
 	answer(shim, c, REPLY_EXIT, status, sizeof status);
 }

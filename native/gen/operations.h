@@ -42,7 +42,7 @@
   X(24, enter_cgroup, "enter-cgroup", "tt", 2, 0) \
   X(25, set_device_filter, "set-device-filter", "fb", 1, 0) \
   X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
-  X(30, clone, "clone", "8?4", 1, 64) \
+  X(30, clone, "clone", "8?", 1, 64) \
   X(31, open_namespace, "open-namespace", "t8+", 1, 0) \
   X(32, open_child_namespace, "open-child-namespace", "8+", 1, 128) \
   X(33, join_namespace, "join-namespace", "f8", 3, 0) \
@@ -159,7 +159,6 @@
 #define REMOVE_CGROUP_PATH 1
 #define CLONE_NAMESPACES 0
 #define CLONE_CGROUP 1
-#define CLONE_NEW_PARENT 2
 #define OPEN_NAMESPACE_PATH 0
 #define OPEN_NAMESPACE_KIND 1
 #define OPEN_NAMESPACE_FD 2

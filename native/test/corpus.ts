@@ -29,7 +29,7 @@ function stepOf(name: string, operation: Operation, register: string): Step {
 }
 
 const openPipe: Step = { op: "make-pipe", where: "", read: "open", write: "other" };
-const clone: Step = { op: "clone", where: "", namespaces: 0, cgroup: undefined, newParent: 0 };
+const clone: Step = { op: "clone", where: "", namespaces: 0, cgroup: undefined };
 const killChild: Step = { op: "kill-child", where: "" };
 const childEnd: readonly Step[] = [
   { op: "close-descriptors", where: "", keep: 0 },

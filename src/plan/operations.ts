@@ -104,7 +104,7 @@ export const operations = {
   "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
 
   // the child
-  "clone": op(30, host, ["clone"], { namespaces: "u64", cgroup: "fd?", newParent: "u32" }, "starts the child stage in a new process with new namespaces (CLONE_NEW* bits), in a v2 cgroup if given; newParent 1 lets the caller's parent reap it"),
+  "clone": op(30, host, ["clone"], { namespaces: "u64", cgroup: "fd?" }, "starts the child stage in a new process with new namespaces (CLONE_NEW* bits), in a v2 cgroup if given"),
   "open-namespace": op(31, host, [], { path: "text", kind: "u64", fd: "fd+" }, "opens a namespace file and proves its kind (a CLONE_NEW* bit)"),
   "open-child-namespace": op(32, host, ["with-child"], { kind: "u64", fd: "fd+" }, "opens a namespace of the child"),
   "join-namespace": op(33, both, [], { fd: "fd", kind: "u64" }, "moves the calling process into a namespace; a pid or time namespace takes effect for the next clone or fork-again"),

@@ -18,8 +18,8 @@ test("a step tells operands by name, descriptors in brackets and what it fills b
 
 test("masks, namespaces and points are told by name", () => {
   assert.equal(
-    printStep({ op: "clone", where: "", namespaces: 0x20020000, cgroup: undefined, newParent: 0 }),
-    "clone namespaces=mount,pid newParent=0",
+    printStep({ op: "clone", where: "", namespaces: 0x20020000, cgroup: undefined }),
+    "clone namespaces=mount,pid",
   );
   assert.equal(printStep({ op: "report", where: "", point: 2 }), "report point=started");
   assert.equal(printStep({ op: "drop-bounding", where: "", keep: 0x21n }), "drop-bounding keep=chown,kill");

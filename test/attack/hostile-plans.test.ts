@@ -121,7 +121,7 @@ attack("garbage, huge counts and lengths are refused at once", async (cell) => {
 
 attack("a plan that breaks one rule of order runs nothing", async (cell) => {
   const where = "";
-  const clone: Step = { op: "clone", where, namespaces: 0, cgroup: undefined, newParent: 0 };
+  const clone: Step = { op: "clone", where, namespaces: 0, cgroup: undefined };
   const exec: Step = { op: "exec", where, args: ["/bin/true"], env: [] };
   const close: Step = { op: "close-descriptors", where, keep: 0 };
   const kill: Step = { op: "kill-child", where };

@@ -55,7 +55,7 @@ export function planFor(dir: string, args: readonly string[], options: Container
           dir: `cgroup${index}`,
         }),
       ),
-      { op: "clone", where, namespaces: options.hostPids ? 0 : newPids, cgroup: undefined, newParent: 0 },
+      { op: "clone", where, namespaces: options.hostPids ? 0 : newPids, cgroup: undefined },
       ...cgroups.map((_, index): Step => ({ op: "move-child", where, dir: `cgroup${index}` })),
       ...(options.stdin ? [{ op: "close", where, fd: "in" } as const] : []),
       { op: "close", where, fd: "out" },

@@ -83,7 +83,6 @@ export function compileContainer(request: ContainerRequest): Plan {
     phrase: "unable to start container process",
     namespaces: cloneFlags(cloned),
     cgroup,
-    newParent: 0,
   });
   closeChildStdio(draft, stdio);
   // a directory of the host's cgroup tree is a way out for who can trace the child (CVE-2024-21626)

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -109,6 +110,19 @@ test("state is asked of the process itself: a reused pid is a stopped container"
     assert.deepEqual([status, pid, annotations], ["stopped", 0, { a: "b" }]);
   });
 });
+
+test("a start that another one forestalls says so at once", () =>
+  inFolder(async (root) => {
+    container(root, {});
+    const fifo = join(root, "c1", "exec.fifo");
+    execFileSync("mkfifo", [fifo]);
+    spawn("sh", ["-c", 'sleep 0.1; rm "$1"', "-", fifo]);
+    const log = join(root, "log");
+    const begun = Date.now();
+    assert.equal(await runOciCommand(["--root", root, "--log", log, "start", "c1"], {}), 1);
+    assert.match(readFileSync(log, "utf8"), /cannot start an already running container/);
+    assert.ok(Date.now() - begun < 5000);
+  }));
 
 test("an id can be claimed once, and a half-made container is no container", () =>
   inFolder((root) => {

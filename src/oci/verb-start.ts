@@ -1,5 +1,5 @@
 /** start: lets the program of a created container go on. */
-import { closeSync, constants, existsSync, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { stateFiles } from "../plan/state-files.ts";
@@ -8,6 +8,7 @@ import { runStateHooks } from "./hooks.ts";
 import { isAlive, type OciContainer, readContainer } from "./state-directory.ts";
 
 const startDeadlineMs = 10_000;
+const alreadyRunning = "cannot start an already running container";
 
 /** Sleeps without an event loop turn: what is waited for takes some tens of microseconds. */
 function pause(ms: number): void {
@@ -32,6 +33,8 @@ function releaseProgram(container: OciContainer): void {
       }
       if (!isAlive(container))
         throw new GantryError("failed-precondition", "cannot start an already stopped container");
+      // another `start` had the answer, and has taken the fifo away
+      if (!existsSync(path)) throw new GantryError("failed-precondition", alreadyRunning);
       if (Date.now() > deadline)
         throw new GantryError("deadline-exceeded", "start container: its process does not answer");
       pause(waitMs);
@@ -39,7 +42,7 @@ function releaseProgram(container: OciContainer): void {
   } finally {
     closeSync(fd);
   }
-  unlinkSync(path);
+  rmSync(path, { force: true });
 }
 
 export const start: Verb = {
@@ -54,7 +57,7 @@ export const start: Verb = {
     if (container.status === "creating")
       throw new GantryError("failed-precondition", "cannot start a container that is still being created");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
-      throw new GantryError("failed-precondition", "cannot start an already running container");
+      throw new GantryError("failed-precondition", alreadyRunning);
     releaseProgram(container);
     const { id, pid, bundle, annotations } = container;
     await runStateHooks(

@@ -4,7 +4,7 @@
  */
 import { fstatSync, readlinkSync } from "node:fs";
 
-export function isTerminal(fd: 1 | 2): boolean {
+function isTerminal(fd: 1 | 2): boolean {
   try {
     if (!fstatSync(fd).isCharacterDevice()) return false;
     return /^\/dev\/(pts\/\d|tty|console|hvc)/.test(readlinkSync(`/proc/self/fd/${fd}`));

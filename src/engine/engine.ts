@@ -85,8 +85,13 @@ export class Engine implements AsyncDisposable {
   }
 
   async pull(reference: string, options: PullImageOptions = {}): Promise<Image> {
-    const { pullImage } = await import("./images/pull.ts");
-    return await pullImage(this.#internals, reference, options);
+    const { imageForContainer } = await import("./images/image-for-container.ts");
+    const { policy = "always", platform, onProgress, ...rest } = options;
+    return await imageForContainer(
+      this.#internals,
+      { image: reference, pull: policy, platform },
+      { ...rest, ...(onProgress ? { onPull: onProgress } : {}) },
+    );
   }
 
   async images(options: Cancellable = {}): Promise<readonly Image[]> {

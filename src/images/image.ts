@@ -80,7 +80,7 @@ function isUntagged(record: ImageRecord): boolean {
 }
 
 /** Builds the image of records that share one manifest. */
-export async function imageFromRecords(
+async function imageFromRecords(
   content: ContentStore,
   records: readonly [ImageRecord, ...ImageRecord[]],
   options: { readonly signal?: AbortSignal } = {},

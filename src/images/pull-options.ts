@@ -31,8 +31,6 @@ export interface UnpackLimits {
 export interface PullOptions {
   /** Default: what this machine is. */
   readonly platform?: Platform;
-  /** Default: always. */
-  readonly policy?: PullPolicy;
   /** Layers at once; default 3, as docker. */
   readonly concurrency?: number;
   readonly limits?: UnpackLimits;

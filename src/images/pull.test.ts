@@ -304,24 +304,6 @@ test("what is no container image is refused by name", async () => {
   );
 });
 
-test("policies: never refuses what is absent, missing pulls it once, always asks", async () => {
-  const { stores } = withTag([one]);
-  await assert.rejects(pull(stores, "app", { policy: "never" }), (error) =>
-    isGantryError(error, "not-found"),
-  );
-  await pull(stores, "app", { policy: "missing" });
-  stores.registry.tags.clear();
-  assert.equal((await pull(stores, "app", { policy: "missing" })).events.length, 0);
-  await pull(stores, "app", { policy: "never" });
-  await assert.rejects(pull(stores, "app"), (error) => isGantryError(error, "not-found"));
-  stores.layers.layers.clear();
-  await assert.rejects(
-    pull(stores, "app", { policy: "missing" }),
-    /manifest unknown/,
-    "an image that lost its layers is not there",
-  );
-});
-
 test("a tag that moves leaves the old image untagged", async () => {
   const { stores } = withTag([one]);
   const { image: old } = await pull(stores, "app");

@@ -1,5 +1,5 @@
 /** Pulling an image: resolve, choose the platform, bring documents and layers here, set the name. */
-import { GantryError, isGantryError } from "../base/error.ts";
+import { GantryError } from "../base/error.ts";
 import { faultPoint } from "../base/fault.ts";
 import { chainIdsOf } from "../spec/chain-id.ts";
 import { diffIdsOf, platformOf } from "../spec/image-config.ts";
@@ -10,7 +10,7 @@ import { type Image, openImage } from "./image.ts";
 import { imageName, setName } from "./naming.ts";
 import { LayerReporter } from "./progress.ts";
 import { pullLayer } from "./pull-layer.ts";
-import type { ImageDeps, PullDeps, PullOptions } from "./pull-options.ts";
+import type { PullDeps, PullOptions } from "./pull-options.ts";
 import { type SelectedManifest, selectManifest } from "./select-manifest.ts";
 
 /** docker's max-concurrent-downloads. */
@@ -18,22 +18,10 @@ const defaultConcurrency = 3;
 
 /** Brings the image that `text` names into the store, unpacked, and gives it that name. */
 export async function pullImage(deps: PullDeps, text: string, options: PullOptions = {}): Promise<Image> {
-  const { signal, onProgress, policy = "always" } = options;
+  const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const reference = parseReference(text);
   const familiar = familiarReference(reference);
-  if (policy !== "always") {
-    const present = await presentImage(deps, text, options);
-    if (present) return present;
-    if (policy === "never")
-      throw new GantryError(
-        "not-found",
-        `find image "${familiar}": no such image, and it must not be pulled`,
-        {
-          detail: { image: familiar },
-        },
-      );
-  }
   onProgress?.({ kind: "resolving", repository: familiarRepository(reference), reference: familiar });
   using lease = deps.leases.open();
   const common = signal ? { signal } : {};
@@ -67,21 +55,6 @@ export async function pullImage(deps: PullDeps, text: string, options: PullOptio
   onProgress?.({ kind: "digest", digest: target.digest });
   onProgress?.({ kind: "status", changed, reference: familiar });
   return await openImage(deps, name, common);
-}
-
-/** The image if it is here as a whole, for the wanted platform. */
-async function presentImage(deps: ImageDeps, text: string, options: PullOptions): Promise<Image | undefined> {
-  try {
-    const image = await openImage(deps, text, options.signal ? { signal: options.signal } : {});
-    if (options.platform && platformDistance(options.platform, image.platform) === undefined)
-      return undefined;
-    for (const chainId of image.chainIds) if (!(await deps.layers.has(chainId))) return undefined;
-    return image;
-  } catch (error) {
-    // absent, or damaged and to be pulled again
-    if (isGantryError(error, "not-found") || isGantryError(error, "data-loss")) return undefined;
-    throw error;
-  }
 }
 
 /** A reference may name a manifest for another platform without any index to choose from. */

@@ -59,7 +59,7 @@ async function storedDocument(
 }
 
 /** A small blob of the image, from the store or else from the registry; verified either way. */
-export async function fetchDocument(
+async function fetchDocument(
   source: DocumentSource,
   descriptor: Descriptor,
   limitBytes: number,

@@ -30,7 +30,7 @@ export function delayMs(policy: RetryPolicy, attempt: number, retryAfterMs: numb
 }
 
 /** Whether the failure may be gone at the next try; set by errors.ts and http-transport.ts. */
-export function isTransient(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   return isGantryError(error) && error.detail.transient === true;
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { ended, must } from "../lib/command.ts";
@@ -131,6 +131,10 @@ test(
       const missing = await box.gantry(["run", "--rm", name, "echo", "again"]);
       assert.equal(missing.stdout, "again\n");
       assert.ok(missing.stderr.startsWith(`Unable to find image '${name}' locally\n`), missing.stderr);
+      for (const lost of ["snapshots/layers", "content/blobs"])
+        rmSync(join(box.root, lost), { recursive: true });
+      const healed = await box.gantry(["run", "--rm", name, "echo", "healed"]);
+      assert.equal(healed.stdout, "healed\n", "what is damaged is pulled again");
       const untagged = await box.gantry(["pull", `${address}/team/app`]);
       assert.equal(untagged.code, 1);
       assert.ok(

@@ -60,7 +60,7 @@ function unescapeSlashes(source: string): string {
 }
 
 /** Aligns cells that are divided by tabs: columns at least 10 wide, 3 spaces between. */
-export function alignColumns(lines: readonly string[]): string {
+function alignColumns(lines: readonly string[]): string {
   const rows = lines.map((line) => sanitize(line, "\t").split("\t"));
   const widths: number[] = [];
   for (const row of rows)

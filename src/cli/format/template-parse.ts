@@ -110,7 +110,7 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 /** The text of a quoted Go string. */
-export function unquote(raw: string): string {
+function unquote(raw: string): string {
   const inner = raw.slice(1, -1);
   if (raw.startsWith("`")) return inner;
   return inner.replace(/\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3}|.)/g, (whole, code: string) => {

@@ -28,7 +28,7 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
-export function summaryOf({ record, state }: Observed): ContainerSummary {
+function summaryOf({ record, state }: Observed): ContainerSummary {
   const common = {
     id: record.id,
     name: record.name,

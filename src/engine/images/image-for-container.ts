@@ -1,4 +1,4 @@
-/** The image that a container is made of, unpacked: the one that is here, or else the one that a registry has. */
+/** Gets an image as containers need it, unpacked: the one that is here, or else the one that a registry has. */
 import { GantryError, isGantryError } from "../../base/error.ts";
 import { type Image, openImage } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
@@ -15,6 +15,7 @@ export interface WantedImage {
 
 interface Options {
   readonly onPull?: OnPullEvent;
+  readonly insecureRegistries?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -23,6 +24,7 @@ export async function imageForContainer(
   wanted: WantedImage,
   options: Options,
 ): Promise<Image> {
+  const { onPull, ...rest } = options;
   const policy = wanted.pull ?? "missing";
   if (policy !== "always") {
     const present = await presentImage(internals, wanted, options);
@@ -31,10 +33,9 @@ export async function imageForContainer(
   // what speaks to registries is loaded only when one is asked
   const { pullImage } = await import("./pull.ts");
   return await pullImage(internals, wanted.image, {
-    policy: "always",
+    ...rest,
     ...(wanted.platform === undefined ? {} : { platform: wanted.platform }),
-    ...(options.onPull ? { onProgress: options.onPull } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
+    ...(onPull ? { onProgress: onPull } : {}),
   });
 }
 

@@ -1,4 +1,4 @@
-/** Pulls images, and finds those that a container is made of. */
+/** Pulls images from registries. */
 
 import type { Image } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
@@ -12,7 +12,7 @@ import type { Internals } from "../internals.ts";
 export interface PullImageOptions {
   /** `linux/arm64`; default: what this machine is. */
   readonly platform?: string;
-  /** Default: always. */
+  /** Whether an image that is here will do; default "always": the registry is asked. */
   readonly policy?: PullPolicy;
   readonly onProgress?: OnPullEvent;
   /** Registries (`host:port`) that may speak plain HTTP or have any certificate; loopback always may. */
@@ -23,7 +23,7 @@ export interface PullImageOptions {
 export async function pullImage(
   internals: Internals,
   reference: string,
-  options: PullImageOptions = {},
+  options: Omit<PullImageOptions, "policy"> = {},
 ): Promise<Image> {
   const { platform, insecureRegistries, ...rest } = options;
   const { content, images, leases, events } = internals;

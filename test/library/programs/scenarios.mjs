@@ -46,6 +46,13 @@ const scenarios = {
   async errors(engine) {
     await rejectsWith(engine.container("nosuch"), "not-found", /^No such container: nosuch$/);
     await rejectsWith(engine.run({ image: "nosuch", pull: "never" }), "not-found", /No such image/);
+    await rejectsWith(
+      engine.pull("nosuch", { policy: "never" }),
+      "not-found",
+      /No such image: nosuch:latest/,
+    );
+    for (const policy of ["never", "missing"])
+      assert.deepEqual((await engine.pull("busybox", { policy })).repoTags, ["busybox:latest"]);
     await rejectsWith(engine.run({ image, name: "a/b" }), "invalid-argument", /Invalid container name/);
     await using taken = await engine.create({ image, name: "taken" });
     await rejectsWith(engine.run({ image, name: "taken" }), "already-exists", /Conflict/);

@@ -10,7 +10,6 @@
  */
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include "layer.h"
 

@@ -3,7 +3,6 @@
  * opened inside the root: no path is resolved twice. Needs mount_setattr (Linux 5.12).
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>

@@ -1,12 +1,10 @@
 /* The life of a container as files tell it, hooks, and what the clean-up does besides cgroups. */
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"

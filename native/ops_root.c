@@ -1,6 +1,5 @@
 /* What is made inside the root before pivot: devices, links, and the content of a tmpfs. */
 #include <dirent.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>

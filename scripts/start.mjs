@@ -55,7 +55,10 @@ function bringNodeModules() {
   const reason = staleReason();
   if (reason) {
     console.error(`npm ci (${reason})`);
-    const ci = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+    // its warnings are about the Node of the library's users, which building does not need
+    const ci = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+      ...{ cwd: root, stdio: "inherit" },
+    });
     if (ci.status !== 0) fail("npm ci failed");
   }
   // The packages "bun" and "node" put their program in place in an install script, which npm may be told to

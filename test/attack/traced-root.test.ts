@@ -46,6 +46,11 @@ function safeBecause({ name, args }: Call): string | undefined {
   // the root of this process is the host's until pivot: what begins there is the host's own
   if (name === "open_tree" && args.startsWith('AT_FDCWD, "/dev/null"'))
     return "the host's /dev/null, then checked";
+  if (/^(AT_FDCWD, )?"\/sys\/fs\/cgroup\/[^"]+", /.test(args) && (name === "open_tree" || name === "open"))
+    return "the host's cgroups";
+  // below a directory that was proved to be a cgroup mount: such a file system holds no links
+  if (name === "openat" && /^\d+, "attack-[^"/]+\/tasks", [^)]*O_NOFOLLOW/.test(args))
+    return "the host's cgroups";
   if (
     name === "fchdir" ||
     (name === "pivot_root" && strings.every((text) => text === ".")) ||

@@ -313,3 +313,21 @@ test("what is not supported yet says so instead of being passed over", () => {
       (error) => isGantryError(error, "unimplemented") && error.detail.pointer === pointer,
     );
 });
+
+test("a kernel that is too old is named, with the call that it lacks", () => {
+  const host = (major: number, minor: number) => ({
+    ...{ ...facts, kernel: { release: `${major}.${minor}.0-generic`, major, minor } },
+  });
+  assert.throws(
+    () => compile({}, host(5, 11)),
+    (error) =>
+      isGantryError(error, "failed-precondition") &&
+      /Linux 5\.12 or later is needed \(mount_setattr\), this is 5\.11\.0-generic/.test(error.message),
+  );
+  compile({}, host(5, 12));
+});
+
+test("a limit whose cgroup controller the host lacks is refused by the controller's name", () => {
+  const linux = { resources: { pids: { limit: 5 } } };
+  assert.throws(() => compile({ linux }), /the cgroup controller "pids" is not available on this host/);
+});

@@ -16,6 +16,7 @@
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { cloneFlags } from "../../linux/namespaces.ts";
+import { kernelAtLeast } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
@@ -57,9 +58,21 @@ function refuseUnsupported(draft: Draft): void {
   if (intelRdt) refuseMember("intelRdt");
 }
 
+/** Younger calls have an older way beside them. The lower bound is that of mount_setattr(2). */
+function refuseOldKernel({ facts }: Draft): void {
+  if (kernelAtLeast(facts, 5, 12)) return;
+  const { release } = facts.kernel;
+  throw new GantryError(
+    "failed-precondition",
+    `start container: Linux 5.12 or later is needed (mount_setattr), this is ${release}`,
+    { detail: { release } },
+  );
+}
+
 /** Compiles the start of a container. Throws invalid-argument with the JSON pointer of what is wrong. */
 export function compileContainer(request: ContainerRequest): Plan {
   const draft = new Draft(request);
+  refuseOldKernel(draft);
   if (!request.config.linux) refuse("/linux", "is required");
   refuseUnsupported(draft);
   const namespaces = readNamespaces(draft);

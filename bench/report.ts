@@ -22,7 +22,7 @@ export function seriesTable(
 ): Table {
   const base = median(series.find(({ ms }) => ms.length > 0)?.ms ?? []);
   const rows = series.map(({ name, ms, failure }) => {
-    if (failure !== undefined) return [name, "failed", "", "", failure.split("\n")[0]!.slice(0, 100)];
+    if (failure !== undefined) return [name, "failed", "", "", failure.replaceAll("\n", " ").slice(-300)];
     const ratio = median(ms) / base;
     return [
       name,

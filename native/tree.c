@@ -5,6 +5,7 @@
 #include "executor.h"
 
 #define OPEN_LEVELS 64
+#define LATE_PASSES 8
 
 struct removal {
 	int top;
@@ -73,14 +74,19 @@ int remove_tree(int dir, const char *name)
 	r.top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (r.top < 0)
 		return errno == ENOENT ? 0 : -errno;
-	do {
-		r.again = false;
-		int fd = openat(r.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		error = fd < 0 ? -errno : empty_directory(&r, fd, 0);
-	} while (r.again && error == 0);
+	/* a settling layer gets its mark while it is removed: what came meanwhile goes with the next pass */
+	for (int late = 0; late < LATE_PASSES; late++) {
+		do {
+			r.again = false;
+			int fd = openat(r.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			error = fd < 0 ? -errno : empty_directory(&r, fd, 0);
+		} while (r.again && error == 0);
+		if (unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT && error == 0)
+			error = -errno;
+		if (error != -ENOTEMPTY && error != -EEXIST)
+			break;
+	}
 	close(r.top);
-	if (unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT && error == 0)
-		error = -errno;
 	return error;
 }
 

@@ -387,6 +387,20 @@ test("trees deeper than any path and with names that are no text are removed", {
   assert.deepEqual(readdirSync(join(fixture.directory, "store/active")), []);
 });
 
+test("a mark that comes while its directory is removed does not stop the removal", { skip }, async () => {
+  await using fixture = new Fixture();
+  for (let round = 0; round < 12; round++) {
+    const { upper } = await fixture.snapshotter.prepare("c");
+    execFileSync("sh", ["-c", 'cd "$1"; for i in $(seq 1500); do : > $i; done', "sh", upper!]);
+    // as the settling of layers does: through a directory that was opened before it was set aside
+    const writer = spawn("sh", ["-c", `cd "$1"; sleep 0.0${round}; : > synced`, "sh", upper!]);
+    const gone = new Promise((resolve) => writer.once("exit", resolve));
+    await fixture.snapshotter.remove("c");
+    await gone;
+    assert.deepEqual(staged(fixture), []);
+  }
+});
+
 test("the store is closed to everybody else (CVE-2021-41103)", { skip }, async () => {
   await using fixture = new Fixture();
   await fixture.snapshotter.prepare("c");

@@ -57,7 +57,8 @@ function killProcesses(pids: readonly number[]): void {
 }
 
 /**
- * Kills every process of the cgroup directory `dir`, also those that fork meanwhile; deadline-exceeded
+ * Kills every process of the cgroup directory `dir`, also those that fork meanwhile (a v1 freezer that holds them is a
+ * hierarchy of its own, which the caller names too); deadline-exceeded
  * if some still live after `timeoutMs` (uninterruptible input or output).
  */
 export async function killCgroup(
@@ -84,8 +85,6 @@ export async function killCgroup(
       killProcesses(processesBelow(dir));
       if (frozen && !writeIfThere(join(dir, "freezer.state"), "THAWED"))
         writeIfThere(join(dir, "cgroup.freeze"), "0");
-    } else {
-      // a v1 freezer that holds them is another hierarchy: the caller names that cgroup too
     }
     await pause(pauseMs, undefined, signal ? { signal } : {});
   }

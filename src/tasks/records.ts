@@ -16,10 +16,9 @@ import {
   string,
 } from "../base/decode.ts";
 import { errnoOf, wrapErrno } from "../base/error.ts";
+import { stateFiles } from "../plan/state-files.ts";
 
-export const startRecordName = "start.json";
-export const exitRecordName = "exit.json";
-export const shimSocketName = "shim.sock";
+export const { start: startRecordName, exit: exitRecordName, socket: shimSocketName } = stateFiles;
 
 /** A process by number and start time, which together are never used twice within one boot. */
 export interface ProcessIdentity {

@@ -393,7 +393,7 @@ test("a mark that comes while its directory is removed does not stop the removal
     const { upper } = await fixture.snapshotter.prepare("c");
     execFileSync("sh", ["-c", 'cd "$1"; for i in $(seq 1500); do : > $i; done', "sh", upper!]);
     // as the settling of layers does: through a directory that was opened before it was set aside
-    const writer = spawn("sh", ["-c", `cd "$1"; sleep 0.0${round}; : > synced`, "sh", upper!]);
+    const writer = spawn("sh", ["-c", `cd "$1" && sleep 0.0${round} && : > synced`, "sh", upper!]);
     const gone = new Promise((resolve) => writer.once("exit", resolve));
     await fixture.snapshotter.remove("c");
     await gone;

@@ -57,7 +57,8 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
   // in one write with the attachment, if nothing is asked in between: a container that ends at once may be over
   // before a second write, and Bun drops what it has not read yet when a write fails
   const send = (frame: Uint8Array) => {
-    const attach = options.attach && syncsLeft === 0 ? [encodeRequest({ kind: "attach", ...options.attach })] : [];
+    const attach =
+      options.attach && syncsLeft === 0 ? [encodeRequest({ kind: "attach", ...options.attach })] : [];
     if (dialogue.socket.writable) dialogue.socket.write(Buffer.concat([frame, ...attach]));
   };
   try {

@@ -101,7 +101,10 @@ static void make_groups(void) {
 static void join_groups(void) {
 	char path[512];
 	for (int i = 0; i < group_count; i++) {
-		snprintf(path, sizeof path, "%.255s/cgroup.procs", groups[i]);
+		/* a thread that moves itself needs no lock on its process, whose first taking waits for a grace period */
+		snprintf(path, sizeof path, "%.255s/tasks", groups[i]);
+		if (access(path, F_OK) < 0)
+			snprintf(path, sizeof path, "%.255s/cgroup.procs", groups[i]);
 		put(path, "0");
 	}
 }

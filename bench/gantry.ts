@@ -9,9 +9,9 @@ import { owning, type Peer } from "./peers/peer.ts";
 const image = "busybox:latest";
 
 /** The command `gantry` with stores of its own. */
-export function openGantry(dir: string, rootTar: string): Promise<Peer> {
+export function openGantry(dir: string, volatile: string, rootTar: string): Promise<Peer> {
   return owning(async (scope) => {
-    const [root, state] = [join(dir, "root"), join(dir, "state")];
+    const [root, state] = [join(dir, "root"), volatile];
     mkdirSync(root, { recursive: true });
     mkdirSync(state, { recursive: true });
     const gantry = [gantryProgram, "--root", root, "--state", state];
@@ -43,9 +43,9 @@ export function openGantry(dir: string, rootTar: string): Promise<Peer> {
 }
 
 /** Start, wait and remove `true` inside this process. */
-export async function openLibrary(dir: string): Promise<Contender & AsyncDisposable> {
+export async function openLibrary(dir: string, volatile: string): Promise<Contender & AsyncDisposable> {
   const library: typeof import("../src/index.ts") = await import(join(top, "dist/lib/index.js"));
-  const engine = await library.Engine.open({ root: join(dir, "root"), state: join(dir, "state") });
+  const engine = await library.Engine.open({ root: join(dir, "root"), state: volatile });
   return {
     name: "gantry library",
     async run() {

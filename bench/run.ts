@@ -49,8 +49,9 @@ for (const name of only) {
   if (!rows[name]) throw new Error(`bench: no row "${name}": one of ${Object.keys(rows).join(", ")}`);
 }
 const dir = mkdtempSync(join(tmpdir(), "gantry-bench-"));
+const volatile = mkdtempSync("/dev/shm/gantry-bench-");
 try {
-  await using setting = new Setting(dir, {
+  await using setting = new Setting(dir, volatile, {
     only,
     engines: values.engines.split(","),
     runs: Number(values.runs),
@@ -70,5 +71,5 @@ try {
   }
   if (values.write) writeResults(facts, tables);
 } finally {
-  rmSync(dir, { recursive: true, force: true });
+  for (const place of [dir, volatile]) rmSync(place, { recursive: true, force: true });
 }

@@ -25,12 +25,15 @@ export const engineNames = ["gantry", "podman", "ctr", "docker"] as const;
 
 export class Setting extends Scope {
   readonly dir: string;
+  /** In memory, as /run is: what engines keep of running containers. */
+  readonly volatile: string;
   readonly options: BenchOptions;
   readonly #peers = new Map<string, Peer | undefined>();
 
-  constructor(dir: string, options: BenchOptions) {
+  constructor(dir: string, volatile: string, options: BenchOptions) {
     super();
     this.dir = dir;
+    this.volatile = volatile;
     this.options = options;
   }
 
@@ -58,16 +61,16 @@ export class Setting extends Scope {
   }
 
   async #open(name: string): Promise<Peer> {
-    const place = `${this.dir}/${name}`;
+    const [place, volatile] = [`${this.dir}/${name}`, `${this.volatile}/${name}`];
     switch (name) {
       case "gantry":
-        return openGantry(place, await busyboxTar());
+        return openGantry(place, volatile, await busyboxTar());
       case "podman":
-        return openPodman(place, await busyboxLayout());
+        return openPodman(place, await busyboxLayout(), volatile);
       case "ctr":
-        return openContainerd(place, await busyboxLayout());
+        return openContainerd(place, await busyboxLayout(), volatile);
       case "docker":
-        return openDockerd(place, await busyboxLayout());
+        return openDockerd(place, await busyboxLayout(), volatile);
       default:
         throw new Error(`no engine "${name}": one of ${engineNames.join(", ")}`);
     }

@@ -9,14 +9,14 @@ export interface Containerd extends AsyncDisposable {
 }
 
 /** The daemon alone; dockerd needs one too. */
-export async function startContainerd(dir: string): Promise<Containerd> {
-  mkdirSync(dir, { recursive: true });
+export async function startContainerd(dir: string, volatile = join(dir, "volatile")): Promise<Containerd> {
+  for (const place of [dir, volatile]) mkdirSync(place, { recursive: true });
   const socket = join(dir, "containerd.sock");
   const file = join(dir, "config.toml");
   const config = [
     "version = 2",
     `root = "${join(dir, "root")}"`,
-    `state = "${join(dir, "state")}"`,
+    `state = "${volatile}"`,
     'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs"]',
     "[grpc]",
     `  address = "${socket}"`,
@@ -28,17 +28,17 @@ export async function startContainerd(dir: string): Promise<Containerd> {
     socket,
     async [Symbol.asyncDispose]() {
       await daemon.stop();
-      await unmountBelow(dir);
+      for (const place of [dir, volatile]) await unmountBelow(place);
     },
   };
 }
 
 const busybox = "docker.io/library/busybox:latest";
 
-export function openContainerd(dir: string, layout: string): Promise<Peer> {
+export function openContainerd(dir: string, layout: string, volatile = join(dir, "volatile")): Promise<Peer> {
   return owning(async (scope) => {
     scope.defer(() => removeGroups("default"));
-    const containerd = scope.use(await startContainerd(dir));
+    const containerd = scope.use(await startContainerd(dir, volatile));
     const ctr = ["ctr", "-a", containerd.socket];
     const call = (...args: string[]) => must([...ctr, ...args], { timeoutMs: 300_000 });
     const archive = join(dir, "busybox.tar");

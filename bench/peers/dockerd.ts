@@ -5,15 +5,24 @@ import { command, must } from "../../test/lib/command.ts";
 import { startContainerd } from "./containerd.ts";
 import { owning, type Peer, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
 
-export function openDockerd(dir: string, layout: string): Promise<Peer> {
+export function openDockerd(dir: string, layout: string, volatile = join(dir, "volatile")): Promise<Peer> {
   return owning(async (scope) => {
-    mkdirSync(dir, { recursive: true });
+    for (const place of [dir, volatile]) mkdirSync(place, { recursive: true });
     scope.defer(() => removeGroups("docker"));
-    scope.defer(() => unmountBelow(dir));
-    const containerd = scope.use(await startContainerd(join(dir, "containerd")));
+    for (const place of [dir, volatile]) scope.defer(() => unmountBelow(place));
+    const containerd = scope.use(
+      await startContainerd(join(dir, "containerd"), join(volatile, "containerd")),
+    );
     const socket = join(dir, "docker.sock");
     const places = [
-      ...["--data-root", join(dir, "data"), "--exec-root", join(dir, "exec"), "--pidfile", join(dir, "pid")],
+      ...[
+        "--data-root",
+        join(dir, "data"),
+        "--exec-root",
+        join(volatile, "exec"),
+        "--pidfile",
+        join(dir, "pid"),
+      ],
       ...["--host", `unix://${socket}`, "--containerd", containerd.socket],
     ];
     // It shall not touch the machine's network.

@@ -4,16 +4,16 @@ import { join } from "node:path";
 import { must } from "../../test/lib/command.ts";
 import { hugetlbAsV1, owning, type Peer, removeGroups, unmountBelow } from "./peer.ts";
 
-export function openPodman(dir: string, layout: string): Promise<Peer> {
+export function openPodman(dir: string, layout: string, volatile = join(dir, "volatile")): Promise<Peer> {
   return owning(async (scope) => {
-    mkdirSync(dir, { recursive: true });
+    for (const place of [dir, volatile]) mkdirSync(place, { recursive: true });
     scope.use(await hugetlbAsV1());
     const conf = join(dir, "containers.conf");
     // The hard limits of a confined machine may be below podman's defaults, which then fail to be set.
     const ulimits = 'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]';
     const engine = `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n`;
     writeFileSync(conf, `[containers]\n${ulimits}\n${engine}`);
-    const stores = `runroot = "${join(dir, "run")}"\ngraphroot = "${join(dir, "root")}"\n`;
+    const stores = `runroot = "${join(volatile, "run")}"\ngraphroot = "${join(dir, "root")}"\n`;
     writeFileSync(join(dir, "storage.conf"), `[storage]\ndriver = "overlay"\n${stores}`);
     writeFileSync(join(dir, "registries.conf"), "");
     const env = {
@@ -21,14 +21,21 @@ export function openPodman(dir: string, layout: string): Promise<Peer> {
       CONTAINERS_STORAGE_CONF: join(dir, "storage.conf"),
       CONTAINERS_REGISTRIES_CONF: join(dir, "registries.conf"),
     };
-    const places = ["--root", join(dir, "root"), "--runroot", join(dir, "run"), "--tmpdir", join(dir, "tmp")];
+    const places = [
+      "--root",
+      join(dir, "root"),
+      "--runroot",
+      join(volatile, "run"),
+      "--tmpdir",
+      join(volatile, "tmp"),
+    ];
     const podman = ["podman", ...places];
     const call = (...args: string[]) => must([...podman, ...args], { env, timeoutMs: 300_000 });
     scope.defer(async () => {
       removeGroups("libpod_parent");
       removeGroups("machine.slice");
     });
-    scope.defer(() => unmountBelow(dir));
+    for (const place of [dir, volatile]) scope.defer(() => unmountBelow(place));
     scope.defer(() => call("rm", "--force", "--all", "--time", "0"));
     await call("pull", "--quiet", `oci:${layout}:latest`);
     const id = (await call("images", "--quiet", "--no-trunc")).trim().split("\n")[0]!;

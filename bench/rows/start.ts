@@ -14,7 +14,9 @@ export async function startRow(setting: Setting): Promise<Table> {
   const contenders: Contender[] = [await floor(setting)];
   const engines = await setting.engines();
   if (engines.some(({ name }) => name === "gantry") && existsSync(join(top, "dist/lib/index.js"))) {
-    contenders.push(setting.use(await openLibrary(join(setting.dir, "gantry"))));
+    contenders.push(
+      setting.use(await openLibrary(join(setting.dir, "gantry"), join(setting.volatile, "gantry"))),
+    );
   }
   for (const { name, runTrue, env } of engines) {
     const run = async () => {

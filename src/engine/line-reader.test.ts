@@ -81,6 +81,23 @@ test("following sees every line, across rotations, until the end", async () => {
   );
 });
 
+test("a file that is begun anew is followed from its beginning", async () => {
+  using place = folder();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  writeFileSync(place.path, "first\nsecond\n");
+  const seen: string[] = [];
+  for await (const line of readLines(place.path, { ended: promise })) {
+    seen.push(line.toString());
+    if (seen.length === 2) {
+      setTimeout(() => {
+        writeFileSync(place.path, "third\n");
+        resolve();
+      }, 10);
+    }
+  }
+  assert.deepEqual(seen, ["first", "second", "third"]);
+});
+
 test("an abort ends the waiting with the reason of the abort", async () => {
   using place = folder();
   writeFileSync(place.path, "x\n");

@@ -56,11 +56,13 @@ export async function* readLines(path: string, options: ReadLinesOptions = {}): 
         ? await place.handle.read(chunk, 0, chunkBytes, place.offset)
         : { bytesRead: 0 };
       if (bytesRead === 0) {
-        const next: Place | undefined = place ? await newer(path, files, place) : undefined;
+        const next: Place | undefined = place ? await following(path, files, place) : undefined;
         if (next) {
-          await place?.handle.close();
+          if (next !== place) {
+            await place?.handle.close();
+            partial = Buffer.alloc(0);
+          }
           place = next;
-          partial = Buffer.alloc(0);
           continue;
         }
         if (last) return;
@@ -93,77 +95,111 @@ function nameAt(path: string, index: number): string {
   return index === 0 ? path : `${path}.${index}`;
 }
 
-async function openAt(path: string): Promise<Place | undefined> {
+interface Found {
+  readonly name: string;
+  readonly inode: number;
+  readonly size: number;
+}
+
+/**
+ * The files that are there, from new to old. A rotation under way only moves files towards higher numbers, the way
+ * the search goes: it may see one twice but passes none by, so two neighbours here did follow one another.
+ */
+async function search(path: string, files: number): Promise<Found[]> {
+  const found: Found[] = [];
+  for (let index = 0; index < files; index++) {
+    const name = nameAt(path, index);
+    try {
+      const { ino, size } = await stat(name);
+      if (!found.some(({ inode }) => inode === ino)) found.push({ name, inode: ino, size });
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+  return found;
+}
+
+/** The file at its beginning; undefined if its name has come to mean another one since the search. */
+async function openFound(found: Found): Promise<Place | undefined> {
   let handle: FileHandle;
   try {
-    handle = await open(path, "r");
+    handle = await open(found.name, "r");
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   }
-  return { handle, inode: (await handle.stat()).ino, offset: 0 };
-}
-
-async function oldest(path: string, files: number): Promise<Place | undefined> {
-  for (let index = files - 1; index >= 0; index--) {
-    const place = await openAt(nameAt(path, index));
-    if (place) return place;
-  }
+  const { ino } = await handle.stat();
+  if (ino === found.inode) return { handle, inode: ino, offset: 0 };
+  await handle.close();
   return undefined;
 }
 
-/** The file that follows the one just read to its end, if that has been rotated away. */
-async function newer(path: string, files: number, place: Place): Promise<Place | undefined> {
-  for (let index = 0; index < files; index++) {
-    const found = await stat(nameAt(path, index)).catch(() => undefined);
-    if (found?.ino !== place.inode) continue;
-    if (index === 0) return undefined;
-    // more may have come to it between the read and its rotation
-    if (found.size > place.offset) return reopened(nameAt(path, index), place);
-    return await openAt(nameAt(path, index - 1));
+async function oldest(path: string, files: number): Promise<Place | undefined> {
+  for (;;) {
+    const found = (await search(path, files)).at(-1);
+    if (!found) return undefined;
+    const place = await openFound(found);
+    if (place) return place;
   }
-  return await oldest(path, files);
 }
 
-async function reopened(path: string, place: Place): Promise<Place | undefined> {
-  const again = await openAt(path);
-  if (again?.inode === place.inode) again.offset = place.offset;
-  return again;
+/** Where to read on after the end of a file: in the same one, in the next, or nowhere yet. */
+async function following(path: string, files: number, place: Place): Promise<Place | undefined> {
+  for (;;) {
+    const found = await search(path, files);
+    const at = found.findIndex(({ inode }) => inode === place.inode);
+    // more may have come to it between the last read and its rotation
+    if (at >= 0 && found[at]!.size > place.offset) return place;
+    // a log of one file is not rotated but begun anew
+    const truncated = at >= 0 && found[at]!.size < place.offset;
+    const next = truncated ? found[at] : at < 0 ? found.at(-1) : found[at - 1];
+    if (!next) return undefined;
+    const opened = await openFound(next);
+    if (opened) return opened;
+  }
 }
 
 /** The place from which `lines` lines follow, looking back over rotated files. */
 async function placeOfTail(path: string, files: number, lines: number): Promise<Place | undefined> {
-  let missing = lines;
-  let found: Place | undefined;
-  for (let index = 0; index < files; index++) {
-    const place = await openAt(nameAt(path, index));
-    if (!place) break;
-    await found?.handle.close();
-    found = place;
-    const size = (await place.handle.stat()).size;
-    const chunk = Buffer.allocUnsafe(chunkBytes);
-    // the newline that ends the last line is none of those in front of a line
-    let end = size;
-    while (end > 0) {
-      const start = Math.max(0, end - chunkBytes);
-      const { bytesRead } = await place.handle.read(chunk, 0, end - start, start);
-      for (let at = bytesRead - 1; at >= 0; at--) {
-        if (chunk[at] !== 10 || start + at === size - 1) continue;
-        missing--;
-        if (missing <= 0) {
-          place.offset = lines === 0 ? size : start + at + 1;
-          return place;
-        }
+  for (;;) {
+    let missing = lines;
+    let place: Place | undefined;
+    let rotated = false;
+    for (const found of await search(path, files)) {
+      const older = await openFound(found);
+      if (!older) {
+        rotated = true;
+        break;
       }
-      end = start;
+      await place?.handle.close();
+      place = older;
+      const at = await lineStart(place.handle, found.size, missing);
+      place.offset = at.offset;
+      missing = at.missing;
+      if (missing <= 0) return place;
     }
-    if (size > 0) missing--;
-    if (missing <= 0) {
-      place.offset = lines === 0 ? size : 0;
-      return place;
-    }
+    if (!rotated) return place;
+    await place?.handle.close();
   }
-  return found;
+}
+
+/** Where the last `lines` lines of a file begin, and how many it lacks. */
+async function lineStart(handle: FileHandle, size: number, lines: number) {
+  if (lines === 0) return { offset: size, missing: 0 };
+  const chunk = Buffer.allocUnsafe(chunkBytes);
+  let missing = lines;
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - chunkBytes);
+    const { bytesRead } = await handle.read(chunk, 0, end - start, start);
+    for (let at = bytesRead - 1; at >= 0; at--) {
+      // the newline that ends the last line is none of those in front of a line
+      if (chunk[at] !== 10 || start + at === size - 1) continue;
+      missing--;
+      if (missing === 0) return { offset: start + at + 1, missing };
+    }
+    end = start;
+  }
+  return { offset: 0, missing: size > 0 ? missing - 1 : missing };
 }
 
 /** Wakes the reader when something happens in the folder, when rung, or after a while. */

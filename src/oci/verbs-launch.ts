@@ -2,10 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError } from "../base/error.ts";
-import { findExecutor } from "../launch/executor.ts";
-import { runPlan } from "../launch/launch.ts";
 import { stateFiles } from "../plan/state-files.ts";
 import type { OciContext, Verb } from "./context.ts";
+import { executePlan } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
 import { runStateHooks } from "./hooks.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
@@ -24,10 +23,7 @@ async function launch(
     const plan = compileLaunch(context, { id, state, bundle, flags, kind });
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
     try {
-      const { status = 0 } = await runPlan(plan, {
-        executor: findExecutor(),
-        stdio: ["inherit", "inherit", "inherit"],
-      });
+      const status = await executePlan(plan);
       launched = kind !== "foreground";
       if (kind === "foreground")
         await runStateHooks(

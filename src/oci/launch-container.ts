@@ -28,6 +28,8 @@ export const launchFlags: FlagTable = {
 
 export interface Bundle {
   readonly path: string;
+  /** config.json as it is. */
+  readonly text: string;
   readonly config: RuntimeConfig;
 }
 
@@ -40,7 +42,7 @@ export function readBundle(flags: Flags): Bundle {
   } catch (error) {
     throw wrapErrno(error, "open", file);
   }
-  return { path, config: parseRuntimeConfig(text) };
+  return { path, text, config: parseRuntimeConfig(text) };
 }
 
 /** runc's rules for consoles; what is asked for rightly is not there yet. */

@@ -9,6 +9,7 @@ import type { Flags } from "./flags.ts";
 import { runStateHooks } from "./hooks.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
+import { storeConfig } from "./stored-config.ts";
 
 async function launch(
   context: OciContext,
@@ -20,6 +21,7 @@ async function launch(
   const state = makeStateDirectory(context.root, id);
   let launched = false;
   try {
+    storeConfig(state, bundle.text);
     const plan = compileLaunch(context, { id, state, bundle, flags, kind });
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
     try {

@@ -4,5 +4,7 @@ export const stateFiles = {
   exit: "exit.json",
   socket: "shim.sock",
   oci: "state.json",
+  /** The bundle's config as it was when the container was made. */
+  config: "config.json",
   fifo: "exec.fifo",
 } as const;

@@ -20,7 +20,7 @@ import { kernelAtLeast } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
-import { limitCgroups } from "./cgroup-limits.ts";
+import { controllersToEnable, limitCgroups } from "./cgroup-limits.ts";
 import { cgroupsOf, enterCgroups, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
@@ -89,7 +89,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   openDevices(draft, namespaces);
   if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
-  const cgroup = makeUnifiedCgroup(draft, cgroups);
+  const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft));
   draft.host.push({
     op: "clone",
     where: "/linux/namespaces",

@@ -35,6 +35,7 @@
   X(14, adopt_child, "adopt-child", "", 1, 128) \
   X(15, make_fifo, "make-fifo", "t4+", 1, 0) \
   X(16, open_below, "open-below", "ft+", 3, 0) \
+  X(225, tell_failure, "tell-failure", "ttttt4", 1, 0) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
   X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
@@ -61,7 +62,7 @@
   X(46, set_scheduler, "set-scheduler", "4884888", 2, 0) \
   X(47, set_affinity, "set-affinity", "b", 2, 0) \
   X(48, set_death_signal, "set-death-signal", "4", 2, 8) \
-  X(49, run_hook, "run-hook", "tTTt4", 3, 8) \
+  X(49, run_hook, "run-hook", "tTTt4", 7, 8) \
   X(50, set_oom_score, "set-oom-score", "t", 1, 128) \
   X(51, set_memory_policy, "set-memory-policy", "4b", 2, 0) \
   X(52, make_user_namespace, "make-user-namespace", "tt+", 1, 0) \
@@ -139,6 +140,12 @@
 #define OPEN_BELOW_DIR 0
 #define OPEN_BELOW_PATH 1
 #define OPEN_BELOW_FD 2
+#define TELL_FAILURE_LOG 0
+#define TELL_FAILURE_LINE 1
+#define TELL_FAILURE_INTRO 2
+#define TELL_FAILURE_HOST 3
+#define TELL_FAILURE_CHILD 4
+#define TELL_FAILURE_STATUS 5
 #define MAKE_CGROUP_MOUNT 0
 #define MAKE_CGROUP_PATH 1
 #define MAKE_CGROUP_INIT 2

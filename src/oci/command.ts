@@ -6,8 +6,8 @@ import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
 import { type OciLog, openLog } from "./log.ts";
+import { failureText, type LogTarget, ociName, verbIntro } from "./tell-failure.ts";
 
-export const ociName = "gantry-oci";
 export const ociVersion = "0.1.0";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -78,16 +78,6 @@ async function findVerb(name: string): Promise<Verb> {
   throw usageError(`No help topic for '${name}'`);
 }
 
-/** What runc says before the reason, by the side on which the plan failed. */
-function failureText(error: unknown): string {
-  if (!(error instanceof GantryError)) return error instanceof Error ? error.message : String(error);
-  const { stage, status } = error.detail;
-  const prefix = "unable to start container process: ";
-  if (status !== undefined || typeof stage !== "string" || error.message.startsWith(prefix))
-    return error.message;
-  return `${prefix}${stage === "child" ? "error during container init: " : ""}${error.message}`;
-}
-
 async function runVerb(name: string, argv: readonly string[], context: OciContext): Promise<number> {
   const verb = await findVerb(name);
   const flags = parseFlags(argv, { ...verb.flags, help: { kind: "switch", short: "h", help: "show help" } });
@@ -107,14 +97,21 @@ async function runVerb(name: string, argv: readonly string[], context: OciContex
   return await verb.run(context, flags);
 }
 
-function logOf(flags: Flags | undefined): OciLog {
+function targetOf(flags: Flags | undefined): LogTarget {
   const format = flags?.text("log-format") ?? "text";
-  if (format !== "text" && format !== "json") {
-    const log = openLog({ format: "text", debug: false });
-    log.fatal(`invalid log-format: ${format}`);
-    return log;
+  if (format !== "text" && format !== "json") throw usageError(`invalid log-format: ${format}`);
+  const file = flags?.text("log");
+  return { format, ...(file ? { file: resolve(file) } : {}) };
+}
+
+/** The log of a command whose flags may be wrong themselves. */
+function logOf(flags: Flags | undefined): OciLog {
+  const debug = flags?.has("debug") ?? false;
+  try {
+    return openLog({ ...targetOf(flags), debug });
+  } catch {
+    return openLog({ format: "text", debug });
   }
-  return openLog({ file: flags?.text("log") || undefined, format, debug: flags?.has("debug") ?? false });
 }
 
 /** Runs one command; the exit status is the result. 1 for errors of the runtime itself, as runc has it. */
@@ -138,17 +135,18 @@ export async function runOciCommand(
       );
     const root = resolve(flags.text("root") ?? defaultRoot(env));
     if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
-    const { logger } = logOf(flags);
+    const logTarget = targetOf(flags);
     return await runVerb(name, flags.rest.slice(1), {
       root,
-      log: logger,
+      log: openLog({ ...logTarget, debug: flags.has("debug") }).logger,
+      logTarget,
       debug: flags.has("debug"),
       env,
       print,
     });
   } catch (error) {
     const launches = name === "create" || name === "run";
-    logOf(flags).fatal(launches ? `${ociName} ${name} failed: ${failureText(error)}` : failureText(error));
+    logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error)}`);
     return 1;
   }
 }

@@ -93,6 +93,7 @@ export const operations = {
   "adopt-child": op(14, host, ["with-child"], {}, "takes the process that fork-again made as the child, and reaps the one it came from"),
   "make-fifo": op(15, host, [], { path: "text", mode: "u32", fd: "fd+" }, "makes a fifo on the host, where nothing may be yet, and opens it as a path"),
   "open-below": op(16, both, [], { dir: "fd", path: "text", fd: "fd+" }, "opens a directory below another one as a path, crossing no symlink and no mount"),
+  "tell-failure": op(225, host, [], { log: "text", line: "text", intro: "text", host: "text", child: "text", status: "u32" }, "how a failure is told where nobody is at the other end of a dialogue: line, with @MESSAGE@ and @TIME@ filled in, goes to the file log, or to stderr if that is empty; with a log, intro and the message go to stderr as well; host or child goes before what failed on that side; status is the executor's then"),
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
@@ -123,7 +124,7 @@ export const operations = {
   "set-scheduler": op(46, child, [], { policy: "u32", flags: "u64", nice: "u64", priority: "u32", runtime: "u64", deadline: "u64", period: "u64" }, "sched_setattr on the calling thread"),
   "set-affinity": op(47, child, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
   "set-death-signal": op(48, child, ["confined"], { signal: "u32" }, "the signal that this process gets when its parent ends"),
-  "run-hook": op(49, both, ["confined"], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
+  "run-hook": op(49, anywhere, ["confined"], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
   "set-oom-score": op(50, host, ["with-child"], { value: "text" }, "writes oom_score_adj of the child, with the privileges of the host side"),
   "set-memory-policy": op(51, child, [], { mode: "u32", nodes: "bytes" }, "sets the NUMA memory policy (set_mempolicy): mode with its flags, nodes as a bit mask"),
   "make-user-namespace": op(52, host, [], { uidMap: "text", gidMap: "text", fd: "fd+" }, "makes a user namespace with id maps that no process is in, for id-mapped mounts"),

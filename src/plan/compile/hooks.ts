@@ -5,13 +5,14 @@ import type { Draft } from "./draft.ts";
 import { lateText } from "./late-text.ts";
 
 /** States of the runtime-spec that a hook may be told of. */
-type HookStatus = "creating" | "created" | "running";
+type HookStatus = "creating" | "created" | "running" | "stopped";
 
-/** The state of the runtime-spec, with @PID@ for the executor to fill in. */
+/** The state of the runtime-spec, with @PID@ for the executor to fill in while there is a process. */
 function stateText(draft: Draft, status: HookStatus): string {
   const { id, bundle, config } = draft.request;
   const { ociVersion, annotations = {} } = config;
-  return lateText({ ociVersion, id, status, bundle, annotations }, { pid: "@PID@" });
+  const known = { ociVersion, id, status, bundle, annotations };
+  return status === "stopped" ? lateText({ ...known, pid: 0 }) : lateText(known, { pid: "@PID@" });
 }
 
 export function hooksOf(draft: Draft, kind: HookKind): readonly RuntimeHook[] {

@@ -172,8 +172,9 @@ function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgro
     host.push({ op: "await-exec", where: "" });
     runHooks(draft, host, "poststart", "running");
   }
-  host.push({ op: "report", where: "", point: mode.awaitStart ? syncPoints.created : syncPoints.started });
   if (mode.foreground) host.push({ op: "await-exit", where: "" });
   cleanup.unshift({ op: "kill-child", where: "" });
   cleanup.push({ op: "remove-tree", where: "", dir: dirname(mode.state), name: basename(mode.state) });
+  // of a start that fails too: what its hooks set up must be undone
+  runHooks(draft, cleanup, "poststop", "stopped");
 }

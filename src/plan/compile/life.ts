@@ -33,6 +33,21 @@ export function openStdio(draft: Draft): readonly (string | undefined)[] {
       });
     return [];
   }
+  if (mode.stdin)
+    draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
+  for (const name of ["stdout", "stderr"] as const)
+    draft.host.push({ op: "make-pipe", where: "", read: stdio[name].shim, write: stdio[name].child });
+  return [mode.stdin ? stdio.stdin.child : undefined, stdio.stdout.child, stdio.stderr.child];
+}
+
+/**
+ * After the clone the child's ends are the child's alone: else no end of file would ever come. What the shim needs is
+ * made beside the child, long before its program runs: then it can no longer fail.
+ */
+export function closeChildStdio(draft: Draft, ends: readonly (string | undefined)[]): void {
+  for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
+  const { mode } = draft.request;
+  if (mode.kind !== "engine") return;
   draft.host.push({
     op: "open-shim",
     where: "",
@@ -42,16 +57,6 @@ export function openStdio(draft: Draft): readonly (string | undefined)[] {
     limitBytes: mode.log.limitBytes,
     files: mode.log.files,
   });
-  if (mode.stdin)
-    draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
-  for (const name of ["stdout", "stderr"] as const)
-    draft.host.push({ op: "make-pipe", where: "", read: stdio[name].shim, write: stdio[name].child });
-  return [mode.stdin ? stdio.stdin.child : undefined, stdio.stdout.child, stdio.stderr.child];
-}
-
-/** After the clone the child's ends are the child's alone: else no end of file would ever come. */
-export function closeChildStdio(draft: Draft, ends: readonly (string | undefined)[]): void {
-  for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
 }
 
 /** The rest of the host side, once the child is in its namespaces and cgroups. */

@@ -3,7 +3,8 @@
  * that lies beside it.
  *
  *     gantry       becomes it
- *     gantry-oci   starts it, and becomes the executor when a plan comes back
+ *     gantry-oci   does a few simple verbs by itself (quick.c); else starts it, and becomes the executor when a plan
+ *                  comes back
  *
  *         caller ── gantry-oci ──┬── TypeScript: reads the bundle, compiles the plan, writes it to a pipe, ends
  *                                └── executor with that plan: still the process that the caller started, with its
@@ -156,6 +157,8 @@ int run_entry(char *self, char **argv)
 	bool oci = is_oci(self) || (argv[0] && is_oci(argv[0]));
 	if (!name || snprintf(program, sizeof program, "%.*s/gantry-program", (int)(name - self), self) >= (int)sizeof program)
 		return die("find own folder");
+	if (oci && run_quick(argv))
+		return 0;
 	if (note_file_limit() < 0 || setenv("BUN_JSC_useJIT", "0", 0) < 0)
 		return die("prepare");
 	/* by this name it knows itself, whatever the link was called */

@@ -10,6 +10,7 @@
  *   layer.c     the operations that unpack a layer
  *   shim.c      what stays when the container runs; attach.c its clients, log.c its log
  *   init.c      the tiny init for --init
+ *   quick.c     verbs of `gantry-oci` that need no compiler
  *   entry.c     the commands `gantry` and `gantry-oci`
  *
  * Conventions: an operation returns 0, or -errno after `fail()` has noted the object of the failure.
@@ -211,6 +212,8 @@ int run_init(int argc, char **argv);
 int sealed_copy(void); /* of this program in memory, to be executed; -1 on failure */
 
 /* --- entry.c --- */
+/* quick.c: a verb that needs no compiler; false if it is not one, or has to be done by the other program. */
+bool run_quick(char **argv);
 int run_entry(char *self, char **argv); /* the commands gantry and gantry-oci; returns only on failure */
 
 #define X(number, symbol, name, kinds, stages, rules) int op_##symbol(struct executor *x, const struct step *s);

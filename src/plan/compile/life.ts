@@ -9,6 +9,7 @@ import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { lateText } from "./late-text.ts";
 import { fifoRegister } from "./process.ts";
+import { quickRecord } from "./quick-record.ts";
 import { type EngineMode, logFormats, type OciMode } from "./request.ts";
 import { rootOf } from "./root.ts";
 
@@ -120,19 +121,45 @@ function superviseChild(draft: Draft, mode: EngineMode): void {
 }
 
 /** state.json: what `state`, `start`, `kill` and `delete` need, without another look at the bundle. */
+const hasOwnPids = (draft: Draft) =>
+  (draft.linux.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
+
+function rootPath(draft: Draft): string {
+  const root = rootOf(draft);
+  return root.kind === "directory" ? root.path : "";
+}
+
+/** After state.json, so that whoever finds it finds that too. */
+function recordQuick(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
+  const { id, bundle, config } = draft.request;
+  const { annotations = {} } = config;
+  const state = {
+    ociVersion: runtimeSpecVersion,
+    id,
+    pid: 0,
+    status: "",
+    bundle,
+    rootfs: rootPath(draft),
+    created: "",
+    owner: draft.facts.uid === 0 ? "root" : String(draft.facts.uid),
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+  };
+  const record = quickRecord({ config, cgroups, ownPids: hasOwnPids(draft), state });
+  draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });
+}
+
 function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
   const { id, bundle, config } = draft.request;
-  const root = rootOf(draft);
   return lateText(
     {
       ociVersion: runtimeSpecVersion,
       id,
       ...(creating ? { creating } : {}),
       bundle,
-      rootfs: root.kind === "directory" ? root.path : "",
+      rootfs: rootPath(draft),
       annotations: config.annotations ?? {},
       // without a pid namespace the end of init does not end the others
-      ownPids: (draft.linux.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
+      ownPids: hasOwnPids(draft),
       cgroups: cgroups.map(({ hierarchy, version, path, controllers }) => ({
         version,
         mount: hierarchy.mountPoint,
@@ -164,6 +191,7 @@ function recordOci(
 function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
   const { host, cleanup } = draft;
   recordOci(draft, mode, cgroups, false);
+  recordQuick(draft, mode, cgroups);
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
   if (mode.pidFile !== undefined)
     host.push({

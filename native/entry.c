@@ -77,6 +77,9 @@ static pid_t start_compiler(const char *program, char **argv, int *plan)
 	/* without us nobody would wait for its plan */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int fd = fcntl(ends[1], F_DUPFD, HIGH_DESCRIPTOR);
+	/* the limit of open files may be lower than that */
+	if (fd < 0)
+		fd = fcntl(ends[1], F_DUPFD, 3);
 	if (fd < 0 || put_number("GANTRY_PLAN_FD", (unsigned)fd) < 0)
 		_exit(die("hand over a pipe"));
 	execve(program, argv, environ);

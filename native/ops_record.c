@@ -73,15 +73,16 @@ static const char *put(struct number *room, unsigned long long value)
 int op_record_start(struct executor *x, const struct step *s)
 {
 	struct number room[4];
-	char now[40];
 	static char text[RECORD_LIMIT];
-	log_time(now);
+	/* all records of a start tell the same time */
+	if (!x->started[0])
+		log_time(x->started);
 	const struct late values[] = {
 		{"@PID@", put(&room[0], (unsigned)x->child)},
 		{"@START@", put(&room[1], process_start_time(x->child))},
 		{"@SHIM@", put(&room[2], (unsigned)getpid())},
 		{"@SHIMSTART@", put(&room[3], process_start_time(getpid()))},
-		{"@TIME@", now},
+		{"@TIME@", x->started},
 	};
 	long bytes = fill_in(s->v[RECORD_START_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)

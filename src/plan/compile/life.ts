@@ -2,14 +2,14 @@
 import { basename, dirname, join } from "node:path";
 import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
 import { meetings } from "../meetings.ts";
-import { syncPoints } from "../plan.ts";
+import { type Step, syncPoints } from "../plan.ts";
 import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { lateText } from "./late-text.ts";
 import { fifoRegister } from "./process.ts";
-import { type EngineMode, logFormats, type OciMode } from "./request.ts";
+import { type ContainerRequest, type EngineMode, logFormats, type OciMode } from "./request.ts";
 import { rootOf } from "./root.ts";
 
 /** Registers of the program's stdio in engine mode. */
@@ -20,7 +20,7 @@ const stdio = {
 } as const;
 
 /** Before the clone. Says what the child puts on 0, 1 and 2. */
-export function openStdio(draft: Draft): readonly (string | undefined)[] {
+export function openStdio(draft: Draft<ContainerRequest>): readonly (string | undefined)[] {
   const { mode } = draft.request;
   if (mode.kind === "oci") {
     if (mode.awaitStart)
@@ -60,7 +60,7 @@ export function closeChildStdio(draft: Draft, ends: readonly (string | undefined
 }
 
 /** The rest of the host side, once the child is in its namespaces and cgroups. */
-export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+export function followChild(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode } = draft.request;
   if (mode.kind === "engine") superviseChild(draft, mode);
   else leaveChild(draft, mode, cgroups);
@@ -70,7 +70,7 @@ export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): 
  * While the child still waits: so there is no instant at which the program runs and a killed shim leaves
  * nothing behind that tells of it.
  */
-export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+export function recordStart(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode, id } = draft.request;
   if (mode.kind === "oci") {
     // hooks may ask for the state of the container that they are run for
@@ -90,7 +90,7 @@ export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): 
   });
 }
 
-function superviseChild(draft: Draft, mode: EngineMode): void {
+function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void {
   const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
@@ -120,7 +120,11 @@ function superviseChild(draft: Draft, mode: EngineMode): void {
 }
 
 /** state.json: what `state`, `start`, `kill` and `delete` need, without another look at the bundle. */
-function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
+function ociRecord(
+  draft: Draft<ContainerRequest>,
+  cgroups: readonly ContainerCgroup[],
+  creating: boolean,
+): string {
   const { id, bundle, config } = draft.request;
   const root = rootOf(draft);
   return lateText(
@@ -131,6 +135,7 @@ function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: 
       bundle,
       rootfs: root.kind === "directory" ? root.path : "",
       annotations: config.annotations ?? {},
+      ...(draft.request.mode.kind === "oci" && draft.request.mode.noNewKeyring ? { noNewKeyring: true } : {}),
       // without a pid namespace the end of init does not end the others
       ownPids: (draft.linux.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
       cgroups: cgroups.map(({ hierarchy, version, path, controllers }) => ({
@@ -152,7 +157,7 @@ function hasEarlyHooks(draft: Draft): boolean {
 }
 
 function recordOci(
-  draft: Draft,
+  draft: Draft<ContainerRequest>,
   mode: OciMode,
   cgroups: readonly ContainerCgroup[],
   creating: boolean,
@@ -161,18 +166,20 @@ function recordOci(
   draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.oci, record });
 }
 
-function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
+/** The pid alone, without a line feed: callers read the whole file as a number. */
+export function pidRecord(path: string): Step {
+  return { op: "record-start", where: "", dir: dirname(path), name: basename(path), record: "@PID@" };
+}
+
+function leaveChild(
+  draft: Draft<ContainerRequest>,
+  mode: OciMode,
+  cgroups: readonly ContainerCgroup[],
+): void {
   const { host, cleanup } = draft;
   recordOci(draft, mode, cgroups, false);
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
-  if (mode.pidFile !== undefined)
-    host.push({
-      op: "record-start",
-      where: "",
-      dir: dirname(mode.pidFile),
-      name: basename(mode.pidFile),
-      record: "@PID@",
-    });
+  if (mode.pidFile !== undefined) host.push(pidRecord(mode.pidFile));
   if (!mode.awaitStart) {
     host.push({ op: "await-exec", where: "" });
     runHooks(draft, host, "poststart", "running");

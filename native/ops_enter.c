@@ -31,7 +31,7 @@ int op_close_others(struct executor *x, const struct step *s)
 	int first = 3 + (int)s->v[CLOSE_OTHERS_KEEP].number, fd = reg(x, &s->v[CLOSE_OTHERS_FD]);
 	int low = x->peer < fd ? x->peer : fd, high = x->peer < fd ? fd : x->peer;
 	for (size_t i = 0; i < x->plan.registers; i++)
-		if (x->registers[i] >= first && x->registers[i] != fd)
+		if (x->registers[i] != fd)
 			x->registers[i] = -1;
 	const int kept[] = {low, high};
 	for (size_t i = 0; i < countof(kept); i++) {

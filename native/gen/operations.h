@@ -17,6 +17,7 @@
 #define RULE_CLONE 64
 #define RULE_WITH_CHILD 128
 #define RULE_CONTROLLER 256
+#define RULE_EMPTIES 512
 
 /* X(number, symbol, name, operand kinds, stages, rules) */
 #define OPERATIONS(X) \
@@ -108,7 +109,7 @@
   X(125, kill_child, "kill-child", "", 4, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
   X(161, open_cgroup, "open-cgroup", "tt+", 1, 0) \
-  X(162, close_others, "close-others", "4?", 2, 0) \
+  X(162, close_others, "close-others", "4?", 2, 512) \
   X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
   X(164, hold_signals, "hold-signals", "", 1, 0) \
   X(165, send_pidfd, "send-pidfd", "t", 1, 128) \

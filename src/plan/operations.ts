@@ -38,6 +38,7 @@ export type Stage = "host" | "child" | "cleanup" | "layer";
  * - `clone`: at most once; divides the host stage into before and after the child exists
  * - `with-child`: only after `clone`
  * - `controller`: needs somebody at the other end of the dialogue
+ * - `empties`: empties every register that it does not name
  */
 export type Rule =
   | "in-root"
@@ -48,7 +49,8 @@ export type Rule =
   | "last"
   | "clone"
   | "with-child"
-  | "controller";
+  | "controller"
+  | "empties";
 
 export interface Operation {
   readonly number: number;
@@ -179,7 +181,7 @@ export const operations = {
   // a further process in a container that runs
   "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),
   "open-cgroup": op(161, host, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),
-  "close-others": op(162, child, [], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side; no other register may be used after it"),
+  "close-others": op(162, child, ["empties"], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side"),
   "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
   "send-pidfd": op(165, host, ["with-child"], { socket: "text" }, "sends a pidfd of the child to a unix socket on the host"),

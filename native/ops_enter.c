@@ -50,6 +50,18 @@ int op_set_own_oom_score(struct executor *x, const struct step *s)
 	return r < 0 ? fail(x, -r, "oom_score_adj = %s", value->at) : 0;
 }
 
+int op_prove_descriptors(struct executor *x, const struct step *s)
+{
+	int count = (int)s->v[PROVE_DESCRIPTORS_COUNT].number;
+	for (int fd = 3; fd < 3 + count; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		/* what came through execve is not close-on-exec, and what was opened since is */
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			return fail(x, EBADF, "descriptor %d of %d", fd, count);
+	}
+	return 0;
+}
+
 int op_hold_signals(struct executor *x, const struct step *s)
 {
 	(void)s;

@@ -5,7 +5,8 @@ import { executePlan } from "./execute-plan.ts";
 import { failureOf } from "./tell-failure.ts";
 
 export const exec: Verb = {
-  usage: "exec [flags] <container-id> <command> [command options]\n   or: exec [flags] --process FILE <container-id>",
+  usage:
+    "exec [flags] <container-id> <command> [command options]\n   or: exec [flags] --process FILE <container-id>",
   help: "execute new process inside the container",
   flags: execFlags,
   arguments: [1, Number.POSITIVE_INFINITY],

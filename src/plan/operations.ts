@@ -185,6 +185,7 @@ export const operations = {
   "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
   "send-pidfd": op(165, host, ["with-child"], { socket: "text" }, "sends a pidfd of the child to a unix socket on the host"),
+  "prove-descriptors": op(166, host, [], { count: "u32" }, "proves that the caller has handed over as many descriptors from 3 on, none of which is the executor's own"),
 
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
   "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),

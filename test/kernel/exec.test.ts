@@ -205,9 +205,9 @@ for (const name of both) {
     `${name}: exec refuses a container that has stopped, and one that is not there`,
     { skip: unready },
     () =>
-      withRunning(name, {}, async ({ exec, runtime, id, pid }) => {
+      withRunning(name, {}, async ({ exec, runtime, id }) => {
         assert.equal((await runtime.call(["kill", id, "KILL"])).code, 0);
-        await until("its end", () => !existsSync(`/proc/${pid}/exe`) || isZombie(pid));
+        await until("its end", async () => (await runtime.call(["state", id])).stdout.includes('"stopped"'));
         const stopped = await exec(["true"]);
         assert.equal(stopped.code, 255);
         assert.equal(reason(stopped.stderr), "exec failed: cannot exec in a stopped container");
@@ -265,7 +265,10 @@ for (const name of both) {
           if (name === "runc") return;
           const hole = await call(5, fds, "true");
           assert.equal(hole.code, 255);
-          assert.match(reason(hole.stderr), /unable to stat preserved-fd [5-7] \(of 5\)/);
+          assert.match(
+            reason(hole.stderr),
+            /unable to stat preserved-fd: descriptor 5 of 5: bad file descriptor/,
+          );
         } finally {
           for (const fd of fds) closeSync(fd);
         }
@@ -341,10 +344,6 @@ const userNamespace: Json = {
     gidMappings: [{ containerID: 0, hostID: 100000, size: 65536 }],
   },
 };
-
-function isZombie(pid: number): boolean {
-  return /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-}
 
 interface Reaper {
   readonly pid: number;

@@ -39,6 +39,7 @@ export function compileExec(request: ExecRequest): Plan {
   const capabilities = readCapabilities(draft, namespaces);
   const filter = compileFilter(draft);
 
+  proveDescriptors(draft);
   const { pid, start } = mode.init;
   const phrase = "cannot exec in a stopped container";
   draft.host.push({ op: "open-process", where: "", phrase, pid, start, fd: initRegister });
@@ -67,6 +68,13 @@ export function compileExec(request: ExecRequest): Plan {
   });
   followProcess(draft);
   return draft.finish();
+}
+
+/** A hole would be filled by what this side opens for itself, and that is not for the container. */
+function proveDescriptors({ host, request }: Draft<ExecRequest>): void {
+  const { preserveFds: count = 0 } = request.mode;
+  if (count === 0) return;
+  host.push({ op: "prove-descriptors", where: "", phrase: "unable to stat preserved-fd", count });
 }
 
 /** Everything from the host to the container. The order is that of privileges, and of what may be seen by whom. */
@@ -99,9 +107,10 @@ function enterContainer(draft: Draft<ExecRequest>, namespaces: NamespacePlan): v
   if (namespaces.private.has("pid")) {
     child.push({ op: "fork-again", where: namespaces.where.get("pid")!, namespaces: 0 });
     draft.host.push({ op: "adopt-child", where: "" });
-    dieWithHostSide();
   }
   if (hasRoot(draft, namespaces)) child.push({ op: "become-root", where: namespaces.where.get("user")! });
+  // a new process has no such signal, and one that changes its user loses it (prctl(2))
+  dieWithHostSide();
   child.push({ op: "new-session", where: "" });
 }
 

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -336,6 +337,53 @@ for (const name of both) {
     }),
   );
 }
+
+/** Callers look for these words (dockerd, podman), so they are compared with runc's. */
+const failures: readonly (readonly [args: readonly string[], flags: readonly string[], wanted: RegExp])[] = [
+  [["nope"], [], /: exec: "nope": executable file not found in \$PATH$/],
+  [["/nope"], [], /: exec: "\/nope": stat \/nope: no such file or directory$/],
+  [["/etc/passwd"], [], /: exec: "\/etc\/passwd": permission denied$/],
+  [["/etc"], [], /: exec: "\/etc": (is a directory|permission denied)$/],
+  [["/etc/passwd/x"], [], /: exec: "\/etc\/passwd\/x": stat \/etc\/passwd\/x: not a directory$/],
+  [
+    ["true"],
+    ["--cwd", "/nope"],
+    /chdir to cwd \("\/nope"\) set in config.json failed: .*no such file or directory/,
+  ],
+  [["true"], ["--cwd", "bin"], /Cwd must be an absolute path/],
+  [["true"], ["--process", "/no/such"], /open "?\/no\/such"?: no such file or directory/],
+  [["true"], ["--user", "root"], /./],
+  [[], [], /args (must not|cannot) be empty/],
+];
+
+test("what exec cannot start fails in runc's words, with 255", { skip: unready }, async () => {
+  for (const name of both)
+    await withRunning(name, {}, async ({ runtime, id, pid, files }) => {
+      const [log, pidFile] = [join(files, "log"), join(files, "pid")];
+      for (const [args, flags, wanted] of failures) {
+        rmSync(log, { force: true });
+        const given = ["--log", log, "--log-format", "json"];
+        const { code, stderr } = await runtime.call([
+          ...given,
+          "exec",
+          "--pid-file",
+          pidFile,
+          ...flags,
+          id,
+          ...args,
+        ]);
+        assert.equal(code, 255, stderr);
+        const lines = readFileSync(log, "utf8").trim().split("\n");
+        const last = JSON.parse(lines.at(-1)!) as { level: string; msg: string };
+        assert.equal(last.level, "error");
+        assert.match(last.msg, /^exec failed: /);
+        assert.match(last.msg, wanted, name);
+        // runc leaves the pid of what did not start
+        if (name === "gantry-oci") assert.ok(!existsSync(pidFile), "a pid file is left");
+      }
+      await alone(id, pid);
+    });
+});
 
 const userNamespace: Json = {
   linux: {

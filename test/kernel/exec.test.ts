@@ -378,8 +378,7 @@ test("what exec cannot start fails in runc's words, with 255", { skip: unready }
         assert.equal(last.level, "error");
         assert.match(last.msg, /^exec failed: /);
         assert.match(last.msg, wanted, name);
-        // runc leaves the pid of what did not start
-        if (name === "gantry-oci") assert.ok(!existsSync(pidFile), "a pid file is left");
+        assert.ok(!existsSync(pidFile), "a pid file is left");
       }
       await alone(id, pid);
     });

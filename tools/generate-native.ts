@@ -40,6 +40,7 @@ const ruleBits: Readonly<Record<Rule, number>> = {
   clone: 64,
   "with-child": 128,
   controller: 256,
+  empties: 512,
 };
 
 const constant = (name: string) => name.toUpperCase().replaceAll("-", "_");

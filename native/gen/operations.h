@@ -17,6 +17,7 @@
 #define RULE_CLONE 64
 #define RULE_WITH_CHILD 128
 #define RULE_CONTROLLER 256
+#define RULE_EMPTIES 512
 
 /* X(number, symbol, name, operand kinds, stages, rules) */
 #define OPERATIONS(X) \
@@ -60,7 +61,7 @@
   X(44, set_rlimit, "set-rlimit", "488", 2, 0) \
   X(45, set_priority, "set-priority", "48", 2, 0) \
   X(46, set_scheduler, "set-scheduler", "4884888", 2, 0) \
-  X(47, set_affinity, "set-affinity", "b", 2, 0) \
+  X(47, set_affinity, "set-affinity", "b", 3, 0) \
   X(48, set_death_signal, "set-death-signal", "4", 2, 8) \
   X(49, run_hook, "run-hook", "tTTt4", 7, 8) \
   X(50, set_oom_score, "set-oom-score", "t", 1, 128) \
@@ -106,6 +107,13 @@
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
   X(124, run_program, "run-program", "TT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
+  X(160, open_process, "open-process", "48+", 1, 0) \
+  X(161, open_cgroup, "open-cgroup", "tt+", 1, 0) \
+  X(162, close_others, "close-others", "4?", 2, 512) \
+  X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
+  X(164, hold_signals, "hold-signals", "", 1, 0) \
+  X(165, send_pidfd, "send-pidfd", "t", 1, 128) \
+  X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
   X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
@@ -315,6 +323,17 @@
 #define REMOVE_TREE_NAME 1
 #define RUN_PROGRAM_ARGS 0
 #define RUN_PROGRAM_ENV 1
+#define OPEN_PROCESS_PID 0
+#define OPEN_PROCESS_START 1
+#define OPEN_PROCESS_FD 2
+#define OPEN_CGROUP_MOUNT 0
+#define OPEN_CGROUP_PATH 1
+#define OPEN_CGROUP_DIR 2
+#define CLOSE_OTHERS_KEEP 0
+#define CLOSE_OTHERS_FD 1
+#define SET_OWN_OOM_SCORE_VALUE 0
+#define SEND_PIDFD_SOCKET 0
+#define PROVE_DESCRIPTORS_COUNT 0
 #define LAYER_ROOT_PATH 0
 #define LAYER_ROOT_OPTIONS 1
 #define LAYER_ROOT_ROOT 2

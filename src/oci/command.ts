@@ -6,7 +6,7 @@ import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
 import { type OciLog, openLog } from "./log.ts";
-import { failureText, type LogTarget, ociName, verbIntro } from "./tell-failure.ts";
+import { failureText, type LogTarget, ociName, statusOf, verbIntro } from "./tell-failure.ts";
 
 export const ociVersion = "0.1.0";
 
@@ -27,6 +27,7 @@ const globalFlags: FlagTable = {
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   create: async () => (await import("./verbs-launch.ts")).create,
   delete: async () => (await import("./verbs-living.ts")).remove,
+  exec: async () => (await import("./verb-exec.ts")).exec,
   explain: async () => (await import("./verbs-telling.ts")).explain,
   features: async () => (await import("./verbs-telling.ts")).features,
   kill: async () => (await import("./verbs-living.ts")).kill,
@@ -38,7 +39,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
 };
 
 /** Verbs of runc that are not there yet: known, so that a caller learns why. */
-const missingVerbs = new Set(["checkpoint", "events", "exec", "pause", "ps", "restore", "resume", "update"]);
+const missingVerbs = new Set(["checkpoint", "events", "pause", "ps", "restore", "resume", "update"]);
 
 function defaultRoot(env: Environment): string {
   return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
@@ -90,9 +91,11 @@ async function runVerb(name: string, argv: readonly string[], context: OciContex
   const [least, most] = verb.arguments;
   if (flags.rest.length < least || flags.rest.length > most)
     throw usageError(
-      least === most
-        ? `"${ociName} ${name}" requires exactly ${least} argument(s)`
-        : `"${ociName} ${name}" requires a minimum of ${least} argument(s) and a maximum of ${most}`,
+      `"${ociName} ${name}" requires ${
+        least === most
+          ? `exactly ${least} argument(s)`
+          : `a minimum of ${least} argument(s)${most === Number.POSITIVE_INFINITY ? "" : ` and a maximum of ${most}`}`
+      }`,
     );
   return await verb.run(context, flags);
 }
@@ -114,7 +117,7 @@ function logOf(flags: Flags | undefined): OciLog {
   }
 }
 
-/** Runs one command; the exit status is the result. 1 for errors of the runtime itself, as runc has it. */
+/** Runs one command; the exit status is the result. For errors of the runtime itself it is what runc has. */
 export async function runOciCommand(
   argv: readonly string[],
   env: Environment = process.env,
@@ -147,6 +150,6 @@ export async function runOciCommand(
   } catch (error) {
     const launches = name === "create" || name === "run";
     logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error)}`);
-    return 1;
+    return statusOf(error);
   }
 }

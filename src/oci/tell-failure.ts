@@ -8,8 +8,10 @@ export const ociName = "gantry-oci";
 const startIntro = "unable to start container process: ";
 const initIntro = `${startIntro}error during container init: `;
 
-/** Exit status of a command that fails by itself, as runc has it. */
-export const ownFailure = 1;
+/** Exit status of a command that fails by itself, as runc has it; of `exec` any other may be its program's. */
+function ownFailure(verb: string): number {
+  return verb === "exec" ? 255 : 1;
+}
 
 /** Where --log and --log-format send errors; stderr without a file. */
 export interface LogTarget {
@@ -19,7 +21,7 @@ export interface LogTarget {
 
 /** The words before any failure of `verb`. */
 export function verbIntro(verb: string): string {
-  return `${ociName} ${verb} failed: `;
+  return verb === "exec" ? "exec failed: " : `${ociName} ${verb} failed: `;
 }
 
 /** A failure that came as an error: phrase, reason, and in brackets the step and its place in the config. */
@@ -46,6 +48,23 @@ export function tellFailure(verb: string, { file, format }: LogTarget): StepOf<"
     intro,
     host: startIntro,
     child: initIntro,
-    status: ownFailure,
+    status: ownFailure(verb),
   };
+}
+
+/** An error that ends `verb` when its flags have been understood: told with the words and the status of that verb. */
+export function failureOf(verb: string, error: unknown): GantryError {
+  const { code, detail } =
+    error instanceof GantryError ? error : new GantryError("internal", "", { cause: error });
+  return new GantryError(code, `${verbIntro(verb)}${failureText(error)}`, {
+    // what is told of the step stands in the text now
+    detail: { ...detail, stage: undefined, exitStatus: ownFailure(verb) },
+    cause: error,
+  });
+}
+
+/** The exit status that an error stands for. */
+export function statusOf(error: unknown): number {
+  const status = error instanceof GantryError ? error.detail.exitStatus : undefined;
+  return typeof status === "number" ? status : 1;
 }

@@ -17,4 +17,6 @@ export const meetings = {
   mounted: 5,
   /** Everything but the wait for `start` is done. */
   ready: 6,
+  /** Whoever asked for the process knows its pid. */
+  recorded: 7,
 } as const;

@@ -151,7 +151,7 @@ function mapIds(
 }
 
 /** The network is the controller's work: it gets the child's pid and says go. */
-function meetController(draft: Draft): void {
+function meetController(draft: Draft<ContainerRequest>): void {
   const { mode } = draft.request;
   if (mode.kind !== "engine" || !mode.network) return;
   draft.host.push({ op: "sync", where: "", point: syncPoints.network });

@@ -1,17 +1,15 @@
 /** What surrounds the child: stdio, records, waiting, and the clean-up. */
 import { basename, dirname, join } from "node:path";
-import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
 import { meetings } from "../meetings.ts";
-import { syncPoints } from "../plan.ts";
+import { type Step, syncPoints } from "../plan.ts";
 import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
-import { hooksOf, runHooks } from "./hooks.ts";
+import { runHooks } from "./hooks.ts";
 import { lateText } from "./late-text.ts";
+import { hasEarlyHooks, recordOci, recordQuick } from "./oci-records.ts";
 import { fifoRegister } from "./process.ts";
-import { quickRecord } from "./quick-record.ts";
-import { type EngineMode, logFormats, type OciMode } from "./request.ts";
-import { rootOf } from "./root.ts";
+import { type ContainerRequest, type EngineMode, logFormats, type OciMode } from "./request.ts";
 
 /** Registers of the program's stdio in engine mode. */
 const stdio = {
@@ -21,7 +19,7 @@ const stdio = {
 } as const;
 
 /** Before the clone. Says what the child puts on 0, 1 and 2. */
-export function openStdio(draft: Draft): readonly (string | undefined)[] {
+export function openStdio(draft: Draft<ContainerRequest>): readonly (string | undefined)[] {
   const { mode } = draft.request;
   if (mode.kind === "oci") {
     if (mode.awaitStart)
@@ -61,7 +59,7 @@ export function closeChildStdio(draft: Draft, ends: readonly (string | undefined
 }
 
 /** The rest of the host side, once the child is in its namespaces and cgroups. */
-export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+export function followChild(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode } = draft.request;
   if (mode.kind === "engine") superviseChild(draft, mode);
   else leaveChild(draft, mode, cgroups);
@@ -71,7 +69,7 @@ export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): 
  * While the child still waits: so there is no instant at which the program runs and a killed shim leaves
  * nothing behind that tells of it.
  */
-export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+export function recordStart(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode, id } = draft.request;
   if (mode.kind === "oci") {
     // hooks may ask for the state of the container that they are run for
@@ -91,7 +89,7 @@ export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): 
   });
 }
 
-function superviseChild(draft: Draft, mode: EngineMode): void {
+function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void {
   const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
@@ -120,87 +118,21 @@ function superviseChild(draft: Draft, mode: EngineMode): void {
   if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
 }
 
-/** state.json: what `state`, `start`, `kill` and `delete` need, without another look at the bundle. */
-const hasOwnPids = (draft: Draft) =>
-  (draft.linux.namespaces ?? []).some(({ type, path }) => type === "pid" && !path);
-
-function rootPath(draft: Draft): string {
-  const root = rootOf(draft);
-  return root.kind === "directory" ? root.path : "";
+/** The pid alone, without a line feed: callers read the whole file as a number. */
+export function pidRecord(path: string): Step {
+  return { op: "record-start", where: "", dir: dirname(path), name: basename(path), record: "@PID@" };
 }
 
-/** After state.json, so that whoever finds it finds that too. */
-function recordQuick(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
-  const { id, bundle, config } = draft.request;
-  const { annotations = {} } = config;
-  const state = {
-    ociVersion: runtimeSpecVersion,
-    id,
-    pid: 0,
-    status: "",
-    bundle,
-    rootfs: rootPath(draft),
-    created: "",
-    owner: draft.facts.uid === 0 ? "root" : String(draft.facts.uid),
-    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
-  };
-  const record = quickRecord({ config, cgroups, ownPids: hasOwnPids(draft), state });
-  draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });
-}
-
-function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
-  const { id, bundle, config } = draft.request;
-  return lateText(
-    {
-      ociVersion: runtimeSpecVersion,
-      id,
-      ...(creating ? { creating } : {}),
-      bundle,
-      rootfs: rootPath(draft),
-      annotations: config.annotations ?? {},
-      // without a pid namespace the end of init does not end the others
-      ownPids: hasOwnPids(draft),
-      cgroups: cgroups.map(({ hierarchy, version, path, controllers }) => ({
-        version,
-        mount: hierarchy.mountPoint,
-        path,
-        ...(version === 1 ? { controllers } : {}),
-      })),
-      hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
-    },
-    { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },
-  );
-}
-
-function hasEarlyHooks(draft: Draft): boolean {
-  return (["prestart", "createRuntime", "createContainer"] as const).some(
-    (kind) => hooksOf(draft, kind).length > 0,
-  );
-}
-
-function recordOci(
-  draft: Draft,
+function leaveChild(
+  draft: Draft<ContainerRequest>,
   mode: OciMode,
   cgroups: readonly ContainerCgroup[],
-  creating: boolean,
 ): void {
-  const record = ociRecord(draft, cgroups, creating);
-  draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.oci, record });
-}
-
-function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
   const { host, cleanup } = draft;
   recordOci(draft, mode, cgroups, false);
   recordQuick(draft, mode, cgroups);
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
-  if (mode.pidFile !== undefined)
-    host.push({
-      op: "record-start",
-      where: "",
-      dir: dirname(mode.pidFile),
-      name: basename(mode.pidFile),
-      record: "@PID@",
-    });
+  if (mode.pidFile !== undefined) host.push(pidRecord(mode.pidFile));
   if (!mode.awaitStart) {
     host.push({ op: "await-exec", where: "" });
     runHooks(draft, host, "poststart", "running");

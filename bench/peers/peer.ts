@@ -127,7 +127,8 @@ export async function hugetlbAsV1(): Promise<AsyncDisposable> {
   try {
     await must(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", point]);
   } catch (error) {
-    rmdirSync(point);
+    // what an engine has made there while nothing was mounted stays, and is not the news
+    if (readdirSync(point).length === 0) rmdirSync(point);
     throw error;
   }
   return {

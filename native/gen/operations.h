@@ -101,6 +101,7 @@
   X(111, close_descriptors, "close-descriptors", "4", 2, 24) \
   X(112, exec, "exec", "TT", 2, 40) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
+  X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \

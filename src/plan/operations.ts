@@ -172,6 +172,7 @@ export const operations = {
 
   // the life of a container
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
+  "record-pid": op(226, host, ["with-child"], {}, "writes the child's pid, without a line feed, to the file that whoever started the executor has named"),
   "open-shim": op(126, host, [], { socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32" }, "opens the log (format 0 none, 1 json-file, 2 CRI; a new file at limitBytes, of which so many are kept) and the socket that supervise serves, so that neither can fail once the program runs"),
   "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
   "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true if remove-cgroup found that the kernel had killed something for want of memory, @LOST@ the bytes that could not be written to the log"),

@@ -173,7 +173,7 @@ static int print_state(const struct container *c, int init)
 static int start(const struct container *c, int init)
 {
 	char byte;
-	if (!c->may_start || init < 0)
+	if (!c->may_start || init < 0 || is_paused(c))
 		return -1;
 	int fifo = openat(c->dir, "exec.fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	struct pollfd wait[] = {{.fd = fifo, .events = POLLIN}, {.fd = init, .events = POLLIN}};

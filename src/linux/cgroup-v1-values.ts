@@ -99,11 +99,12 @@ function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory, current: Cu
 
 function cpuValues(out: CgroupValuesBuilder, cpu: LinuxCPU, current: CurrentLimits): void {
   const idle = cpu.idle === 1;
+  // the kernel refuses shares for an idle group, so a group is woken first
+  if (cpu.idle !== undefined) out.write("cpu", "cpu.idle", cpu.idle, "/cpu/idle");
   if (isSet(cpu.shares) && !idle) out.write("cpu", "cpu.shares", cpu.shares, "/cpu/shares");
   out.ignore("/cpu/shares", isSet(cpu.shares) && idle);
   bandwidthValues(out, cpu, current);
   realtimeValues(out, cpu, current.cpuRealtimeRuntime ?? 0);
-  if (cpu.idle !== undefined) out.write("cpu", "cpu.idle", cpu.idle, "/cpu/idle");
 }
 
 /** How much of a CPU that is; no quota is all of them. */

@@ -138,7 +138,7 @@ test("shares become weights on the curve that meets minimum, default and maximum
 test("an idle group has no weight, a group that wakes has one after it woke", () => {
   assert.deepEqual(v2({ cpu: { shares: 1024, idle: 1 } }), ["cpu.idle=1"]);
   assert.deepEqual(v2({ cpu: { shares: 1024, idle: 0 } }), ["cpu.idle=0", "cpu.weight=100"]);
-  assert.deepEqual(v1({ cpu: { shares: 1024, idle: 0 } }), ["cpu.shares=1024", "cpu.idle=0"]);
+  assert.deepEqual(v1({ cpu: { shares: 1024, idle: 0 } }), ["cpu.idle=0", "cpu.shares=1024"]);
 });
 
 test("a fresh group takes the period, the quota, and the burst that the quota allows", () => {

@@ -56,6 +56,9 @@ export const start: Verb = {
       throw new GantryError("failed-precondition", "cannot start a container that has stopped");
     if (container.status === "creating")
       throw new GantryError("failed-precondition", "cannot start a container that is still being created");
+    // a program that stands still takes no leave to go on
+    if (container.status === "paused")
+      throw new GantryError("failed-precondition", "cannot start a container in the paused state");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
       throw new GantryError("failed-precondition", alreadyRunning);
     releaseProgram(container);

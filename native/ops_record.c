@@ -10,9 +10,6 @@
 #include "executor.h"
 #include "log.h"
 
-/* Annotations of a config may be long; untouched pages cost nothing. */
-#define RECORD_LIMIT (1024 * 1024)
-
 /* Values that a plan could not know. */
 struct late {
 	const char *name;
@@ -43,6 +40,13 @@ static long fill_in(const char *text, const struct late *values, size_t count, c
 	}
 	out[length] = 0;
 	return (long)length;
+}
+
+long fill_in_pid(const struct executor *x, const char *text, char *out, size_t size)
+{
+	struct late pid = {"@PID@", ""};
+	snprintf(pid.value, sizeof pid.value, "%d", x->child > 0 ? x->child : getpid());
+	return fill_in(text, &pid, 1, out, size);
 }
 
 static int write_record(struct executor *x, const char *path, const char *name, const char *data, size_t bytes)
@@ -182,13 +186,11 @@ static pid_t start_program(const char *path, char **args, char **env, int input)
 
 int op_run_hook(struct executor *x, const struct step *s)
 {
-	struct late pid = {"@PID@", ""};
 	static char state[RECORD_LIMIT];
 	const char *path = s->v[RUN_HOOK_PATH].text.at;
 	uint64_t timeout = s->v[RUN_HOOK_TIMEOUT_MS].number;
 	int input[2], status = 0;
-	snprintf(pid.value, sizeof pid.value, "%d", x->child > 0 ? x->child : getpid());
-	long bytes = fill_in(s->v[RUN_HOOK_STATE].text.at, &pid, 1, state, sizeof state);
+	long bytes = fill_in_pid(x, s->v[RUN_HOOK_STATE].text.at, state, sizeof state);
 	if (bytes < 0)
 		return fail(x, E2BIG, "state for %s", path);
 	char **args = text_vector(s->v[RUN_HOOK_ARGS].list, 0), **env = text_vector(s->v[RUN_HOOK_ENV].list, 0);

@@ -114,6 +114,7 @@ int run_plan(struct executor *x)
 	if (run_stage(x, STAGE_HOST) < 0) {
 		struct failure first = x->failure;
 		run_stage(x, STAGE_CLEANUP);
+		undo_links(x);
 		shim_unlisten();
 		undo_records(x);
 		x->failure = first;

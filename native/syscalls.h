@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -65,5 +68,9 @@ static inline int sys_pidfd_open(pid_t pid, unsigned flags)
 static inline int sys_pidfd_send_signal(int fd, int signal)
 {
 	return (int)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+}
+static inline int sys_pidfd_getfd(int pidfd, int number)
+{
+	return (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
 }
 #endif

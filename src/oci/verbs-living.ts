@@ -169,9 +169,21 @@ async function removeCgroups(cgroups: readonly StateCgroup[]): Promise<void> {
   await runPlan({ host: [], child: [], cleanup }, { executor: findExecutor() });
 }
 
+/** The kernel removes a group whoever is in it. */
+function removeResctrlGroups({ resctrl }: OciContainer): void {
+  for (const path of resctrl?.own ?? []) {
+    try {
+      rmdirSync(`${resctrl!.mount}${path}`);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove resctrl group", path);
+    }
+  }
+}
+
 async function destroy(context: OciContext, container: OciContainer): Promise<void> {
   if (!container.ownPids) killAll(container);
   await removeCgroups(container.cgroups);
+  removeResctrlGroups(container);
   removeStateDirectory(container.directory);
   const { id, bundle, annotations } = container;
   await runStateHooks(

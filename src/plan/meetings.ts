@@ -17,4 +17,10 @@ export const meetings = {
   mounted: 5,
   /** Everything but the wait for `start` is done. */
   ready: 6,
+  /** The child is in all its namespaces. */
+  entered: 7,
+  /** The network devices of the config are in them too. */
+  links: 8,
+  /** The agent has the seccomp listener. */
+  listener: 9,
 } as const;

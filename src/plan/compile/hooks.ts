@@ -7,11 +7,11 @@ import { lateText } from "./late-text.ts";
 /** States of the runtime-spec that a hook may be told of. */
 type HookStatus = "creating" | "created" | "running";
 
-/** The state of the runtime-spec, with @PID@ for the executor to fill in. */
-function stateText(draft: Draft, status: HookStatus): string {
+/** The state of the runtime-spec but for the pid. */
+export function stateMembers(draft: Draft, status: HookStatus): object {
   const { id, bundle, config } = draft.request;
   const { ociVersion, annotations = {} } = config;
-  return lateText({ ociVersion, id, status, bundle, annotations }, { pid: "@PID@" });
+  return { ociVersion, id, status, bundle, annotations };
 }
 
 export function hooksOf(draft: Draft, kind: HookKind): readonly RuntimeHook[] {
@@ -34,6 +34,7 @@ export function hookStep(kind: HookKind, index: number, hook: RuntimeHook, state
 }
 
 export function runHooks(draft: Draft, list: Step[], kind: HookKind, status: HookStatus): void {
+  // the executor fills in the pid
   for (const [index, hook] of hooksOf(draft, kind).entries())
-    list.push(hookStep(kind, index, hook, stateText(draft, status)));
+    list.push(hookStep(kind, index, hook, lateText(stateMembers(draft, status), { pid: "@PID@" })));
 }

@@ -7,6 +7,7 @@ import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
+import { resctrlOf } from "./intel-rdt.ts";
 import { lateText } from "./late-text.ts";
 import { fifoRegister } from "./process.ts";
 import { type EngineMode, logFormats, type OciMode } from "./request.ts";
@@ -68,8 +69,8 @@ export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): 
 export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const { mode, id } = draft.request;
   if (mode.kind === "oci") {
-    // hooks may ask for the state of the container that they are run for
-    if (hasEarlyHooks(draft)) recordOci(draft, mode, cgroups, true);
+    // hooks, and a seccomp agent, may ask for the state of the container that they are run for
+    if (hasEarlyHooks(draft) || draft.linux.seccomp?.listenerPath) recordOci(draft, mode, cgroups, true);
     return;
   }
   draft.host.push({
@@ -118,6 +119,7 @@ function superviseChild(draft: Draft, mode: EngineMode): void {
 function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
   const { id, bundle, config } = draft.request;
   const root = rootOf(draft);
+  const resctrl = resctrlOf(draft);
   return lateText(
     {
       ociVersion: runtimeSpecVersion,
@@ -134,6 +136,7 @@ function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: 
         path,
         ...(version === 1 ? { controllers } : {}),
       })),
+      resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
     },
     { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },

@@ -171,10 +171,13 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
     child.push({ op: "default-home", where: "/process/env", uid: process.user?.uid ?? 0 });
   findProgram(draft, process.args, env);
   if (process.noNewPrivileges) child.push({ op: "set-no-new-privileges", where: "/process/noNewPrivileges" });
+  // whoever shall have its listener is gone when the program is let go on
+  const early = filter?.listener === true && process.noNewPrivileges === true;
+  if (early) loadFilter(draft, filter);
   if (mode.kind === "oci" && mode.awaitStart) awaitStart(draft);
   draft.closeProc();
   runHooks(draft, child, "startContainer", "created");
-  if (filter && process.noNewPrivileges) loadFilter(draft, filter);
+  if (filter && process.noNewPrivileges && !early) loadFilter(draft, filter);
   if (mode.kind === "engine") child.push({ op: "set-death-signal", where: "", signal: 9 });
   child.push({
     op: "exec",

@@ -224,7 +224,8 @@ static int send_away(int fd, int index, int netns, const char *name)
 
 /*
  * Moves the interface `name` of the current namespace `from` to `to`, where it is called `wanted`, which may be a
- * template with %d. 1 if it was moved and something failed after that; the current namespace is `from` again.
+ * template with %d. `gone` says that it was moved, though something failed after that; the current namespace is `from`
+ * again.
  */
 static int move(struct moved_link *moved, int from, int to, const char *name, const char *wanted, bool up, bool *gone)
 {
@@ -241,19 +242,19 @@ static int move(struct moved_link *moved, int from, int to, const char *name, co
 		if (setns(from, CLONE_NEWNET) < 0)
 			r = -errno;
 	}
-	if (r == 0)
+	bool sent = r == 0;
+	if (sent)
 		r = send_away(fd, index, to, wanted);
-	*gone = r == 0;
-	if (r == 0 && setns(to, CLONE_NEWNET) < 0)
-		r = -errno;
-	else if (r == 0) {
-		r = settle(moved, index, &before, &all, up);
-		if (setns(from, CLONE_NEWNET) < 0)
-			r = -errno;
-	}
 	if (fd >= 0)
 		close(fd);
-	return r;
+	/* a name that is taken there is an error after the move (do_setlink in net/core/rtnetlink.c) */
+	*gone = sent && if_nametoindex(name) != (unsigned)index;
+	if (!*gone)
+		return r;
+	int settled = setns(to, CLONE_NEWNET) < 0 ? -errno : settle(moved, index, &before, &all, up);
+	if (setns(from, CLONE_NEWNET) < 0)
+		settled = -errno;
+	return r < 0 ? r : settled;
 }
 
 static int own_namespace(void)
@@ -283,7 +284,7 @@ int op_move_link(struct executor *x, const struct step *s)
 		x->moved_count++;
 	else
 		close(target);
-	return r < 0 ? fail(x, -r, "move network device %s to the container", name) : 0;
+	return r < 0 ? fail(x, -r, "%s", name) : 0;
 }
 
 void undo_links(struct executor *x)

@@ -110,6 +110,7 @@
   X(202, write_schemata, "write-schemata", "ftt", 1, 0) \
   X(203, join_resctrl_group, "join-resctrl-group", "f", 1, 128) \
   X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
+  X(206, remount, "remount", "ftT884", 2, 1) \
   X(205, send_listener, "send-listener", "-tt", 1, 128) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
@@ -328,6 +329,12 @@
 #define JOIN_RESCTRL_GROUP_DIR 0
 #define REMOVE_RESCTRL_GROUP_MOUNT 0
 #define REMOVE_RESCTRL_GROUP_PATH 1
+#define REMOUNT_ROOT 0
+#define REMOUNT_PATH 1
+#define REMOUNT_OPTIONS 2
+#define REMOUNT_SET 3
+#define REMOUNT_CLEAR 4
+#define REMOUNT_RECURSIVE 5
 #define SEND_LISTENER_FD 0
 #define SEND_LISTENER_PATH 1
 #define SEND_LISTENER_STATE 2

@@ -182,6 +182,7 @@ export const operations = {
   "write-schemata": op(202, host, [], { dir: "fd", mount: "text", value: "text" }, "writes what a resctrl group has of cache and memory bandwidth"),
   "join-resctrl-group": op(203, host, ["with-child"], { dir: "fd" }, "moves the child into a resctrl group"),
   "remove-resctrl-group": op(204, cleanup, [], { mount: "text", path: "text" }, "removes a resctrl group; missing is fine"),
+  "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),
   "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root

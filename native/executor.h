@@ -94,6 +94,7 @@ struct executor {
 	struct plan plan;
 	int registers[REGISTER_LIMIT]; /* descriptor or -1 */
 	int controller; /* dialogue socket or -1 */
+	int starter; /* in the child: who let the program go on, until it runs; or -1 */
 	int peer; /* host side: socket to the child; child: socket to the host side */
 	uint32_t stage; /* STAGE_* that runs now */
 	pid_t child;

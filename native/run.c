@@ -76,6 +76,19 @@ int run_stage(struct executor *x, uint32_t stage)
 	return result;
 }
 
+/* One line for the caller of a plan without controller, as runc writes it. */
+static void print_failure(struct executor *x, int fd)
+{
+	const struct stage *steps = stage_of(x, x->failure.stage);
+	const uint8_t *cursor = steps->at;
+	struct step s = {.operation = NULL};
+	for (uint32_t i = 0; x->failure.stage != STAGE_CHECK && i <= x->failure.step && i < steps->steps; i++)
+		plan_next(&x->plan, &cursor, &s);
+	dprintf(fd, "%s: %s%s%s%s%s\n", s.operation ? s.phrase.length ? s.phrase.at : s.operation->name : "check plan",
+	        x->failure.detail, x->failure.error ? ": " : "", x->failure.error ? strerror(x->failure.error) : "",
+	        s.operation && s.where.length ? " at " : "", s.operation ? s.where.at : "");
+}
+
 void run_child(struct executor *x)
 {
 	/* what whoever started us ignores or blocks is not the program's concern: execve would keep it */
@@ -85,6 +98,8 @@ void run_child(struct executor *x)
 		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	run_stage(x, STAGE_CHILD);
+	if (x->starter >= 0)
+		print_failure(x, x->starter);
 	/* exec never returns, so something failed; the host side tells the controller */
 	struct {
 		uint32_t kind, number;
@@ -92,19 +107,6 @@ void run_child(struct executor *x)
 	} message = {PEER_FAILED, 0, x->failure};
 	write_all(x->peer, &message, sizeof message);
 	_exit(EXIT_FAILED);
-}
-
-/* One line for the caller of a plan without controller, as runc writes it. */
-static void print_failure(struct executor *x)
-{
-	const struct stage *steps = stage_of(x, x->failure.stage);
-	const uint8_t *cursor = steps->at;
-	struct step s = {.operation = NULL};
-	for (uint32_t i = 0; x->failure.stage != STAGE_CHECK && i <= x->failure.step && i < steps->steps; i++)
-		plan_next(&x->plan, &cursor, &s);
-	dprintf(2, "%s: %s%s%s%s%s\n", s.operation ? s.phrase.length ? s.phrase.at : s.operation->name : "check plan",
-	        x->failure.detail, x->failure.error ? ": " : "", x->failure.error ? strerror(x->failure.error) : "",
-	        s.operation && s.where.length ? " at " : "", s.operation ? s.where.at : "");
 }
 
 int run_plan(struct executor *x)
@@ -121,7 +123,7 @@ int run_plan(struct executor *x)
 		if (x->controller >= 0)
 			report_failure(x);
 		else
-			print_failure(x);
+			print_failure(x, 2);
 		return first.status ? (int)first.status : EXIT_FAILED;
 	}
 	if (!x->child_reaped) {
@@ -132,7 +134,7 @@ int run_plan(struct executor *x)
 		else if (x->controller >= 0)
 			report_failure(x);
 		else if (!good)
-			print_failure(x);
+			print_failure(x, 2);
 		return good ? EXIT_GOOD : EXIT_FAILED;
 	}
 	memset(&x->failure, 0, sizeof x->failure);
@@ -140,7 +142,7 @@ int run_plan(struct executor *x)
 		if (x->controller >= 0)
 			report_failure(x);
 		else
-			print_failure(x);
+			print_failure(x, 2);
 	}
 	uint32_t status[3];
 	exit_payload(x, status);

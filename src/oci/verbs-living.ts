@@ -104,7 +104,7 @@ function signalProcess(pid: number, signal: number): void {
   }
 }
 
-function signalContainer(container: OciContainer, signal: number): void {
+export function signalContainer(container: OciContainer, signal: number): void {
   // without a pid namespace of its own the end of init does not end the rest
   if (signal === 9 && !container.ownPids) killAll(container);
   if (isAlive(container)) signalProcess(container.pid, signal);

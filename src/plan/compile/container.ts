@@ -43,7 +43,7 @@ import {
 import { announceNetwork, awaitNetDevices, checkNetDevices, moveNetDevices } from "./net-devices.ts";
 import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ContainerRequest } from "./request.ts";
-import { attachRoot, openRoot, rootOf } from "./root.ts";
+import { attachRoot, openRoot, rootOf, spreadRoot } from "./root.ts";
 import { setOomScore } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
 import { checkListener } from "./seccomp-listener.ts";
@@ -127,6 +127,7 @@ export function compileContainer(request: ContainerRequest): Plan {
     root: rootRegister,
     mode: request.mode.kind === "oci" && request.mode.noPivot ? 1 : 0,
   });
+  spreadRoot(draft);
   writeSysctls(draft, namespaces);
   becomeProgram(draft, { namespaces, capabilities, filter, stdio });
   followChild(draft, cgroups);

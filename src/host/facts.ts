@@ -105,7 +105,8 @@ class Facts implements HostFacts {
   get resctrl() {
     return this.#once("resctrl", () => {
       const lines = read("/proc/self/mountinfo").split("\n");
-      return parseMountinfo(lines.filter((line) => line.includes(" - resctrl ")).join("\n")).at(-1)?.mountPoint;
+      return parseMountinfo(lines.filter((line) => line.includes(" - resctrl ")).join("\n")).at(-1)
+        ?.mountPoint;
     });
   }
 

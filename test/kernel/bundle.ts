@@ -31,8 +31,7 @@ const applets =
  * unless it is mounted as v1.
  */
 export const hasCrun =
-  programPath("crun") !== undefined &&
-  !/./.test(readIfThere("/sys/fs/cgroup/unified/cgroup.controllers"));
+  programPath("crun") !== undefined && !/./.test(readIfThere("/sys/fs/cgroup/unified/cgroup.controllers"));
 
 function readIfThere(path: string): string {
   return existsSync(path) ? readFileSync(path, "utf8") : "";

@@ -1,6 +1,7 @@
 /** Members of the config one by one, beyond what container.test.ts has: process, namespaces, devices, seccomp. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { nativeSeccompArch, syscallTable } from "../../src/linux/seccomp/architectures.ts";
 import { seccompArchitectures } from "../../src/spec/runtime-seccomp.ts";
 import type { Json } from "./bundle.ts";
 import { type Case, testCases } from "./case.ts";
@@ -12,6 +13,7 @@ const inUser = { namespaces: ns(...all, "user"), uidMappings: ids, gidMappings: 
 const proc = { destination: "/proc", type: "proc", source: "proc" };
 const dev = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] };
 const realTime = existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us");
+const numa = existsSync("/proc/self/numa_maps");
 const old = "Debian's runc and crun do not know it";
 
 const processCases: readonly Case[] = [
@@ -40,7 +42,9 @@ const processCases: readonly Case[] = [
       // with CONFIG_RT_GROUP_SCHED the cgroup needs real time of its own
       patch: {
         process: { scheduler: { policy, ...(more as object) } },
-        ...(realTime ? { linux: { resources: { cpu: { realtimePeriod: 1_000_000, realtimeRuntime: 10_000 } } } } : {}),
+        ...(realTime
+          ? { linux: { resources: { cpu: { realtimePeriod: 1_000_000, realtimeRuntime: 10_000 } } } }
+          : {}),
       },
       withoutReference: old,
       stdout: stdout as string,
@@ -99,7 +103,9 @@ const processCases: readonly Case[] = [
     name: "an argument may be empty, long and hold anything but NUL",
     script: "",
     patch: {
-      process: { args: ["sh", "-c", 'printf "%s|" "$@" | wc -c', "sh", "", "a\nb", "ü", "x".repeat(100_000)] },
+      process: {
+        args: ["sh", "-c", 'printf "%s|" "$@" | wc -c', "sh", "", "a\nb", "ü", "x".repeat(100_000)],
+      },
     },
     stdout: String(1 + 4 + 3 + 100_001),
   },
@@ -121,12 +127,77 @@ const processCases: readonly Case[] = [
     code: 1,
     stdout: "",
   },
+  ...[
+    ["LINUX", /^x86_64$|^aarch64$/],
+    ["LINUX32", /^i686$|^armv8l$/],
+  ].map(
+    ([domain, stdout]): Case => ({
+      name: `the personality ${domain as string} shows in uname`,
+      script: "busybox uname -m",
+      patch: { linux: { personality: { domain } } },
+      withoutReference: "runc 1.1.5 does not know it",
+      stdout: stdout as RegExp,
+    }),
+  ),
+  ...["SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN"].map(
+    (flag): Case => ({
+      name: `the scheduling flag ${flag} is taken by the kernel`,
+      script: "",
+      patch: {
+        process: {
+          args: ["busybox", "cut", "-d ", "-f41", "/proc/self/stat"],
+          scheduler: {
+            ...{ policy: "SCHED_DEADLINE", runtime: 1_000_000, deadline: 20_000_000, period: 20_000_000 },
+            flags: [flag],
+          },
+        },
+      },
+      withoutReference: old,
+      stdout: "6",
+    }),
+  ),
+  ...(
+    [
+      ["MPOL_DEFAULT", "", "default"],
+      ["MPOL_BIND", "0", "bind:0"],
+      ["MPOL_INTERLEAVE", "0", "interleave:0"],
+      ["MPOL_WEIGHTED_INTERLEAVE", "0", "weighted interleave:0"],
+      ["MPOL_PREFERRED", "0", "prefer:0"],
+      ["MPOL_PREFERRED_MANY", "0", "prefer (many):0"],
+      ["MPOL_LOCAL", "", "local"],
+    ] as const
+  ).map(
+    ([mode, nodes, shown]): Case => ({
+      name: `the memory policy ${mode} is the kernel's`,
+      script: numa ? "head -1 /proc/self/numa_maps" : "echo ran",
+      patch: { linux: { memoryPolicy: { mode, nodes } } },
+      withoutReference: old,
+      stdout: numa ? new RegExp(`^[0-9a-f]+ ${shown.replace(/[()]/g, "\\$&")} `) : "ran",
+    }),
+  ),
+  ...(
+    [
+      ["MPOL_F_STATIC_NODES", "MPOL_BIND", "bind=static:0"],
+      ["MPOL_F_RELATIVE_NODES", "MPOL_INTERLEAVE", "interleave=relative:0"],
+      ["MPOL_F_NUMA_BALANCING", "MPOL_BIND", "bind(=balancing)?:0"],
+    ] as const
+  ).map(
+    ([flag, mode, shown]): Case => ({
+      name: `the memory policy flag ${flag} is taken by the kernel`,
+      script: numa ? "head -1 /proc/self/numa_maps" : "echo ran",
+      patch: { linux: { memoryPolicy: { mode, nodes: "0", flags: [flag] } } },
+      withoutReference: old,
+      stdout: numa ? new RegExp(`^[0-9a-f]+ ${shown} `) : "ran",
+    }),
+  ),
   {
-    name: "the personality LINUX32 shows in uname",
-    script: "busybox uname -m",
-    patch: { linux: { personality: { domain: "LINUX32" } } },
-    withoutReference: "runc 1.1.5 does not know it",
-    stdout: /^i686$|^armv8l$/,
+    name: "a memory policy of nodes that are not there is an error",
+    script: "echo ran",
+    patch: { linux: { memoryPolicy: { mode: "MPOL_BIND", nodes: "900-901" } } },
+    withoutReference: old,
+    code: 1,
+    stdout: "",
+    stderr: /failed to set memory policy/,
   },
   {
     name: "the domain name is the container's",
@@ -185,21 +256,29 @@ const namespaceCases: readonly Case[] = [
   {
     name: "a wrong kind of namespace behind a path is refused",
     script: "echo ran",
-    patch: { linux: { namespaces: [...ns("mount", "pid", "ipc", "uts"), { type: "network", path: "/proc/1/ns/pid" }] } },
+    patch: {
+      linux: {
+        namespaces: [...ns("mount", "pid", "ipc", "uts"), { type: "network", path: "/proc/1/ns/pid" }],
+      },
+    },
     code: 1,
     stdout: "",
   },
   {
     name: "a path that is no namespace is refused",
     script: "echo ran",
-    patch: { linux: { namespaces: [...ns("mount", "pid", "ipc", "uts"), { type: "network", path: "/etc/passwd" }] } },
+    patch: {
+      linux: { namespaces: [...ns("mount", "pid", "ipc", "uts"), { type: "network", path: "/etc/passwd" }] },
+    },
     code: 1,
     stdout: "",
   },
   {
     name: "a path that is not there is refused",
     script: "echo ran",
-    patch: { linux: { namespaces: [...ns("mount", "pid", "ipc", "uts"), { type: "network", path: "/no/such" }] } },
+    patch: {
+      linux: { namespaces: [...ns("mount", "pid", "ipc", "uts"), { type: "network", path: "/no/such" }] },
+    },
     code: 1,
     stdout: "",
     stderr: /no such file or directory/,
@@ -219,8 +298,7 @@ const deviceCases: readonly Case[] = [
         ],
       },
     },
-    stdout:
-      "block special file 7:63 600 1:2\ncharacter special file a:e5 644 0:0\nfifo 0:0 622 3:4",
+    stdout: "block special file 7:63 600 1:2\ncharacter special file a:e5 644 0:0\nfifo 0:0 622 3:4",
   },
   {
     name: "a device in a user namespace is the host's, which is bound",
@@ -299,6 +377,11 @@ const policy = (seccomp: Json): Json => ({
 const onMkdir = (action: string, more: Json = {}) =>
   policy({ syscalls: [{ names: ["mkdir", "mkdirat"], action, ...more }] });
 
+/** All calls of this machine but some. */
+function namesBut(...left: readonly string[]): readonly string[] {
+  return syscallTable(nativeSeccompArch(process.arch)!).names.filter((name) => !left.includes(name));
+}
+
 const seccompCases: readonly Case[] = [
   ...(
     [
@@ -349,7 +432,8 @@ const seccompCases: readonly Case[] = [
   }),
   {
     name: "several arguments of a rule must all hold",
-    script: "for s in 18 23; do kill -$s $$ 2>/dev/null && printf '%s ' $s; done; kill -23 0 2>/dev/null && echo group",
+    script:
+      "for s in 18 23; do kill -$s $$ 2>/dev/null && printf '%s ' $s; done; kill -23 0 2>/dev/null && echo group",
     patch: policy({
       syscalls: [
         {
@@ -365,20 +449,27 @@ const seccompCases: readonly Case[] = [
     stdout: "18 group",
   },
   {
-    name: "the default errno and that of a rule are the config's",
-    script: "(mkdir /tmp/x; ln -s a /tmp/b) 2>&1",
+    name: "the errno of a rule is the config's",
+    script: "(mkdir /tmp/x) 2>&1; true",
     patch: onMkdir("SCMP_ACT_ERRNO", { errnoRet: 95 }),
-    stdout: /ot supported/,
+    stdout: /ot supported$/,
+  },
+  {
+    name: "the default errno is the config's",
+    // everything but mkdir, by a rule that holds for any of its arguments
+    script: "(mkdir /tmp/x) 2>&1; echo still here",
+    patch: policy({
+      defaultAction: "SCMP_ACT_ERRNO",
+      defaultErrnoRet: 95,
+      syscalls: [{ names: namesBut("mkdir", "mkdirat"), action: "SCMP_ACT_ALLOW" }],
+    }),
+    stdout: /ot supported\nstill here$/,
   },
   {
     name: "the filter flags TSYNC, LOG and SPEC_ALLOW are taken by the kernel",
     script: "grep Seccomp: /proc/self/status",
     patch: policy({
-      flags: [
-        "SECCOMP_FILTER_FLAG_LOG",
-        "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-        "SECCOMP_FILTER_FLAG_TSYNC",
-      ],
+      flags: ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"],
       syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
     }),
     withoutReference: "runc 1.1.5 takes no flags",

@@ -40,62 +40,67 @@ function outOf(files: string): string {
 const read = (bundle: Bundle, file: string) => readFileSync(join(bundle.rootfs, "out", file), "utf8").trim();
 
 for (const name of both)
-  test(`${name}: each hook runs at its time and place, with state, arguments and environment`, {
-    skip: unready,
-  }, () =>
-    withBundle(
-      name,
-      "echo > /ran; readlink /proc/self/ns/mnt > /out/program.ns; exec sleep 100",
-      (files) => ({
-        hooks: witnesses(outOf(files)),
-        annotations: { "org.example": "x" },
-      }),
-      async (runtime, bundle) => {
-        mkdirSync(join(bundle.rootfs, "out"));
-        const id = containerId();
-        const done = () => kinds.filter((kind) => existsSync(join(bundle.rootfs, "out", `${kind}.ran`)));
-        const created = await runtime.call(["create", "--bundle", bundle.path, id]);
-        assert.equal(created.code, 0, created.stderr);
-        // runc 1.1.5 runs poststart before create returns, against the specification
-        const early = done().filter((kind) => name === "gantry-oci" || kind !== "poststart");
-        assert.deepEqual(early, ["prestart", "createRuntime", "createContainer"]);
-        assert.equal((await runtime.call(["start", id])).code, 0);
-        await until("the hooks of the start", () => done().length === 5);
-        await until("the program", () => existsSync(join(bundle.rootfs, "out/program.ns")));
-        const state = JSON.parse((await runtime.call(["state", id])).stdout) as { pid: number };
-        assert.equal((await runtime.call(["kill", id, "KILL"])).code, 0);
-        await until("the end", async () => (await runtime.call(["state", id])).stdout.includes("stopped"));
-        assert.equal((await runtime.call(["delete", id])).code, 0);
-        assert.deepEqual(done(), kinds);
+  test(
+    `${name}: each hook runs at its time and place, with state, arguments and environment`,
+    {
+      skip: unready,
+    },
+    () =>
+      withBundle(
+        name,
+        "echo > /ran; readlink /proc/self/ns/mnt > /out/program.ns; exec sleep 100",
+        (files) => ({
+          hooks: witnesses(outOf(files)),
+          annotations: { "org.example": "x" },
+        }),
+        async (runtime, bundle) => {
+          mkdirSync(join(bundle.rootfs, "out"));
+          const id = containerId();
+          const done = () => kinds.filter((kind) => existsSync(join(bundle.rootfs, "out", `${kind}.ran`)));
+          const created = await runtime.call(["create", "--bundle", bundle.path, id]);
+          assert.equal(created.code, 0, created.stderr);
+          // runc 1.1.5 runs poststart before create returns, against the specification
+          const early = done().filter((kind) => name === "gantry-oci" || kind !== "poststart");
+          assert.deepEqual(early, ["prestart", "createRuntime", "createContainer"]);
+          assert.equal((await runtime.call(["start", id])).code, 0);
+          await until("the hooks of the start", () => done().length === 5);
+          await until("the program", () => existsSync(join(bundle.rootfs, "out/program.ns")));
+          const state = JSON.parse((await runtime.call(["state", id])).stdout) as { pid: number };
+          assert.equal((await runtime.call(["kill", id, "KILL"])).code, 0);
+          await until("the end", async () => (await runtime.call(["state", id])).stdout.includes("stopped"));
+          assert.equal((await runtime.call(["delete", id])).code, 0);
+          assert.deepEqual(done(), kinds);
 
-        const host = readlinkSync("/proc/self/ns/mnt");
-        const inside = read(bundle, "program.ns");
-        const statuses = {
-          ...{ prestart: "creating", createRuntime: "creating", createContainer: "creating" },
-          ...{ startContainer: "created", poststart: "running", poststop: "stopped" },
-        };
-        for (const kind of kinds) {
-          const told = JSON.parse(read(bundle, `${kind}.json`)) as Record<string, unknown>;
-          assert.equal(told.id, id, kind);
-          assert.equal(told.bundle, bundle.path, kind);
-          assert.deepEqual(told.annotations, { "org.example": "x" }, kind);
-          assert.equal(told.status, statuses[kind], kind);
-          assert.equal(typeof told.ociVersion, "string", kind);
-          const outside = kind !== "createContainer" && kind !== "startContainer";
-          // inside it is the number that the container knows
-          if (outside && kind !== "poststop") assert.equal(told.pid, state.pid, kind);
-          else assert.equal(told.pid ?? 0, kind === "poststop" ? 0 : 1, kind);
-          assert.equal(read(bundle, `${kind}.ns`), outside ? host : inside, kind);
-          assert.equal(read(bundle, `${kind}.args`), "zero one", kind);
-          assert.match(read(bundle, `${kind}.env`), new RegExp(`^KIND=${kind}$`, "m"));
-          assert.doesNotMatch(read(bundle, `${kind}.env`), /^(HOME|USER|LANG|GANTRY.*)=/m);
-          if (kind === "startContainer") assert.equal(read(bundle, "startContainer.ran"), "", "runs too late");
-          // runc 1.1.5 sets the host name only after createContainer
-          if (!outside && !(name === "runc" && kind === "createContainer"))
-            assert.equal(read(bundle, `${kind}.host`), "testbox", kind);
-        }
-      },
-    ),
+          const host = readlinkSync("/proc/self/ns/mnt");
+          const inside = read(bundle, "program.ns");
+          const statuses = {
+            ...{ prestart: "creating", createRuntime: "creating", createContainer: "creating" },
+            ...{ startContainer: "created", poststart: "running", poststop: "stopped" },
+          };
+          for (const kind of kinds) {
+            const told = JSON.parse(read(bundle, `${kind}.json`)) as Record<string, unknown>;
+            assert.equal(told.id, id, kind);
+            assert.equal(told.bundle, bundle.path, kind);
+            assert.deepEqual(told.annotations, { "org.example": "x" }, kind);
+            if (name === "gantry-oci" || kind !== "poststart")
+              assert.equal(told.status, statuses[kind], kind);
+            assert.equal(typeof told.ociVersion, "string", kind);
+            const outside = kind !== "createContainer" && kind !== "startContainer";
+            // inside it is the number that the container knows
+            if (outside && kind !== "poststop") assert.equal(told.pid, state.pid, kind);
+            else assert.equal(told.pid ?? 0, kind === "poststop" ? 0 : 1, kind);
+            assert.equal(read(bundle, `${kind}.ns`), outside ? host : inside, kind);
+            assert.equal(read(bundle, `${kind}.args`), "zero one", kind);
+            assert.match(read(bundle, `${kind}.env`), new RegExp(`^KIND=${kind}$`, "m"));
+            assert.doesNotMatch(read(bundle, `${kind}.env`), /^(HOME|USER|LANG|GANTRY.*)=/m);
+            if (kind === "startContainer")
+              assert.equal(read(bundle, "startContainer.ran"), "", "runs too late");
+            // runc 1.1.5 sets the host name only after createContainer
+            if (!outside && !(name === "runc" && kind === "createContainer"))
+              assert.equal(read(bundle, `${kind}.host`), "testbox", kind);
+          }
+        },
+      ),
   );
 
 test("poststart comes when the program runs, however long the hooks before it take", { skip: unready }, () =>
@@ -177,50 +182,48 @@ for (const kind of ["prestart", "createRuntime", "createContainer"] as const)
       );
   });
 
-test("a startContainer hook that fails ends start with its status, and the program never runs", {
-  skip: unready,
-}, () =>
-  withBundle(
-    "gantry-oci",
-    "echo ran > /ran",
-    { hooks: { startContainer: [failing] } },
-    async (runtime, bundle) => {
-      const id = containerId();
-      assert.equal((await runtime.call(["create", "--bundle", bundle.path, id])).code, 0);
-      const { code, stderr } = await runtime.call(["start", id]);
-      assert.equal(code, 1);
-      assert.match(stderr, /error running startContainer hook #0: .*exit status 3/);
-      assert.ok(!existsSync(join(bundle.rootfs, "ran")));
-      await until("the end", async () => (await runtime.call(["state", id])).stdout.includes('"stopped"'));
-      assert.equal((await runtime.call(["delete", id])).code, 0);
+test(
+  "a startContainer hook that fails ends start with its status, and the program never runs",
+  {
+    skip: unready,
+  },
+  () =>
+    withBundle(
+      "gantry-oci",
+      "echo ran > /ran",
+      { hooks: { startContainer: [failing] } },
+      async (runtime, bundle) => {
+        const id = containerId();
+        assert.equal((await runtime.call(["create", "--bundle", bundle.path, id])).code, 0);
+        const { code, stderr } = await runtime.call(["start", id]);
+        assert.equal(code, 1);
+        assert.match(stderr, /error running startContainer hook #0: .*exit status 3/);
+        assert.ok(!existsSync(join(bundle.rootfs, "ran")));
+        await until("the end", async () => (await runtime.call(["state", id])).stdout.includes('"stopped"'));
+        assert.equal((await runtime.call(["delete", id])).code, 0);
 
-      const run = await runtime.call(["run", "--bundle", bundle.path, id]);
-      assert.equal(run.code, 1);
-      assert.match(run.stderr, /error running startContainer hook #0: .*exit status 3/);
-      await gone(runtime, id);
-    },
-  ),
+        const run = await runtime.call(["run", "--bundle", bundle.path, id]);
+        assert.equal(run.code, 1);
+        assert.match(run.stderr, /error running startContainer hook #0: .*exit status 3/);
+        await gone(runtime, id);
+      },
+    ),
 );
 
 test("a poststart hook that fails is an error and stops the container", { skip: unready }, () =>
-  withBundle(
-    "gantry-oci",
-    "exec sleep 100",
-    { hooks: { poststart: [failing] } },
-    async (runtime, bundle) => {
-      const id = containerId();
-      assert.equal((await runtime.call(["create", "--bundle", bundle.path, id])).code, 0);
-      const { code, stderr } = await runtime.call(["start", id]);
-      assert.equal(code, 1);
-      assert.match(stderr, /error running poststart hook #0: .*exit status 3/);
-      await until("the end", async () => (await runtime.call(["state", id])).stdout.includes('"stopped"'));
-      assert.equal((await runtime.call(["delete", id])).code, 0);
+  withBundle("gantry-oci", "exec sleep 100", { hooks: { poststart: [failing] } }, async (runtime, bundle) => {
+    const id = containerId();
+    assert.equal((await runtime.call(["create", "--bundle", bundle.path, id])).code, 0);
+    const { code, stderr } = await runtime.call(["start", id]);
+    assert.equal(code, 1);
+    assert.match(stderr, /error running poststart hook #0: .*exit status 3/);
+    await until("the end", async () => (await runtime.call(["state", id])).stdout.includes('"stopped"'));
+    assert.equal((await runtime.call(["delete", id])).code, 0);
 
-      const run = await runtime.call(["run", "--detach", "--bundle", bundle.path, id]);
-      assert.equal(run.code, 1);
-      await gone(runtime, id);
-    },
-  ),
+    const run = await runtime.call(["run", "--detach", "--bundle", bundle.path, id]);
+    assert.equal(run.code, 1);
+    await gone(runtime, id);
+  }),
 );
 
 test("a poststop hook that fails changes nothing, and the next is run", { skip: unready }, async () => {

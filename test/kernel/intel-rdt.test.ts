@@ -166,22 +166,25 @@ test("a class without a name is the container's own and goes with it", { skip: w
   ),
 );
 
-test("monitoring has a group of its own below the class, which goes with the container", {
-  skip: withCgroup,
-}, () =>
-  withKernelGroup((resctrl, name) =>
-    withBundle(
-      withoutReference,
-      show,
-      { linux: { intelRdt: { closID: "/", enableMonitoring: true } } },
-      async (runtime, bundle) => {
-        const id = containerId();
-        const ran = await call(runtime, bundle, resctrl, "run", "--bundle", bundle.path, id);
-        assert.equal(ran.stdout, `/${name}/mon_groups/${id}\n`, ran.stderr);
-        assert.ok(!existsSync(join(resctrl, "mon_groups", id)));
-      },
+test(
+  "monitoring has a group of its own below the class, which goes with the container",
+  {
+    skip: withCgroup,
+  },
+  () =>
+    withKernelGroup((resctrl, name) =>
+      withBundle(
+        withoutReference,
+        show,
+        { linux: { intelRdt: { closID: "/", enableMonitoring: true } } },
+        async (runtime, bundle) => {
+          const id = containerId();
+          const ran = await call(runtime, bundle, resctrl, "run", "--bundle", bundle.path, id);
+          assert.equal(ran.stdout, `/${name}/mon_groups/${id}\n`, ran.stderr);
+          assert.ok(!existsSync(join(resctrl, "mon_groups", id)));
+        },
+      ),
     ),
-  ),
 );
 
 test("a start that fails leaves no class behind", { skip: withCgroup }, () =>

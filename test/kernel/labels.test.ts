@@ -17,8 +17,17 @@ import { containerId, type Json, merge, runOnce, unready, withBundle } from "./b
 
 /** Facts of this machine with other security modules. */
 function factsWith(securityModules: readonly string[]): HostFacts {
-  const { kernel, architecture, uid, gid, capabilities, lastCapability, rlimits, cgroups, unifiedControllers } =
-    readHostFacts();
+  const {
+    kernel,
+    architecture,
+    uid,
+    gid,
+    capabilities,
+    lastCapability,
+    rlimits,
+    cgroups,
+    unifiedControllers,
+  } = readHostFacts();
   return {
     ...{ kernel, architecture, uid, gid, capabilities, lastCapability, rlimits, cgroups, unifiedControllers },
     securityModules,
@@ -50,7 +59,9 @@ async function written(process: Json): Promise<Readonly<Record<string, string>>>
     const cleanup = plan.cleanup.filter(({ op }) => op !== "remove-tree");
     const { status } = await runPlan({ ...plan, child, cleanup }, { executor: findExecutor() });
     assert.equal(status, 0);
-    return Object.fromEntries(attributes.map((file) => [file, readFileSync(join(proc, "self", file), "utf8")]));
+    return Object.fromEntries(
+      attributes.map((file) => [file, readFileSync(join(proc, "self", file), "utf8")]),
+    );
   });
 }
 

@@ -60,7 +60,9 @@ const halfAtime = new Set(["atime", "nostrictatime", "norelatime"]);
 const expectations: Record<string, Expectation> = {};
 for (const [name, on, says] of attributes) {
   const from = on ? "plain" : "strict";
-  const untouched = on ? "!ro !nosuid !nodev !noexec !noatime !nodiratime !nosymfollow relatime" : "ro,nosuid";
+  const untouched = on
+    ? "!ro !nosuid !nodev !noexec !noatime !nodiratime !nosymfollow relatime"
+    : "ro,nosuid";
   expectations[name] = {
     from,
     with: ["rbind"],

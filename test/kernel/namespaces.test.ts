@@ -55,11 +55,15 @@ for (const kind of namespaceKinds)
         const path = `/proc/${pid}/${link(kind)}`;
         const wanted = readlinkSync(path);
         const others = [...(kind === "mount" ? [] : types(["mount"])), ...types(withProc(kind))];
-        const { stdout, stderr, code } = await runOnce("gantry-oci", `readlink /proc/self/${link(kind)}; id -u`, {
-          hostname: null,
-          mounts: [proc, dev],
-          linux: { namespaces: [...others, { type: kind, path }] },
-        } as Json);
+        const { stdout, stderr, code } = await runOnce(
+          "gantry-oci",
+          `readlink /proc/self/${link(kind)}; id -u`,
+          {
+            hostname: null,
+            mounts: [proc, dev],
+            linux: { namespaces: [...others, { type: kind, path }] },
+          } as Json,
+        );
         assert.equal(code, 0, stderr);
         assert.equal(stdout, `${wanted}\n0\n`);
       },

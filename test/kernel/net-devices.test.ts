@@ -57,26 +57,32 @@ test("a network device without a name keeps its own, and %d is the next number t
   ),
 );
 
-test("a device whose number is taken in the container's namespace gets its addresses all the same", {
-  skip,
-}, () =>
-  inHost(
-    "ip -o -4 addr show dev in0; ls /sys/class/net",
-    { linux: { netDevices: { gt0: { name: "in0" } } } },
-    // lo is 1 in every namespace; a device with the number of gt0 waits in the namespace that is joined
-    `${veth}
+test(
+  "a device whose number is taken in the container's namespace gets its addresses all the same",
+  {
+    skip,
+  },
+  () =>
+    inHost(
+      "ip -o -4 addr show dev in0; ls /sys/class/net",
+      { linux: { netDevices: { gt0: { name: "in0" } } } },
+      // lo is 1 in every namespace; a device with the number of gt0 waits in the namespace that is joined
+      `${veth}
      ip addr add 192.0.2.7/24 dev gt0
      n=$(cat /sys/class/net/gt0/ifindex 2>/dev/null || ip -o link show gt0 | cut -d: -f1)
      unshare -n sh -c 'exec sleep 60' & sleeper=$!
      until [ "$(readlink /proc/$sleeper/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done
      nsenter -t $sleeper -n ip link add other0 index $n type veth peer name other1
      sed -i "s|{\\"type\\":\\"network\\"}|{\\"type\\":\\"network\\",\\"path\\":\\"/proc/$sleeper/ns/net\\"}|" $CONFIG
-     $RUN; kill $sleeper`.replaceAll("$CONFIG", "$(echo $RUN | sed 's/.*--bundle \\([^ ]*\\).*/\\1/')/config.json"),
-    (stdout, stderr) => {
-      assert.match(stdout, /in0 +inet 192\.0\.2\.7\/24/, stderr);
-      assert.match(stdout, /\nin0\nlo\nother0\nother1\n$/);
-    },
-  ),
+     $RUN; kill $sleeper`.replaceAll(
+        "$CONFIG",
+        "$(echo $RUN | sed 's/.*--bundle \\([^ ]*\\).*/\\1/')/config.json",
+      ),
+      (stdout, stderr) => {
+        assert.match(stdout, /in0 +inet 192\.0\.2\.7\/24/, stderr);
+        assert.match(stdout, /\nin0\nlo\nother0\nother1\n$/);
+      },
+    ),
 );
 
 test("a user namespace's own network takes devices too", { skip }, () => {
@@ -101,7 +107,7 @@ test("hooks of the runtime find the devices moved", { skip }, () =>
             args: [
               "sh",
               "-c",
-              'pid=$(sed -n \'s/.*"pid":\\([0-9]*\\).*/\\1/p\'); nsenter -t $pid -n ls /proc/$pid/root/sys/class/net > /dev/null; nsenter -t $pid -n ip -o link show gt0 | grep -c UP',
+              "pid=$(sed -n 's/.*\"pid\":\\([0-9]*\\).*/\\1/p'); nsenter -t $pid -n ls /proc/$pid/root/sys/class/net > /dev/null; nsenter -t $pid -n ip -o link show gt0 | grep -c UP",
             ],
             env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
           },
@@ -131,12 +137,28 @@ test("a start that fails puts the device back as it was, with its addresses", { 
 
 const host = { namespaces: ["pid", "ipc", "uts", "mount"].map((type) => ({ type })) };
 const refusals: readonly (readonly [what: string, linux: Json, wanted: RegExp])[] = [
-  ["a device that is not there", { netDevices: { nope0: {} } }, /move network device: nope0.*[Nn]o such device/],
-  ["a device without a network namespace", { ...host, netDevices: { gt0: {} } }, /without a private NET namespace/],
+  [
+    "a device that is not there",
+    { netDevices: { nope0: {} } },
+    /move network device: nope0.*[Nn]o such device/,
+  ],
+  [
+    "a device without a network namespace",
+    { ...host, netDevices: { gt0: {} } },
+    /without a private NET namespace/,
+  ],
   ["a name with a slash", { netDevices: { gt0: { name: "a/b" } } }, /invalid network device name \\"a\/b\\"/],
-  ["a name that is too long", { netDevices: { gt0: { name: "x".repeat(16) } } }, /invalid network device name/],
+  [
+    "a name that is too long",
+    { netDevices: { gt0: { name: "x".repeat(16) } } },
+    /invalid network device name/,
+  ],
   ["a name with two numbers", { netDevices: { gt0: { name: "a%d%d" } } }, /invalid network device name/],
-  ["a name of the container's own device", { netDevices: { gt0: { name: "lo" } } }, /move network device: gt0.*[Ff]ile exists/],
+  [
+    "a name of the container's own device",
+    { netDevices: { gt0: { name: "lo" } } },
+    /move network device: gt0.*[Ff]ile exists/,
+  ],
 ];
 
 for (const [what, linux, wanted] of refusals)

@@ -109,6 +109,22 @@ test("create hands the listener over before it returns, also with no_new_privs",
   ),
 );
 
+test("a listener may ask to be waited for by none but fatal signals", { skip }, () =>
+  withBundle(
+    "gantry-oci",
+    "mkdir /tmp/x 2>&1; true",
+    (files) => ({
+      linux: notify(files, ["mkdir", "mkdirat"], { flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] }),
+    }),
+    async (runtime, bundle) => {
+      await using agent = await startAgent(bundle);
+      const { stdout, stderr } = await runtime.call(["run", "--bundle", bundle.path, containerId()]);
+      assert.match(stdout, /No medium found/, stderr);
+      assert.match(agent.output(), /call \d+/);
+    },
+  ),
+);
+
 test("calls that the executor itself makes may go to the agent", { skip }, () =>
   withBundle(
     "gantry-oci",

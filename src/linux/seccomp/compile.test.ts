@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { isGantryError } from "../../base/error.ts";
 import { dockerDefaultCapabilities } from "../capabilities.ts";
-import { filterableArchitectures, nativeSeccompArch, seccompArchitectures, syscallNumbers } from "./architectures.ts";
+import {
+  filterableArchitectures,
+  nativeSeccompArch,
+  seccompArchitectures,
+  syscallNumbers,
+} from "./architectures.ts";
 import { BackwardAssembler, opcodes } from "./assembler.ts";
 import { SeccompCache, seccompCacheKey } from "./cache.ts";
 import { compileSeccomp, unknownSeccompNames } from "./compile.ts";

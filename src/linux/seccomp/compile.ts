@@ -17,7 +17,12 @@
  * where x32 is not named: libseccomp's default for both.
  */
 import { filterFlags, invalidPolicy, seccompReturn } from "./actions.ts";
-import { filterableArchitectures, seccompArchitectures, syscallTable, x32SyscallBit } from "./architectures.ts";
+import {
+  filterableArchitectures,
+  seccompArchitectures,
+  syscallTable,
+  x32SyscallBit,
+} from "./architectures.ts";
 import { BackwardAssembler, type Label, opcodes } from "./assembler.ts";
 import type { LinuxSeccomp, SeccompArch } from "./policy.ts";
 import { type CallVerdict, PolicyVerdicts } from "./verdicts.ts";

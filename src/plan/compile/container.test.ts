@@ -305,7 +305,10 @@ test("only the executor's own values are filled in later: an annotation may hold
 
 test("what the host does not have for a config is refused with its pointer", () => {
   const network = { namespaces: [{ type: "mount" }, { type: "network" }], netDevices: { eth0: {} } };
-  const without = (number: number) => ({ ...facts, capabilities: facts.capabilities & ~(1n << BigInt(number)) });
+  const without = (number: number) => ({
+    ...facts,
+    capabilities: facts.capabilities & ~(1n << BigInt(number)),
+  });
   for (const [patch, host, code, pointer] of [
     [{ linux: { intelRdt: {} } }, facts, "failed-precondition", "/linux/intelRdt"],
     [{ linux: network }, without(12), "permission-denied", "/linux/netDevices"],

@@ -47,9 +47,7 @@ export function resctrlOf(draft: Draft): ResctrlGroups | undefined {
     );
   const { id } = draft.request;
   const group = closID === "" ? `/${id}` : closID === "/" ? "/" : `/${closID}`;
-  const monitoring = intelRdt.enableMonitoring
-    ? `${group === "/" ? "" : group}/mon_groups/${id}`
-    : undefined;
+  const monitoring = intelRdt.enableMonitoring ? `${group === "/" ? "" : group}/mon_groups/${id}` : undefined;
   const own = [...(monitoring === undefined ? [] : [monitoring]), ...(closID === "" ? [group] : [])];
   return { mount, group, monitoring, own };
 }

@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { machineFacts, type Table, tableText, writeResults } from "./report.ts";
 import { crowdRow } from "./rows/crowd.ts";
+import { cyclesRow } from "./rows/cycles.ts";
+import { footprintRow } from "./rows/footprint.ts";
 import { memoryRow } from "./rows/memory.ts";
 import { pullRow } from "./rows/pull.ts";
+import { runtimeRow } from "./rows/runtime.ts";
 import { startRow } from "./rows/start.ts";
 import { engineNames, Setting } from "./setting.ts";
 
@@ -14,14 +17,18 @@ const rows: Readonly<Record<string, (setting: Setting) => Promise<Table>>> = {
   start: startRow,
   memory: memoryRow,
   crowd: crowdRow,
+  runtime: runtimeRow,
+  footprint: footprintRow,
+  cycles: cyclesRow,
   pull: pullRow,
 };
 
 const usage = `npm run bench [-- OPTIONS]
-  --only start,memory,crowd,pull           rows to measure
+  --only start,memory,crowd,runtime,…      rows to measure; also footprint, cycles, pull
   --engines gantry,podman,ctr,docker       who takes part
-  --runs N                                 rounds of the start row (20)
+  --runs N                                 rounds of the start and runtime rows (20)
   --pulls N                                rounds of the pull row (1)
+  --cycles N                               containers of the cycles row (1000)
   --size MB --files N --layers N           image of the pull row (1600, 48000, 7)
   --write                                  put the tables into bench/RESULTS.md`;
 
@@ -31,6 +38,7 @@ const { values } = parseArgs({
     engines: { type: "string", default: engineNames.join(",") },
     runs: { type: "string", default: "20" },
     pulls: { type: "string", default: "1" },
+    cycles: { type: "string", default: "1000" },
     size: { type: "string", default: "1600" },
     files: { type: "string", default: "48000" },
     layers: { type: "string", default: "7" },
@@ -56,6 +64,7 @@ try {
     engines: values.engines.split(","),
     runs: Number(values.runs),
     pulls: Number(values.pulls),
+    cycles: Number(values.cycles),
     sizeBytes: Number(values.size) * 1e6,
     files: Number(values.files),
     layers: Number(values.layers),

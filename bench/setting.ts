@@ -11,8 +11,10 @@ export interface BenchOptions {
   /** Names of rows; all when empty. */
   readonly only: readonly string[];
   readonly engines: readonly string[];
-  /** Rounds of the start row. */
+  /** Rounds of the start and runtime rows. */
   readonly runs: number;
+  /** Containers of the cycles row. */
+  readonly cycles: number;
   /** Rounds of the pull row. */
   readonly pulls: number;
   readonly sizeBytes: number;

@@ -3,12 +3,15 @@
  *
  *   plan.c      decodes a plan and checks it whole before any of it runs
  *   run.c       walks the stages, reports failures, undoes
+ *   tell.c      failures in words, where there is no controller
  *   dialogue.c  frames to and from the controller; messages between host side and child
  *   root.c      paths inside an untrusted root, always by openat2
  *   ops_*.c     one function per operation, named op_<operation>
  *   layer.c     the operations that unpack a layer
  *   shim.c      what stays when the container runs; attach.c its clients, log.c its log
  *   init.c      the tiny init for --init
+ *   quick.c     verbs of `gantry-oci` that need no compiler
+ *   entry.c     the commands `gantry` and `gantry-oci`
  *
  * Conventions: an operation returns 0, or -errno after `fail()` has noted the object of the failure.
  * Descriptors are close-on-exec from birth. After the plan has been read only vectors for
@@ -98,16 +101,19 @@ struct executor {
 	int peer; /* host side: socket to the child; child: socket to the host side */
 	uint32_t stage; /* STAGE_* that runs now */
 	pid_t child;
+	pid_t compiler; /* the child that compiled the plan, until it is reaped; 0 for none */
 	int child_pidfd;
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
 	uint32_t records; /* of record-start that were written */
 	struct moved_link moved[32];
 	uint32_t moved_count;
+	char started[40]; /* when the first of them was */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	uint64_t log_bytes_lost; /* that the shim could not write */
 	bool oom_killed; /* as remove-cgroup found it */
 	struct failure failure;
+	struct step teller; /* tell-failure, once it came */
 
 	struct layer *layer; /* layer.c's session, NULL outside of one */
 
@@ -138,8 +144,14 @@ int run_plan(struct executor *x);
 void run_child(struct executor *x) __attribute__((noreturn));
 /* Notes what an operation was about when it failed: `return fail(x, errno, "open %s", path)` -> -errno. */
 int fail(struct executor *x, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+const struct stage *stage_of(const struct executor *x, uint32_t stage);
 int reg(const struct executor *x, const union operand *v); /* the descriptor; -1 for none */
 void set_reg(struct executor *x, const union operand *v, int fd);
+
+/* --- tell.c --- */
+const char *errno_words(int error); /* as Go and so runc has them, whatever the C library says */
+void tell_starter(struct executor *x); /* in the child, once it was let go on */
+void tell_failure(struct executor *x); /* where there is no controller to report to */
 
 /* --- dialogue.c --- */
 enum peer_kind { PEER_STEP = 1, PEER_FD = 2, PEER_FAILED = 3, PEER_NUMBER = 4 };
@@ -190,6 +202,13 @@ bool signal_cgroup(const char *mount, const char *path, int number, pid_t except
 /* --- ops_record.c --- */
 /* Annotations of a config may be long; untouched pages cost nothing. */
 #define RECORD_LIMIT (1024 * 1024)
+/* A value that a plan could not know. */
+struct late {
+	const char *name, *value;
+};
+/* Copies `text` with every @NAME@ replaced. Returns the length, or -1 if it does not fit. */
+long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size);
+void reap_compiler(struct executor *x, int options); /* as waitpid(2) has them */
 void undo_records(struct executor *x); /* of a start that failed: nothing may tell of it */
 /* Copies `text` with every @PID@ replaced by the child's. Returns the length, or -1 if it does not fit. */
 long fill_in_pid(const struct executor *x, const char *text, char *out, size_t size);
@@ -211,6 +230,13 @@ void shim_unlisten(void);
 void shim_finish(struct executor *x); /* tells every client the exit and closes */
 int run_layer_session(struct executor *x, int fd);
 int run_init(int argc, char **argv);
+/* --- main.c --- */
+int sealed_copy(void); /* of this program in memory, to be executed; -1 on failure */
+
+/* --- entry.c --- */
+/* quick.c: a verb that needs no compiler; false if it is not one, or has to be done by the other program. */
+bool run_quick(char **argv);
+int run_entry(char *self, char **argv); /* the commands gantry and gantry-oci; returns only on failure */
 
 #define X(number, symbol, name, kinds, stages, rules) int op_##symbol(struct executor *x, const struct step *s);
 OPERATIONS(X)

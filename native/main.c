@@ -3,8 +3,10 @@
  *
  *     gantry-executor dialogue 3     frames on descriptor 3 (a stream socket); one plan
  *     gantry-executor layers 3       the same, plans of a layer session until end of file
- *     gantry-executor plan 3         descriptor 3 is a file that holds one plan, no dialogue
+ *     gantry-executor plan 3 [PID]   descriptor 3 is a file that holds one plan, no dialogue; PID is a child that wrote it
  *     gantry-executor init -- args   the tiny init inside a container
+ *
+ * Under any other name this is the command that users call: entry.c.
  *
  * Before anything else it becomes a sealed copy of itself in memory: a container that reaches its
  * executable through /proc then reaches nothing that anybody else runs (CVE-2019-5736), nor a page
@@ -36,27 +38,35 @@ static bool is_sealed(int self)
 	return seals >= 0 && (seals & all) == all;
 }
 
-/* Executes a sealed copy; returns only on failure or if this is one. */
-static int seal_self(char **argv)
+int sealed_copy(void)
 {
 	struct stat st;
 	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (self < 0)
-		return -1;
-	if (is_sealed(self))
-		return close(self);
 	/* where vm.memfd_noexec is set it must be said that this one is to be executed (Linux 6.3) */
 	enum { mfd_exec = 0x10 };
 	int copy = (int)syscall(SYS_memfd_create, "gantry-executor", MFD_CLOEXEC | MFD_ALLOW_SEALING | mfd_exec);
 	if (copy < 0 && errno == EINVAL)
 		copy = (int)syscall(SYS_memfd_create, "gantry-executor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (copy < 0 || fstat(self, &st) < 0)
+	if (self < 0 || copy < 0 || fstat(self, &st) < 0)
 		return -1;
 	for (off_t offset = 0; offset < st.st_size;)
 		if (sendfile(copy, self, &offset, (size_t)(st.st_size - offset)) <= 0)
 			return -1;
-	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+	close(self);
+	return fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ? -1 : copy;
+}
+
+/* Executes a sealed copy; returns only on failure or if this is one. */
+static int seal_self(char **argv)
+{
+	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (self < 0)
 		return -1;
+	bool sealed = is_sealed(self);
+	close(self);
+	int copy = sealed ? -1 : sealed_copy();
+	if (sealed || copy < 0)
+		return sealed ? 0 : -1;
 	return (int)syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
 }
 
@@ -102,16 +112,28 @@ static int run_file(struct executor *x, int fd)
 	if (!room || lseek(fd, 0, SEEK_SET) < 0 || read_all(fd, room, (size_t)st.st_size) < 0)
 		return die("read plan");
 	close(fd);
-	return load(x, room, (size_t)st.st_size) < 0 ? 125 : run_plan(x);
+	int status = load(x, room, (size_t)st.st_size) < 0 ? 125 : run_plan(x);
+	reap_compiler(x, 0);
+	return status;
+}
+
+/* True for the executor, also as its sealed copy; false for the commands, which are links to the same file. */
+static bool is_executor(const char *self)
+{
+	const char *name = strrchr(self, '/');
+	return !name || strcmp(name + 1, "gantry-executor") == 0 || strncmp(self, "/memfd:", 7) == 0;
 }
 
 int main(int argc, char **argv)
 {
 	static struct executor x;
+	static char self[4096];
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return run_init(argc, argv);
-	if (argc != 3)
-		return dprintf(2, "usage: gantry-executor dialogue|layers|plan FD\n"), 125;
+	if (readlink("/proc/self/exe", self, sizeof self - 1) > 0 && !is_executor(self))
+		return run_entry(self, argv);
+	if (argc != 3 && argc != 4)
+		return dprintf(2, "usage: gantry-executor dialogue|layers|plan FD [PID]\n"), 125;
 	if (seal_self(argv) < 0)
 		return die("become a sealed copy");
 	/*
@@ -125,6 +147,7 @@ int main(int argc, char **argv)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	x.controller = x.peer = x.child_pidfd = x.starter = -1;
 	memset(x.registers, 0xff, sizeof x.registers);
+	x.compiler = argc == 4 ? atoi(argv[3]) : 0;
 	if (strcmp(argv[1], "dialogue") == 0)
 		return serve_dialogue(&x, fd);
 	if (strcmp(argv[1], "layers") == 0)

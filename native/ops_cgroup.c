@@ -111,6 +111,25 @@ int op_make_cgroup(struct executor *x, const struct step *s)
 	return 0;
 }
 
+int op_open_cgroup(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[OPEN_CGROUP_PATH].text.at;
+	int mount = check_path(x, path);
+	if (mount == 0)
+		mount = open_cgroup_mount(x, s->v[OPEN_CGROUP_MOUNT].text.at);
+	if (mount < 0)
+		return mount;
+	while (*path == '/')
+		path++;
+	int dir = openat(mount, *path ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int error = errno;
+	close(mount);
+	if (dir < 0)
+		return fail(x, error, "%s", s->v[OPEN_CGROUP_PATH].text.at);
+	set_reg(x, &s->v[OPEN_CGROUP_DIR], dir);
+	return 0;
+}
+
 int op_write_cgroup(struct executor *x, const struct step *s)
 {
 	const struct bytes *file = &s->v[WRITE_CGROUP_FILE].text, *value = &s->v[WRITE_CGROUP_VALUE].text;

@@ -178,7 +178,7 @@ int op_exec(struct executor *x, const struct step *s)
 	}
 	execve(x->program, args, env);
 	int error = errno;
-	fail(x, error, "exec %s: %s", x->program, strerror(error));
+	fail(x, error, "exec %s: %s", x->program, errno_words(error));
 	x->failure.status = error == ENOENT || error == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE;
 	return -error;
 }

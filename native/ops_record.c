@@ -10,14 +10,7 @@
 #include "executor.h"
 #include "log.h"
 
-/* Values that a plan could not know. */
-struct late {
-	const char *name;
-	char value[40];
-};
-
-/* Copies `text` with every @NAME@ replaced. Returns the length, or -1 if it does not fit. */
-static long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size)
+long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size)
 {
 	size_t length = 0;
 	while (*text) {
@@ -44,8 +37,9 @@ static long fill_in(const char *text, const struct late *values, size_t count, c
 
 long fill_in_pid(const struct executor *x, const char *text, char *out, size_t size)
 {
-	struct late pid = {"@PID@", ""};
-	snprintf(pid.value, sizeof pid.value, "%d", x->child > 0 ? x->child : getpid());
+	char number[16];
+	const struct late pid = {"@PID@", number};
+	snprintf(number, sizeof number, "%d", x->child > 0 ? x->child : getpid());
 	return fill_in(text, &pid, 1, out, size);
 }
 
@@ -70,15 +64,31 @@ static int write_record(struct executor *x, const char *path, const char *name, 
 	return r < 0 ? fail(x, -r, "%s/%s", path, name) : 0;
 }
 
+/* Room for a number in a late value. */
+struct number {
+	char text[24];
+};
+
+static const char *put(struct number *room, unsigned long long value)
+{
+	snprintf(room->text, sizeof room->text, "%llu", value);
+	return room->text;
+}
+
 int op_record_start(struct executor *x, const struct step *s)
 {
-	struct late values[] = {{"@PID@", ""}, {"@START@", ""}, {"@SHIM@", ""}, {"@SHIMSTART@", ""}, {"@TIME@", ""}};
+	struct number room[4];
 	static char text[RECORD_LIMIT];
-	snprintf(values[0].value, 40, "%d", x->child);
-	snprintf(values[1].value, 40, "%llu", (unsigned long long)process_start_time(x->child));
-	snprintf(values[2].value, 40, "%d", getpid());
-	snprintf(values[3].value, 40, "%llu", (unsigned long long)process_start_time(getpid()));
-	log_time(values[4].value);
+	/* all records of a start tell the same time */
+	if (!x->started[0])
+		log_time(x->started);
+	const struct late values[] = {
+		{"@PID@", put(&room[0], (unsigned)x->child)},
+		{"@START@", put(&room[1], process_start_time(x->child))},
+		{"@SHIM@", put(&room[2], (unsigned)getpid())},
+		{"@SHIMSTART@", put(&room[3], process_start_time(getpid()))},
+		{"@TIME@", x->started},
+	};
 	long bytes = fill_in(s->v[RECORD_START_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
@@ -105,19 +115,22 @@ void undo_records(struct executor *x)
 
 int op_record_exit(struct executor *x, const struct step *s)
 {
-	struct late values[] = {{"@CODE@", ""}, {"@SIGNAL@", ""}, {"@OOM@", ""}, {"@TIME@", ""}, {"@PID@", ""}, {"@LOST@", ""}};
-	char text[4096];
+	struct number room[4];
+	char text[4096], now[40];
 	uint32_t status[3];
 	/* a container that never became its program has no exit to record */
 	if (!x->child_reaped || !x->supervised)
 		return 0;
 	exit_payload(x, status);
-	snprintf(values[0].value, 40, "%u", status[0]);
-	snprintf(values[1].value, 40, "%u", status[1]);
-	snprintf(values[2].value, 40, "%s", status[2] ? "true" : "false");
-	log_time(values[3].value);
-	snprintf(values[4].value, 40, "%d", x->child);
-	snprintf(values[5].value, 40, "%llu", (unsigned long long)x->log_bytes_lost);
+	log_time(now);
+	const struct late values[] = {
+		{"@CODE@", put(&room[0], status[0])},
+		{"@SIGNAL@", put(&room[1], status[1])},
+		{"@OOM@", status[2] ? "true" : "false"},
+		{"@TIME@", now},
+		{"@PID@", put(&room[2], (unsigned)x->child)},
+		{"@LOST@", put(&room[3], x->log_bytes_lost)},
+	};
 	shim_unlisten();
 	long bytes = fill_in(s->v[RECORD_EXIT_RECORD].text.at, values, countof(values), text, sizeof text);
 	if (bytes < 0)
@@ -131,6 +144,12 @@ static void reap_child(struct executor *x)
 {
 	if (!x->child_reaped && waitpid(x->child, &x->wait_status, 0) == x->child)
 		x->child_reaped = true;
+}
+
+void reap_compiler(struct executor *x, int options)
+{
+	if (x->compiler > 0 && waitpid(x->compiler, NULL, options) == x->compiler)
+		x->compiler = 0;
 }
 
 int op_kill_child(struct executor *x, const struct step *s)
@@ -159,6 +178,7 @@ int op_await_exit(struct executor *x, const struct step *s)
 		struct signalfd_siginfo info;
 		if (wait[1].revents && read(signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
 			sys_pidfd_send_signal(x->child_pidfd, (int)info.ssi_signo);
+		reap_compiler(x, WNOHANG);
 		if (wait[0].revents)
 			break;
 	}

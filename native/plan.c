@@ -185,6 +185,17 @@ static const char *check_registers(const struct step *s, bool live[REGISTER_LIMI
 	return NULL;
 }
 
+/* Of a step that empties every register but those that it names. */
+static void empty_others(const struct step *s, bool live[REGISTER_LIMIT])
+{
+	bool named[REGISTER_LIMIT] = {false};
+	for (size_t i = 0; s->operation->kinds[i]; i++)
+		if (strchr("f?-+", s->operation->kinds[i]) && s->v[i].fd >= 0)
+			named[s->v[i].fd] = true;
+	for (size_t i = 0; i < REGISTER_LIMIT; i++)
+		live[i] &= named[i];
+}
+
 static const char *check_order(const struct step *s, uint32_t seen, bool last)
 {
 	uint32_t rules = s->operation->rules;
@@ -224,6 +235,8 @@ static int check_stage(const struct plan *plan, const struct stage *stage, uint3
 		if (wrong)
 			return refuse(f, number, i, "%s %s", s.operation->name, wrong);
 		walk->seen |= s.operation->rules;
+		if (s.operation->rules & RULE_EMPTIES)
+			empty_others(&s, walk->live);
 		if (s.operation->rules & RULE_CLONE)
 			memcpy(at_clone, walk->live, sizeof walk->live);
 	}

@@ -31,7 +31,7 @@ void set_reg(struct executor *x, const union operand *v, int fd)
 	x->registers[v->fd] = fd;
 }
 
-static const struct stage *stage_of(const struct executor *x, uint32_t stage)
+const struct stage *stage_of(const struct executor *x, uint32_t stage)
 {
 	switch (stage) {
 	case STAGE_HOST: return &x->plan.host;
@@ -76,19 +76,6 @@ int run_stage(struct executor *x, uint32_t stage)
 	return result;
 }
 
-/* One line for the caller of a plan without controller, as runc writes it. */
-static void print_failure(struct executor *x, int fd)
-{
-	const struct stage *steps = stage_of(x, x->failure.stage);
-	const uint8_t *cursor = steps->at;
-	struct step s = {.operation = NULL};
-	for (uint32_t i = 0; x->failure.stage != STAGE_CHECK && i <= x->failure.step && i < steps->steps; i++)
-		plan_next(&x->plan, &cursor, &s);
-	dprintf(fd, "%s: %s%s%s%s%s\n", s.operation ? s.phrase.length ? s.phrase.at : s.operation->name : "check plan",
-	        x->failure.detail, x->failure.error ? ": " : "", x->failure.error ? strerror(x->failure.error) : "",
-	        s.operation && s.where.length ? " at " : "", s.operation ? s.where.at : "");
-}
-
 void run_child(struct executor *x)
 {
 	/* what whoever started us ignores or blocks is not the program's concern: execve would keep it */
@@ -99,7 +86,7 @@ void run_child(struct executor *x)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	run_stage(x, STAGE_CHILD);
 	if (x->starter >= 0)
-		print_failure(x, x->starter);
+		tell_starter(x);
 	/* exec never returns, so something failed; the host side tells the controller */
 	struct {
 		uint32_t kind, number;
@@ -123,7 +110,9 @@ int run_plan(struct executor *x)
 		if (x->controller >= 0)
 			report_failure(x);
 		else
-			print_failure(x, 2);
+			tell_failure(x);
+		if (x->teller.operation)
+			return (int)x->teller.v[TELL_FAILURE_STATUS].number;
 		return first.status ? (int)first.status : EXIT_FAILED;
 	}
 	if (!x->child_reaped) {
@@ -134,7 +123,7 @@ int run_plan(struct executor *x)
 		else if (x->controller >= 0)
 			report_failure(x);
 		else if (!good)
-			print_failure(x, 2);
+			tell_failure(x);
 		return good ? EXIT_GOOD : EXIT_FAILED;
 	}
 	memset(&x->failure, 0, sizeof x->failure);
@@ -142,7 +131,7 @@ int run_plan(struct executor *x)
 		if (x->controller >= 0)
 			report_failure(x);
 		else
-			print_failure(x, 2);
+			tell_failure(x);
 	}
 	uint32_t status[3];
 	exit_payload(x, status);

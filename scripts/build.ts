@@ -1,6 +1,7 @@
 /**
- * Makes what is shipped: `dist/gantry-executor` from native/, `dist/gantry` (and `dist/gantry-oci`, the same file
- * under its second name) from src/cli/main.ts, and the library with its types in dist/lib from src/index.ts.
+ * Makes what is shipped: `dist/gantry-executor` from native/ (and the commands `dist/gantry` and `dist/gantry-oci`,
+ * links to the same file), `dist/gantry-program`, which they become, from src/cli/main.ts, and the library with its
+ * types in dist/lib from src/index.ts.
  *
  *     bun scripts/build.ts [native] [cli] [lib] [--force]
  *
@@ -50,29 +51,32 @@ const parts: Readonly<Record<string, Part>> = {
   native: {
     entry: "native",
     inputs: ["native/*.c", "native/*.h", "native/gen/*"],
-    outputs: ["dist/gantry-executor"],
+    outputs: ["dist/gantry-executor", "dist/gantry", "dist/gantry-oci"],
     async make() {
       const sources = globSync("native/*.c", { cwd: top }).sort();
       const flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Os", "-static", "-Wall", "-Wextra", "-Werror"];
       const small = ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-s"];
       const out = join(stage, "gantry-executor");
       await must([...staticCompiler(), ...flags, ...small, "-Inative", "-o", out, ...sources]);
+      // the commands are the same file under other names: native/entry.c
+      for (const name of ["gantry", "gantry-oci"]) {
+        linkSync(out, join(stage, name));
+        renameSync(join(stage, name), join(dist, name));
+      }
       renameSync(out, join(dist, "gantry-executor"));
     },
   },
   cli: {
     entry: "src/cli/main.ts",
     inputs: ["src/**/*.ts", "src/**/*.json", "package-lock.json"],
-    outputs: ["dist/gantry", "dist/gantry-oci"],
+    outputs: ["dist/gantry-program"],
     async make() {
-      const out = join(stage, "gantry");
+      const out = join(stage, "gantry-program");
       const bun = join(top, "node_modules/.bin/bun");
       const flags = ["--compile", "--minify", "--bytecode", "--splitting", "--format=esm", "--target=bun"];
       // Bun writes its half-made executable into the current folder.
       await must([bun, "build", ...flags, join(top, "src/cli/main.ts"), "--outfile", out], stage);
-      linkSync(out, join(stage, "gantry-oci"));
-      renameSync(out, join(dist, "gantry"));
-      renameSync(join(stage, "gantry-oci"), join(dist, "gantry-oci"));
+      renameSync(out, join(dist, "gantry-program"));
     },
   },
   lib: {

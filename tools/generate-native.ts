@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { errnoRows } from "../src/linux/errno.ts";
 import { registerLimit } from "../src/plan/encode.ts";
 import {
   type OperandKind,
@@ -39,6 +40,7 @@ const ruleBits: Readonly<Record<Rule, number>> = {
   clone: 64,
   "with-child": 128,
   controller: 256,
+  empties: 512,
 };
 
 const constant = (name: string) => name.toUpperCase().replaceAll("-", "_");
@@ -98,12 +100,27 @@ function protocolHeader(): string {
   ].join("\n");
 }
 
+/** The words that callers know; those of a C library differ from one to the next. */
+function errnoHeader(): string {
+  return [
+    warning,
+    "#ifndef GEN_ERRNO_H",
+    "#define GEN_ERRNO_H",
+    "#define ERRNO_WORDS \\",
+    errnoRows.map(([number, , words]) => `  [${number}] = ${JSON.stringify(words)},`).join(" \\\n"),
+    "",
+    "#endif",
+    "",
+  ].join("\n");
+}
+
 const folder = join(fileURLToPath(new URL("..", import.meta.url)), "native", "gen");
 const check = process.argv.includes("--check");
 mkdirSync(folder, { recursive: true });
 for (const [name, text] of [
   ["operations.h", operationsHeader()],
   ["protocol.h", protocolHeader()],
+  ["errno.h", errnoHeader()],
 ] as const) {
   const path = join(folder, name);
   if (!check) writeFileSync(path, text);

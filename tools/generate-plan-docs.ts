@@ -31,6 +31,7 @@ const rules: Readonly<Record<Rule, string>> = {
   clone: "stands at most once; the child exists from here on",
   "with-child": "may not come before `clone`",
   controller: "needs somebody at the other end of the dialogue",
+  empties: "empties every register that it does not name",
 };
 
 const groups: readonly (readonly [title: string, first: number])[] = [

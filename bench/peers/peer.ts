@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { Scope } from "../../src/base/scope.ts";
-import { command } from "../../test/lib/command.ts";
+import { command, must } from "../../test/lib/command.ts";
 import { until } from "../../test/lib/until.ts";
 
 /** An engine that is ready to work: its daemon runs, if it has one, and it has the busybox image. */
@@ -121,13 +121,19 @@ function folders(path: string): string[] {
 export async function hugetlbAsV1(): Promise<AsyncDisposable> {
   const point = "/sys/fs/cgroup/hugetlb";
   const v2 = "/sys/fs/cgroup/unified/cgroup.controllers";
-  const needed = existsSync(v2) && readFileSync(v2, "utf8").includes("hugetlb") && !existsSync(point);
+  const needed = existsSync(v2) && readFileSync(v2, "utf8").includes("hugetlb");
   if (!needed) return { async [Symbol.asyncDispose]() {} };
-  mkdirSync(point);
-  await command(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", point]);
+  mkdirSync(point, { recursive: true });
+  try {
+    await must(["mount", "-t", "cgroup", "-o", "hugetlb", "cgroup", point]);
+  } catch (error) {
+    // what an engine has made there while nothing was mounted stays, and is not the news
+    if (readdirSync(point).length === 0) rmdirSync(point);
+    throw error;
+  }
   return {
     async [Symbol.asyncDispose]() {
-      await command(["umount", point]);
+      await must(["umount", point]);
       rmdirSync(point);
     },
   };

@@ -17,6 +17,7 @@
 #define RULE_CLONE 64
 #define RULE_WITH_CHILD 128
 #define RULE_CONTROLLER 256
+#define RULE_EMPTIES 512
 
 /* X(number, symbol, name, operand kinds, stages, rules) */
 #define OPERATIONS(X) \
@@ -35,6 +36,7 @@
   X(14, adopt_child, "adopt-child", "", 1, 128) \
   X(15, make_fifo, "make-fifo", "t4+", 1, 0) \
   X(16, open_below, "open-below", "ft+", 3, 0) \
+  X(225, tell_failure, "tell-failure", "ttttt4", 1, 0) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
   X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
@@ -59,9 +61,9 @@
   X(44, set_rlimit, "set-rlimit", "488", 2, 0) \
   X(45, set_priority, "set-priority", "48", 2, 0) \
   X(46, set_scheduler, "set-scheduler", "4884888", 2, 0) \
-  X(47, set_affinity, "set-affinity", "b", 2, 0) \
+  X(47, set_affinity, "set-affinity", "b", 3, 0) \
   X(48, set_death_signal, "set-death-signal", "4", 2, 8) \
-  X(49, run_hook, "run-hook", "tTTt4", 3, 8) \
+  X(49, run_hook, "run-hook", "tTTt4", 7, 8) \
   X(50, set_oom_score, "set-oom-score", "t", 1, 128) \
   X(51, set_memory_policy, "set-memory-policy", "4b", 2, 0) \
   X(52, make_user_namespace, "make-user-namespace", "tt+", 1, 0) \
@@ -105,6 +107,13 @@
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
   X(124, run_program, "run-program", "TT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
+  X(160, open_process, "open-process", "48+", 1, 0) \
+  X(161, open_cgroup, "open-cgroup", "tt+", 1, 0) \
+  X(162, close_others, "close-others", "4?", 2, 512) \
+  X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
+  X(164, hold_signals, "hold-signals", "", 1, 0) \
+  X(165, send_pidfd, "send-pidfd", "t", 1, 128) \
+  X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
   X(200, move_link, "move-link", "ttf", 1, 128) \
   X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 1, 0) \
   X(202, write_schemata, "write-schemata", "ftt", 1, 0) \
@@ -146,6 +155,12 @@
 #define OPEN_BELOW_DIR 0
 #define OPEN_BELOW_PATH 1
 #define OPEN_BELOW_FD 2
+#define TELL_FAILURE_LOG 0
+#define TELL_FAILURE_LINE 1
+#define TELL_FAILURE_INTRO 2
+#define TELL_FAILURE_HOST 3
+#define TELL_FAILURE_CHILD 4
+#define TELL_FAILURE_STATUS 5
 #define MAKE_CGROUP_MOUNT 0
 #define MAKE_CGROUP_PATH 1
 #define MAKE_CGROUP_INIT 2
@@ -316,6 +331,17 @@
 #define REMOVE_TREE_NAME 1
 #define RUN_PROGRAM_ARGS 0
 #define RUN_PROGRAM_ENV 1
+#define OPEN_PROCESS_PID 0
+#define OPEN_PROCESS_START 1
+#define OPEN_PROCESS_FD 2
+#define OPEN_CGROUP_MOUNT 0
+#define OPEN_CGROUP_PATH 1
+#define OPEN_CGROUP_DIR 2
+#define CLOSE_OTHERS_KEEP 0
+#define CLOSE_OTHERS_FD 1
+#define SET_OWN_OOM_SCORE_VALUE 0
+#define SEND_PIDFD_SOCKET 0
+#define PROVE_DESCRIPTORS_COUNT 0
 #define MOVE_LINK_NAME 0
 #define MOVE_LINK_AS 1
 #define MOVE_LINK_NAMESPACE 2

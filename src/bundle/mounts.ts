@@ -35,7 +35,6 @@ function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...ptsGroup(options)],
     },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...readOnly, ...quiet] },
     // mqueue shows the IPC namespace that it is mounted in; a user namespace may not mount that of the host
     hostIpc && ownUsers
       ? {
@@ -59,6 +58,12 @@ function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
           options: [...quiet, "mode=1777", `size=${shmBytes}`],
         },
   ];
+}
+
+/** Comes late: the container waits for its cgroups before it can mount them, and does all else meanwhile. */
+function cgroupMount({ privileged }: ContainerOptions): RuntimeMount {
+  const options = [...(privileged ? [] : ["ro"]), "nosuid", "noexec", "nodev"];
+  return { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options };
 }
 
 /** Group 5 is tty; it must exist in the container's user namespace. */
@@ -135,6 +140,6 @@ export function containerMounts(options: ContainerOptions, files: ContainerFiles
   const covered = ({ destination }: RuntimeMount) =>
     places.has(destination) || (places.has("/dev") && destination.startsWith("/dev/"));
   const defaults = defaultMounts(options).filter((mount) => !covered(mount));
-  const etc = fileMounts(files, options).filter((mount) => !covered(mount));
-  return [...defaults, ...[...etc, ...own].sort((a, b) => depth(a.destination) - depth(b.destination))];
+  const later = [...fileMounts(files, options), cgroupMount(options)].filter((mount) => !covered(mount));
+  return [...defaults, ...[...later, ...own].sort((a, b) => depth(a.destination) - depth(b.destination))];
 }

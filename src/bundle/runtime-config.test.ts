@@ -152,7 +152,7 @@ test("a user's mount stands in for a default one, and deeper ones come later", (
     ],
   });
   const places = (built.mounts ?? []).map(({ destination }) => destination);
-  assert.deepEqual(places, ["/proc", "/sys", "/sys/fs/cgroup", "/a", "/dev", "/a/b/c"]);
+  assert.deepEqual(places, ["/proc", "/sys", "/a", "/dev", "/sys/fs/cgroup", "/a/b/c"]);
   assert.deepEqual(mountAt(built, "/a")?.options, ["nosuid", "nodev", "size=1m", "exec"]);
   assert.throws(
     () =>

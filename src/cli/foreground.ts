@@ -49,9 +49,8 @@ export async function runInForeground(
     feed(container).catch((error) => context.logger.debug("stdin ended", { error: String(error) }));
   try {
     const ended = Promise.all(outputs).then(async (ends) => {
-      if (!ends.includes("gone")) return (await container.waitForOutputAndExit()).exitCode;
-      await container.wait();
-      return brokenPipeStatus;
+      const status = await container.wait();
+      return ends.includes("gone") ? brokenPipeStatus : status;
     });
     // as the end of a pipeline ends a program of it
     const orphaned = readerGone.then(async () => {

@@ -1,8 +1,10 @@
 /**
- * Entry of the compiled executable: `gantry …`, or the OCI runtime when it was started under the name `gantry-oci`.
- * Nothing is imported before it is needed.
+ * What the commands in C become (native/entry.c): `gantry …`, or the OCI runtime when it was started under the name
+ * `gantry-oci`. Nothing is imported before it is needed.
  */
 const args = process.argv.slice(2);
+// the entry's word to this program alone, not to what it starts
+delete process.env.BUN_JSC_useJIT;
 
 if (/(^|\/)gantry-oci$/.test(process.argv0)) {
   const { runOciCommand } = await import("../oci/command.ts");

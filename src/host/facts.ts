@@ -91,6 +91,12 @@ class Facts implements HostFacts {
     return this.#once("rlimits", () => parseLimits(read("/proc/self/limits")));
   }
 
+  /** The entry in C notes it, since Bun and Node raise their own before a program can ask. */
+  get fileLimitAtStart() {
+    const noted = process.env.GANTRY_NOFILE;
+    return noted !== undefined && /^[0-9]{1,10}$/.test(noted) ? Number(noted) : undefined;
+  }
+
   get cgroups() {
     return this.#once("cgroups", () => cgroupLayout(cgroupMounts(), read("/proc/self/cgroup")));
   }

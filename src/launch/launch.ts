@@ -11,6 +11,8 @@ import { decodeFailure, failureError } from "./report.ts";
 export interface LaunchOptions {
   /** Path of the executor. */
   readonly executor: string;
+  /** One that was started before the plan was ready, which takes as long as compiling it. */
+  readonly started?: Dialogue | undefined;
   readonly stdio?: DialogueOptions["stdio"];
   readonly env?: DialogueOptions["env"];
   /** Does the controller's part at a sync point; a rejection undoes the whole plan. */
@@ -40,6 +42,11 @@ function pointOf(payload: Uint8Array): { point: SyncPoint; pid: number } {
   return point ? { point: point as SyncPoint, pid: view.readUInt32LE(4) } : bug(`sync point ${number}`);
 }
 
+/** Starts an executor that waits for its plan. Closed without one, it ends. */
+export function startExecutor(options: Pick<LaunchOptions, "executor" | "stdio" | "env">): Dialogue {
+  return new Dialogue({ ...options, mode: "dialogue" });
+}
+
 /**
  * Runs `plan` until it is done, or until it reports `until`. Throws what failed after the executor has
  * undone it; an abort passes its reason on, also after the undoing.
@@ -47,7 +54,7 @@ function pointOf(payload: Uint8Array): { point: SyncPoint; pid: number } {
 async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promise<Launched> {
   options.signal?.throwIfAborted();
   const bytes = encodePlan(plan);
-  const dialogue = new Dialogue({ ...options, mode: "dialogue" });
+  const dialogue = options.started ?? startExecutor(options);
   // closing our end is "no": the executor undoes and ends, and we wait for that
   const abort = () => dialogue.finish();
   options.signal?.addEventListener("abort", abort, { once: true });

@@ -5,7 +5,7 @@
  */
 
 /** One row an error: number, name, words. */
-const rows: ReadonlyArray<readonly [number: number, name: string, words: string]> = [
+export const errnoRows: ReadonlyArray<readonly [number: number, name: string, words: string]> = [
   [1, "EPERM", "operation not permitted"],
   [2, "ENOENT", "no such file or directory"],
   [3, "ESRCH", "no such process"],
@@ -138,9 +138,9 @@ const rows: ReadonlyArray<readonly [number: number, name: string, words: string]
   [132, "ERFKILL", "operation not possible due to RF-kill"],
 ];
 
-const byNumber = new Map(rows.map((row) => [row[0], row] as const));
+const byNumber = new Map(errnoRows.map((row) => [row[0], row] as const));
 const byName = new Map<string, number>([
-  ...rows.map((row) => [row[1], row[0]] as const),
+  ...errnoRows.map((row) => [row[1], row[0]] as const),
   ["EWOULDBLOCK", 11],
   ["EDEADLOCK", 35],
   ["ENOTSUP", 95],

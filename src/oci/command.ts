@@ -6,8 +6,8 @@ import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
 import { type OciLog, openLog } from "./log.ts";
+import { failureText, type LogTarget, ociName, statusOf, verbIntro } from "./tell-failure.ts";
 
-export const ociName = "gantry-oci";
 export const ociVersion = "0.1.0";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -27,6 +27,7 @@ const globalFlags: FlagTable = {
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   create: async () => (await import("./verbs-launch.ts")).create,
   delete: async () => (await import("./verbs-living.ts")).remove,
+  exec: async () => (await import("./verb-exec.ts")).exec,
   explain: async () => (await import("./verbs-telling.ts")).explain,
   features: async () => (await import("./verbs-telling.ts")).features,
   kill: async () => (await import("./verbs-living.ts")).kill,
@@ -38,7 +39,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
 };
 
 /** Verbs of runc that are not there yet: known, so that a caller learns why. */
-const missingVerbs = new Set(["checkpoint", "events", "exec", "pause", "ps", "restore", "resume", "update"]);
+const missingVerbs = new Set(["checkpoint", "events", "pause", "ps", "restore", "resume", "update"]);
 
 function defaultRoot(env: Environment): string {
   return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
@@ -78,16 +79,6 @@ async function findVerb(name: string): Promise<Verb> {
   throw usageError(`No help topic for '${name}'`);
 }
 
-/** What runc says before the reason, by the side on which the plan failed. */
-function failureText(error: unknown): string {
-  if (!(error instanceof GantryError)) return error instanceof Error ? error.message : String(error);
-  const { stage, status } = error.detail;
-  const prefix = "unable to start container process: ";
-  if (status !== undefined || typeof stage !== "string" || error.message.startsWith(prefix))
-    return error.message;
-  return `${prefix}${stage === "child" ? "error during container init: " : ""}${error.message}`;
-}
-
 async function runVerb(name: string, argv: readonly string[], context: OciContext): Promise<number> {
   const verb = await findVerb(name);
   const flags = parseFlags(argv, { ...verb.flags, help: { kind: "switch", short: "h", help: "show help" } });
@@ -100,24 +91,33 @@ async function runVerb(name: string, argv: readonly string[], context: OciContex
   const [least, most] = verb.arguments;
   if (flags.rest.length < least || flags.rest.length > most)
     throw usageError(
-      least === most
-        ? `"${ociName} ${name}" requires exactly ${least} argument(s)`
-        : `"${ociName} ${name}" requires a minimum of ${least} argument(s) and a maximum of ${most}`,
+      `"${ociName} ${name}" requires ${
+        least === most
+          ? `exactly ${least} argument(s)`
+          : `a minimum of ${least} argument(s)${most === Number.POSITIVE_INFINITY ? "" : ` and a maximum of ${most}`}`
+      }`,
     );
   return await verb.run(context, flags);
 }
 
-function logOf(flags: Flags | undefined): OciLog {
+function targetOf(flags: Flags | undefined): LogTarget {
   const format = flags?.text("log-format") ?? "text";
-  if (format !== "text" && format !== "json") {
-    const log = openLog({ format: "text", debug: false });
-    log.fatal(`invalid log-format: ${format}`);
-    return log;
-  }
-  return openLog({ file: flags?.text("log") || undefined, format, debug: flags?.has("debug") ?? false });
+  if (format !== "text" && format !== "json") throw usageError(`invalid log-format: ${format}`);
+  const file = flags?.text("log");
+  return { format, ...(file ? { file: resolve(file) } : {}) };
 }
 
-/** Runs one command; the exit status is the result. 1 for errors of the runtime itself, as runc has it. */
+/** The log of a command whose flags may be wrong themselves. */
+function logOf(flags: Flags | undefined): OciLog {
+  const debug = flags?.has("debug") ?? false;
+  try {
+    return openLog({ ...targetOf(flags), debug });
+  } catch {
+    return openLog({ format: "text", debug });
+  }
+}
+
+/** Runs one command; the exit status is the result. For errors of the runtime itself it is what runc has. */
 export async function runOciCommand(
   argv: readonly string[],
   env: Environment = process.env,
@@ -138,17 +138,18 @@ export async function runOciCommand(
       );
     const root = resolve(flags.text("root") ?? defaultRoot(env));
     if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
-    const { logger } = logOf(flags);
+    const logTarget = targetOf(flags);
     return await runVerb(name, flags.rest.slice(1), {
       root,
-      log: logger,
+      log: openLog({ ...logTarget, debug: flags.has("debug") }).logger,
+      logTarget,
       debug: flags.has("debug"),
       env,
       print,
     });
   } catch (error) {
     const launches = name === "create" || name === "run";
-    logOf(flags).fatal(launches ? `${ociName} ${name} failed: ${failureText(error)}` : failureText(error));
-    return 1;
+    logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error)}`);
+    return statusOf(error);
   }
 }

@@ -1,11 +1,14 @@
 /** What every verb of the OCI command gets. */
 import type { Logger } from "../base/log.ts";
 import type { Flags, FlagTable } from "./flags.ts";
+import type { LogTarget } from "./tell-failure.ts";
 
 export interface OciContext {
   /** --root */
   readonly root: string;
   readonly log: Logger;
+  /** Where that log and errors go. */
+  readonly logTarget: LogTarget;
   /** --debug */
   readonly debug: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -1,13 +1,37 @@
-/** The one place where a verb of the OCI runtime hands its plan to the executor. */
-import { findExecutor } from "../launch/executor.ts";
-import { runPlan } from "../launch/launch.ts";
+/**
+ * The one place where a verb of the OCI runtime hands its plan to the executor.
+ *
+ * Started by the entry in C, this program writes the plan to a pipe and ends: the entry, which has the caller's
+ * descriptors, limits and signals, becomes the executor. This program stays, with the executor as its child, where a
+ * plan has points at which somebody must say go, and where there is no such entry.
+ */
+import { writeSync } from "node:fs";
+import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { OciContext } from "./context.ts";
+import { tellFailure } from "./tell-failure.ts";
 
-/** Runs a plan with the caller's own stdio. The status is the child's where the plan waited for its end, else 0. */
-export async function executePlan(plan: Plan): Promise<number> {
+/**
+ * Runs a plan with the caller's own stdio. The status is the child's where the plan waited for its end, else 0; where
+ * the entry runs the plan, nobody hears of it here.
+ */
+export async function executePlan(context: OciContext, verb: string, plan: Plan): Promise<number> {
+  const descriptor = context.env.GANTRY_PLAN_FD;
+  if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
+    handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
+    return 0;
+  }
+  const [{ findExecutor }, { runPlan }] = await Promise.all([
+    import("../launch/executor.ts"),
+    import("../launch/launch.ts"),
+  ]);
   const { status = 0 } = await runPlan(plan, {
     executor: findExecutor(),
     stdio: ["inherit", "inherit", "inherit"],
   });
   return status;
+}
+
+function handOver(descriptor: number, plan: Plan): void {
+  for (let rest = encodePlan(plan); rest.length > 0; ) rest = rest.subarray(writeSync(descriptor, rest));
 }

@@ -15,6 +15,8 @@ export interface Flags {
   text(name: string): string | undefined;
   texts(name: string): readonly string[];
   has(name: string): boolean;
+  /** Whether it was said at all, be it `--x=false`. */
+  given(name: string): boolean;
   /** What follows the flags. */
   readonly rest: readonly string[];
 }
@@ -62,6 +64,7 @@ export function parseFlags(argv: readonly string[], table: FlagTable): Flags {
     text: (name) => values.get(name)?.[0],
     texts: (name) => values.get(name) ?? [],
     has: (name) => switches.get(name) ?? false,
+    given: (name) => switches.has(name) || values.has(name),
     rest: argv.slice(index),
   };
 }

@@ -42,6 +42,8 @@ const stateFile = object({
   bundle: string,
   rootfs: string,
   annotations: record(string, 10_000),
+  /** `create --no-new-keyring`: what joins the container gets none either. */
+  noNewKeyring: optional(boolean),
   ownPids: boolean,
   cgroups: array(cgroup, 100),
   /** Groups of resctrl that go with the container, the innermost first. */

@@ -39,10 +39,10 @@ function releaseProgram(container: OciContainer): void {
         throw new GantryError("deadline-exceeded", "start container: its process does not answer");
       pause(waitMs);
     }
+    rmSync(path, { force: true });
     awaitProgram(fd);
   } finally {
     closeSync(fd);
-    rmSync(path, { force: true });
   }
 }
 

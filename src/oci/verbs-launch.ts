@@ -6,7 +6,6 @@ import { stateFiles } from "../plan/state-files.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
-import { runStateHooks } from "./hooks.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
@@ -19,33 +18,21 @@ async function launch(
   const id = flags.rest[0]!;
   const bundle = readBundle(flags);
   const state = makeStateDirectory(context.root, id);
-  let launched = false;
+  let handedOver = false;
   try {
     storeConfig(state, bundle.text);
     const plan = compileLaunch(context, { id, state, bundle, flags, kind });
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
     try {
-      const status = await executePlan(plan);
-      launched = kind !== "foreground";
-      if (kind === "foreground")
-        await runStateHooks(
-          context,
-          bundle.config.hooks?.poststop ?? [],
-          {
-            id,
-            status: "stopped",
-            pid: 0,
-            bundle: bundle.path,
-            annotations: bundle.config.annotations ?? {},
-          },
-          "log",
-        );
+      const status = await executePlan(context, kind === "create" ? "create" : "run", plan);
+      // the plan's own clean-up removes the state from here on
+      handedOver = true;
       return status;
     } finally {
       stop?.();
     }
   } finally {
-    if (!launched) removeStateDirectory(state);
+    if (!handedOver) removeStateDirectory(state);
   }
 }
 

@@ -2,12 +2,16 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GantryError, wrapErrno } from "../base/error.ts";
+import type { Plan } from "../plan/plan.ts";
 import { printPlan } from "../plan/print.ts";
-import type { Verb } from "./context.ts";
+import type { OciContext, Verb } from "./context.ts";
 import { defaultSpec } from "./default-spec.ts";
+import { compileExecOf, execFlags } from "./exec-container.ts";
 import { featuresDocument } from "./features.ts";
+import { type Flags, usageError } from "./flags.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { checkId } from "./state-directory.ts";
+import { ociName } from "./tell-failure.ts";
 
 export const spec: Verb = {
   usage: "spec [flags]",
@@ -42,24 +46,31 @@ export const features: Verb = {
 };
 
 export const explain: Verb = {
-  usage: "explain [flags] [container-id]",
-  help: "print the plan that `create` or `run` would execute, one privileged act a line; nothing is run",
+  usage: "explain [flags] [container-id]\n   or: explain --exec [flags] <container-id> [command]",
+  help: "print the plan that `create`, `run` or `exec` would execute, one privileged act a line; nothing is run",
   flags: {
     ...launchFlags,
+    ...execFlags,
     create: { kind: "switch", help: "the plan of `create` instead of that of `run`" },
+    exec: { kind: "switch", help: "the plan of `exec` in a container that runs" },
     phrases: { kind: "switch", help: "also what each step would say if it failed" },
   },
-  arguments: [0, 1],
+  arguments: [0, Number.POSITIVE_INFINITY],
   run(context, flags) {
-    const id = checkId(flags.rest[0] ?? "example");
-    const plan = compileLaunch(context, {
-      id,
-      state: join(context.root, id),
-      bundle: readBundle(flags),
-      flags,
-      kind: flags.has("create") ? "create" : "foreground",
-    });
+    const plan = flags.has("exec") ? compileExecOf(context, flags) : launchPlan(context, flags);
     context.print(printPlan(plan, { phrases: flags.has("phrases") }));
     return 0;
   },
 };
+
+function launchPlan(context: OciContext, flags: Flags): Plan {
+  if (flags.rest.length > 1) throw usageError(`"${ociName} explain" takes a command only with --exec`);
+  const id = checkId(flags.rest[0] ?? "example");
+  return compileLaunch(context, {
+    id,
+    state: join(context.root, id),
+    bundle: readBundle(flags),
+    flags,
+    kind: flags.has("create") ? "create" : "foreground",
+  });
+}

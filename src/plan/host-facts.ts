@@ -20,6 +20,11 @@ export interface HostFacts {
   readonly lastCapability: number;
   /** Limits of this process by name (RLIMIT_*). */
   readonly rlimits: Readonly<Record<string, RlimitFact>>;
+  /**
+   * Soft limit of open files that this process was started with, where it has raised it since: what a program gets
+   * that asks for no limit of its own. Undefined if it is not known.
+   */
+  readonly fileLimitAtStart?: number | undefined;
   readonly cgroups: CgroupLayout;
   /** What the root of the v2 hierarchy offers (cgroup.controllers). */
   readonly unifiedControllers: readonly string[];

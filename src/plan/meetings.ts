@@ -17,10 +17,12 @@ export const meetings = {
   mounted: 5,
   /** Everything but the wait for `start` is done. */
   ready: 6,
+  /** Whoever asked for the process knows its pid. */
+  recorded: 7,
   /** The child is in all its namespaces. */
-  entered: 7,
+  entered: 8,
   /** The network devices of the config are in them too. */
-  links: 8,
+  links: 9,
   /** The agent has the seccomp listener. */
-  listener: 9,
+  listener: 10,
 } as const;

@@ -38,6 +38,7 @@ export type Stage = "host" | "child" | "cleanup" | "layer";
  * - `clone`: at most once; divides the host stage into before and after the child exists
  * - `with-child`: only after `clone`
  * - `controller`: needs somebody at the other end of the dialogue
+ * - `empties`: empties every register that it does not name
  */
 export type Rule =
   | "in-root"
@@ -48,7 +49,8 @@ export type Rule =
   | "last"
   | "clone"
   | "with-child"
-  | "controller";
+  | "controller"
+  | "empties";
 
 export interface Operation {
   readonly number: number;
@@ -93,6 +95,7 @@ export const operations = {
   "adopt-child": op(14, host, ["with-child"], {}, "takes the process that fork-again made as the child, and reaps the one it came from"),
   "make-fifo": op(15, host, [], { path: "text", mode: "u32", fd: "fd+" }, "makes a fifo on the host, where nothing may be yet, and opens it as a path"),
   "open-below": op(16, both, [], { dir: "fd", path: "text", fd: "fd+" }, "opens a directory below another one as a path, crossing no symlink and no mount"),
+  "tell-failure": op(225, host, [], { log: "text", line: "text", intro: "text", host: "text", child: "text", status: "u32" }, "how a failure is told where nobody is at the other end of a dialogue: line, with @MESSAGE@ and @TIME@ filled in, goes to the file log, or to stderr if that is empty; with a log, intro and the message go to stderr as well; host or child goes before what failed on that side; status is the executor's then"),
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
@@ -107,7 +110,7 @@ export const operations = {
   "clone": op(30, host, ["clone"], { namespaces: "u64", cgroup: "fd?" }, "starts the child stage in a new process with new namespaces (CLONE_NEW* bits), in a v2 cgroup if given"),
   "open-namespace": op(31, host, [], { path: "text", kind: "u64", fd: "fd+" }, "opens a namespace file and proves its kind (a CLONE_NEW* bit)"),
   "open-child-namespace": op(32, host, ["with-child"], { kind: "u64", fd: "fd+" }, "opens a namespace of the child"),
-  "join-namespace": op(33, both, [], { fd: "fd", kind: "u64" }, "moves the calling process into a namespace; a pid or time namespace takes effect for the next clone or fork-again"),
+  "join-namespace": op(33, both, [], { fd: "fd", kind: "u64" }, "moves the calling process into a namespace, or into those of a process (kind: one bit each); a pid namespace takes effect for the next clone or fork-again"),
   "unshare": op(34, child, [], { namespaces: "u64" }, "makes new namespaces for the calling process"),
   "fork-again": op(35, child, [], { namespaces: "u64" }, "goes on in a new process that takes this one's place as the child: needed after joining or unsharing a pid or time namespace"),
   "write-id-map": op(36, host, ["with-child"], { kind: "u32", map: "text", setgroups: "u32", helper: "text" }, "writes uid_map (kind 0) or gid_map (kind 1) of the child; setgroups 1 denies setgroups first; helper is newuidmap or newgidmap by absolute path, or empty"),
@@ -121,9 +124,9 @@ export const operations = {
   "set-rlimit": op(44, child, [], { resource: "u32", soft: "u64", hard: "u64" }, "sets a resource limit of the calling process"),
   "set-priority": op(45, child, [], { kind: "u32", value: "u64" }, "kind 1: IO priority as for ioprio_set; kind 2: personality"),
   "set-scheduler": op(46, child, [], { policy: "u32", flags: "u64", nice: "u64", priority: "u32", runtime: "u64", deadline: "u64", period: "u64" }, "sched_setattr on the calling thread"),
-  "set-affinity": op(47, child, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
+  "set-affinity": op(47, both, [], { mask: "bytes" }, "sched_setaffinity on the calling thread"),
   "set-death-signal": op(48, child, ["confined"], { signal: "u32" }, "the signal that this process gets when its parent ends"),
-  "run-hook": op(49, both, ["confined"], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
+  "run-hook": op(49, anywhere, ["confined"], { path: "text", args: "texts", env: "texts", state: "text", timeoutMs: "u32" }, "runs a hook with the state on its stdin; @PID@ in the state becomes the child's pid"),
   "set-oom-score": op(50, host, ["with-child"], { value: "text" }, "writes oom_score_adj of the child, with the privileges of the host side"),
   "set-memory-policy": op(51, child, [], { mode: "u32", nodes: "bytes" }, "sets the NUMA memory policy (set_mempolicy): mode with its flags, nodes as a bit mask"),
   "make-user-namespace": op(52, host, [], { uidMap: "text", gidMap: "text", fd: "fd+" }, "makes a user namespace with id maps that no process is in, for id-mapped mounts"),
@@ -175,6 +178,14 @@ export const operations = {
   "remove-tree": op(123, ["cleanup", "layer"], [], { dir: "text", name: "text" }, "removes a file or a tree below a host directory, however deep, crossing no symlink; missing is fine"),
   "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
+  // a further process in a container that runs
+  "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),
+  "open-cgroup": op(161, host, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),
+  "close-others": op(162, child, ["empties"], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side"),
+  "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
+  "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
+  "send-pidfd": op(165, host, ["with-child"], { socket: "text" }, "sends a pidfd of the child to a unix socket on the host"),
+  "prove-descriptors": op(166, host, [], { count: "u32" }, "proves that the caller has handed over as many descriptors from 3 on, none of which is the executor's own"),
 
   // what a container has of the host besides mounts and cgroups
   "move-link": op(200, host, ["with-child"], { name: "text", as: "text", namespace: "fd" }, "moves a network interface into a network namespace under another name, which may be a template with %d, with its permanent global addresses, and sets it up; a start that fails moves it back"),

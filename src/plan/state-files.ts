@@ -7,4 +7,6 @@ export const stateFiles = {
   /** The bundle's config as it was when the container was made. */
   config: "config.json",
   fifo: "exec.fifo",
+  /** What native/quick.c reads. */
+  quick: "quick",
 } as const;

@@ -10,6 +10,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,56 @@ static int watch(int ms)
 	} while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
 	printf("seen %s\nexes %d\nwritten %d\nfds %d\nforeign roots %d\n", seen ? "some" : "none", exes, written, fds, roots);
 	return 0;
+}
+
+/*
+ * Lies in wait for executors that come into the container, as long as told, and says what it could take of them: a
+ * root that is not its own, descriptors and where they lead.
+ */
+static void lurk(int ms)
+{
+	struct timespec from, now;
+	struct stat own, st;
+	struct dirent *entry, *inner;
+	char path[300], target[4096];
+	int seen = 0;
+	stat("/", &own);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	puts("lurking");
+	do {
+		DIR *proc = opendir("/proc");
+		while ((entry = readdir(proc))) {
+			int pid = atoi(entry->d_name);
+			if (pid <= 1 || pid == getpid())
+				continue;
+			snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+			FILE *words = fopen(path, "r");
+			bool executor = words && fgets(target, sizeof target, words) && strstr(target, "gantry-executor");
+			if (words)
+				fclose(words);
+			if (!executor)
+				continue;
+			seen++;
+			snprintf(path, sizeof path, "/proc/%d/root", pid);
+			if (stat(path, &st) == 0)
+				puts(st.st_dev == own.st_dev && st.st_ino == own.st_ino ? "root own" : "root foreign");
+			snprintf(path, sizeof path, "/proc/%d/fd", pid);
+			DIR *list = opendir(path);
+			while (list && (inner = readdir(list))) {
+				snprintf(path, sizeof path, "/proc/%d/fd/%.20s", pid, inner->d_name);
+				ssize_t n = readlink(path, target, sizeof target - 1);
+				if (n > 0)
+					printf("descriptor %.20s %.*s\n", inner->d_name, (int)n, target);
+			}
+			if (list)
+				closedir(list);
+			fflush(stdout);
+			usleep(1000);
+		}
+		closedir(proc);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+	puts(seen ? "seen some" : "seen none");
 }
 
 /* Reaches through what /proc shows of another process. */
@@ -326,6 +377,8 @@ int main(int argc, char **argv)
 		return overwrite_later(argv[2]);
 	if (!strcmp(what, "watch"))
 		return watch(atoi(argv[2]));
+	if (!strcmp(what, "lurk"))
+		return lurk(atoi(argv[2])), 0;
 	if (!strcmp(what, "peek"))
 		return peek(argv[2]);
 	if (!strcmp(what, "forbidden"))

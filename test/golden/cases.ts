@@ -2,16 +2,25 @@
 import type { ContainerOptions } from "../../src/bundle/container-options.ts";
 import { type BundleHost, buildRuntimeConfig } from "../../src/bundle/runtime-config.ts";
 import { capabilityNames } from "../../src/linux/capabilities.ts";
-import type { ContainerRequest, EngineMode, OciMode } from "../../src/plan/compile/request.ts";
+import { compileContainer } from "../../src/plan/compile/container.ts";
+import { compileExec } from "../../src/plan/compile/exec.ts";
+import type { ContainerRequest, EngineMode, ExecMode, OciMode } from "../../src/plan/compile/request.ts";
 import type { HostFacts } from "../../src/plan/host-facts.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
 import { hybridHost, limitedHost, plainHost, unprivilegedHost, v1Host, v2Host } from "./hosts.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
+type Warn = (message: string, pointer: string) => void;
+
 export interface GoldenCase {
   readonly name: string;
-  readonly request: ContainerRequest;
+  compile(warn: Warn): Plan;
+}
+
+function containerCase(name: string, request: ContainerRequest): GoldenCase {
+  return { name, compile: (warn) => compileContainer({ ...request, warn }) };
 }
 
 const id = "c0ffee";
@@ -60,7 +69,30 @@ function golden(
     linux: { namespaces: privateMount },
   };
   const config = runtimeConfig(merge(base, patch), "");
-  return { name, request: { id, config, bundle: "/bundle", facts, mode } };
+  return containerCase(name, { id, config, bundle: "/bundle", facts, mode });
+}
+
+const exec: ExecMode = {
+  kind: "exec",
+  init: { pid: 42, start: 1234567 },
+  cgroups: [],
+  foreground: true,
+};
+
+function execCase(name: string, patch: Json, facts: HostFacts, mode: Partial<ExecMode>): GoldenCase {
+  const config = runtimeConfig(
+    merge(
+      {
+        ociVersion: "1.3.0",
+        process: { cwd: "/", args: ["true"], env: ["PATH=/bin"] },
+        linux: { namespaces: [...privateMount, { type: "pid" }] },
+      },
+      patch,
+    ),
+    "",
+  );
+  const request = { id, config, bundle: "/bundle", facts, mode: { ...exec, ...mode } };
+  return { name, compile: (warn) => compileExec({ ...request, warn }) };
 }
 
 const host: BundleHost = {
@@ -80,7 +112,7 @@ function engineCase(
 ): GoldenCase {
   const user = { uid: 0, gid: 0, additionalGids: [0] };
   const { config } = buildRuntimeConfig({ id, image: { Cmd: ["sh"] }, options, user, host });
-  return { name, request: { id, config, bundle: "/bundle", facts, mode } };
+  return containerCase(name, { id, config, bundle: "/bundle", facts, mode });
 }
 
 const ns = (...types: readonly string[]) => ({
@@ -351,5 +383,62 @@ export const cases: readonly GoldenCase[] = [
       linux: { mountLabel: "x:y:z:s0" },
     },
     { ...plainHost, securityModules: ["apparmor", "selinux"] },
+  ),
+  execCase("exec-foreground", {}, hybridHost, {
+    cgroups: [
+      { version: 1, mount: "/sys/fs/cgroup/memory", path: "/c0ffee", controllers: ["memory"] },
+      { version: 1, mount: "/sys/fs/cgroup/pids", path: "/c0ffee", controllers: ["pids"] },
+      { version: 2, mount: "/sys/fs/cgroup/unified", path: "/c0ffee" },
+    ],
+    // init has moved itself in one of them
+    initCgroups: "2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
+  }),
+  execCase(
+    "exec-detached",
+    {
+      process: {
+        user: { uid: 1000, gid: 1000, additionalGids: [5] },
+        noNewPrivileges: true,
+        oomScoreAdj: 500,
+        apparmorProfile: "mine",
+        execCPUAffinity: { initial: "0", final: "1-2,65" },
+        rlimits: [{ type: "RLIMIT_NOFILE", soft: 10, hard: 20 }],
+        capabilities: { bounding: ["CAP_KILL"], permitted: ["CAP_KILL"], effective: ["CAP_KILL"] },
+      },
+      linux: {
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
+        },
+      },
+    },
+    { ...v2Host, securityModules: ["apparmor"] },
+    {
+      cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+      initCgroups: "0::/pod/c\n",
+      foreground: false,
+      pidFile: "/run/pid",
+      pidfdSocket: "/run/pidfd.sock",
+      preserveFds: 2,
+      noNewKeyring: true,
+    },
+  ),
+  execCase(
+    "exec-user-namespace",
+    {
+      linux: {
+        namespaces: ["mount", "pid", "user", "network", "uts", "ipc", "cgroup", "time"].map((type) => ({
+          type,
+        })),
+        uidMappings: ids,
+        gidMappings: ids,
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
+        },
+      },
+    },
+    plainHost,
+    {},
   ),
 ];

@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { compileContainer } from "../../src/plan/compile/container.ts";
 import { encodePlan } from "../../src/plan/encode.ts";
 import { printPlan } from "../../src/plan/print.ts";
 import { cases } from "./cases.ts";
@@ -11,14 +10,11 @@ import { cases } from "./cases.ts";
 const folder = fileURLToPath(new URL("plans", import.meta.url));
 const update = process.env.UPDATE_GOLDEN === "1";
 
-for (const { name, request } of cases)
+for (const { name, compile } of cases)
   test(`the plan of ${name} is the golden one`, () => {
     const path = join(folder, `${name}.txt`);
     const warnings: string[] = [];
-    const plan = compileContainer({
-      ...request,
-      warn: (message, at) => warnings.push(`warning ${at}: ${message}\n`),
-    });
+    const plan = compile((message, at) => warnings.push(`warning ${at}: ${message}\n`));
     encodePlan(plan);
     const text = warnings.join("") + printPlan(plan);
     if (update) writeFileSync(path, text);

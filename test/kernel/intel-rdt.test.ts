@@ -4,15 +4,15 @@
  * of files shows what is written; a cgroup shows joining and leaving, since the kernel makes and checks `tasks` there.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
 import { command } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import { type Bundle, containerId, type Json, type Runtime, unready, withBundle } from "./bundle.ts";
 
 const freezer = "/sys/fs/cgroup/freezer";
-const skip = unready || needs("unshare");
+const skip = unready || needs("unshare", "/bin/bash");
 const withCgroup = skip || needs(`${freezer}/tasks`);
 /** Debian's runc asks /proc/cpuinfo for the feature as well. */
 const withoutReference = "gantry-oci";
@@ -24,8 +24,14 @@ async function call(runtime: Runtime, bundle: Bundle, resctrl: string, ...args: 
     .split("\n")
     .filter((line) => !line.includes(` ${freezer} `));
   writeFileSync(mountinfo, `${lines.join("\n")}9999 1 0:99 / ${resctrl} rw - resctrl resctrl rw\n`);
-  const script = `mount --bind ${mountinfo} /proc/$$/mountinfo && exec "$@"`;
-  const argv = ["unshare", "-m", "sh", "-c", script, "sh", runtime.program, "--root", runtime.root, ...args];
+  // the command starts the program that lies beside it: that one's mountinfo is the one that counts
+  const bin = join(bundle.files, "bin");
+  mkdirSync(bin, { recursive: true });
+  copyFileSync(runtime.program, join(bin, "gantry-oci"));
+  const real = join(dirname(runtime.program), "gantry-program");
+  const script = `#!/bin/bash\nmount --bind ${mountinfo} /proc/$$/mountinfo && exec -a gantry-oci ${real} "$@"\n`;
+  writeFileSync(join(bin, "gantry-program"), script, { mode: 0o755 });
+  const argv = ["unshare", "-m", join(bin, "gantry-oci"), "--root", runtime.root, ...args];
   return await command(argv, { timeoutMs: 30_000 });
 }
 

@@ -35,8 +35,13 @@ async function list(box: Sandbox): Promise<readonly Listed[]> {
 async function checkTruth(box: Sandbox): Promise<readonly Listed[]> {
   const containers = await list(box);
   for (const { name, state } of containers) {
-    const pid = Number(await box.must(["inspect", "-f", "{{.State.Pid}}", name]));
-    if (state === "running") assert.ok(readFileSync(`/proc/${pid}/status`, "utf8").includes("State:"), name);
+    const [now, text] = (await box.must(["inspect", "-f", "{{.State.Status}} {{.State.Pid}}", name])).split(
+      " ",
+    );
+    const pid = Number(text);
+    // it may have ended between the two looks, each of which was true
+    if (state === "running" && now === "running")
+      assert.ok(readFileSync(`/proc/${pid}/status`, "utf8").includes("State:"), name);
     else assert.equal(pid, 0, name);
   }
   return containers;

@@ -41,7 +41,7 @@ export interface MachineOptions {
 }
 
 const guest = join(import.meta.dirname, "guest");
-const programs = ["gantry", "gantry-executor"].map((name) => join(top, "dist", name));
+const programs = ["gantry", "gantry-program", "gantry-executor"].map((name) => join(top, "dist", name));
 
 /** Why no machine can be booted here, or false. */
 export function machineMissing(): string | false {

@@ -1,6 +1,7 @@
 /** A container in the hands of a program. */
 
 import { GantryError, isGantryError } from "../../base/error.ts";
+import type { ExitRecord } from "../../tasks/records.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import type { Internals } from "../internals.ts";
 import { attachContainer } from "./attach.ts";
@@ -31,6 +32,8 @@ export class Container implements AsyncDisposable {
   readonly #internals: Internals;
   #attachment: Attachment | undefined;
   #pump: Promise<void> = Promise.resolve();
+  /** Resolves when a slow reader holds the output up, and with it the word of the end. */
+  #stalled: Promise<void> = Promise.resolve();
   #stdout = new OutputStream("stdout");
   #stderr = new OutputStream("stderr");
 
@@ -90,10 +93,18 @@ export class Container implements AsyncDisposable {
     const stderr = new OutputStream("stderr");
     this.#stdout = stdout;
     this.#stderr = stderr;
+    let stall = () => {};
+    this.#stalled = new Promise((resolve) => {
+      stall = resolve;
+    });
     const pump = async () => {
       try {
-        for await (const { stream, bytes } of attachment.output)
-          await (stream === "stdout" ? stdout : stderr).push(bytes);
+        for await (const { stream, bytes } of attachment.output) {
+          const reader = stream === "stdout" ? stdout : stderr;
+          const taken = reader.push(bytes);
+          if (reader.full) stall();
+          await taken;
+        }
         stdout.end();
         stderr.end();
       } catch (error) {
@@ -111,17 +122,28 @@ export class Container implements AsyncDisposable {
 
   /** The same with what else is known of its end. */
   async waitForExit(options: Cancellable = {}): Promise<ContainerExit> {
-    return await waitForContainer(this.#internals, this.id, options);
+    const exit = await this.#exitBehindOutput(options.signal);
+    return exit
+      ? await settleExit(this.#internals, this.id, exit, options)
+      : await waitForContainer(this.#internals, this.id, options);
   }
 
-  /**
-   * The same for a program that takes all output of a container that it is attached to: the end comes with the
-   * output, so nothing more is asked.
-   */
-  async waitForOutputAndExit(options: Cancellable = {}): Promise<ContainerExit> {
-    await this.#pump;
-    const exit = this.#attachment?.exit();
-    return exit ? await settleExit(this.#internals, this.id, exit, options) : await this.waitForExit(options);
+  /** What the attachment tells at the end of the output; undefined if it does not, or the output stands still. */
+  async #exitBehindOutput(signal: AbortSignal | undefined): Promise<ExitRecord | undefined> {
+    if (!this.#attachment) return undefined;
+    let abort = () => {};
+    const aborted = new Promise<void>((resolve) => {
+      abort = resolve;
+    });
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      signal?.throwIfAborted();
+      await Promise.race([this.#pump, this.#stalled, aborted]);
+      signal?.throwIfAborted();
+      return this.#attachment?.exit();
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   /** What it has printed, from its log, and with `follow` what it goes on to print. */

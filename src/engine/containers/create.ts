@@ -51,6 +51,12 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What the maker of a container is told besides. */
+export interface MakeOptions extends CreateOptions {
+  /** The image is here and good: the rest is quick. */
+  readonly onImage?: () => void;
+}
+
 /** A container that is made but for its record, which its maker writes: now, or as part of its start. */
 export interface MadeContainer {
   readonly record: ContainerRecord;
@@ -80,7 +86,7 @@ export async function createContainer(
 export async function makeContainer<T>(
   internals: Internals,
   request: CreateRequest,
-  options: CreateOptions,
+  options: MakeOptions,
   finish: (made: MadeContainer) => Promise<T>,
 ): Promise<T> {
   const { signal } = options;
@@ -89,6 +95,7 @@ export async function makeContainer<T>(
   const stopSignal = request.stopSignal === undefined ? undefined : signalNumber(request.stopSignal);
   const image = await imageForContainer(internals, request, options);
   signal?.throwIfAborted();
+  options.onImage?.();
   const id = randomHex(32);
   using _ = await lockContainer(internals, id, cancellable);
   internals.containers.makeDirectory(id);

@@ -26,6 +26,11 @@ export class OutputStream implements AsyncIterable<Uint8Array> {
     this.#name = name;
   }
 
+  /** Whether its reader is so slow that the container waits. */
+  get full(): boolean {
+    return this.#reading && this.#bytes > highWaterBytes && !this.#ended;
+  }
+
   /** For the side that receives the output: resolves when more may come. */
   async push(chunk: Uint8Array): Promise<void> {
     if (this.#ended) return;
@@ -33,7 +38,7 @@ export class OutputStream implements AsyncIterable<Uint8Array> {
     this.#bytes += chunk.length;
     this.#wakeReader?.();
     if (this.#reading) {
-      while (this.#reading && this.#bytes > highWaterBytes && !this.#ended)
+      while (this.full)
         await new Promise<void>((resolve) => {
           this.#wakeWriter = resolve;
         });

@@ -1,8 +1,10 @@
 /** Makes a container and starts it. */
 import { faultPoint } from "../../base/fault.ts";
+import type { Dialogue } from "../../launch/dialogue.ts";
+import { startExecutor } from "../../launch/launch.ts";
 import type { Internals } from "../internals.ts";
 import { Container } from "./container.ts";
-import { type CreateOptions, type CreateRequest, makeContainer } from "./create.ts";
+import { type CreateOptions, type CreateRequest, type MadeContainer, makeContainer } from "./create.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { launchLocked } from "./start.ts";
 
@@ -18,10 +20,16 @@ export async function runContainer(
   options: CreateOptions = {},
 ): Promise<Container> {
   const { attach, ...create } = request;
-  return await makeContainer(internals, create, options, async ({ record, input }) => {
+  let executor: Dialogue | undefined;
+  // it comes up while the container is made
+  const onImage = () => {
+    executor = startExecutor({ executor: internals.executor() });
+  };
+  const run = async ({ record, input }: MadeContainer) => {
     internals.events.append("container", "create", record.id, containerAttributes(record));
     try {
       const attachment = await launchLocked(internals, record, input, {
+        ...(executor ? { executor } : {}),
         ...(attach === undefined ? {} : { attach }),
         ...(options.signal ? { signal: options.signal } : {}),
       });
@@ -31,5 +39,11 @@ export async function runContainer(
       internals.events.append("container", "destroy", record.id, containerAttributes(record));
       throw error;
     }
-  });
+  };
+  try {
+    return await makeContainer(internals, create, { ...options, onImage }, run);
+  } catch (error) {
+    executor?.close();
+    throw error;
+  }
 }

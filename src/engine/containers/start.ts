@@ -4,6 +4,7 @@ import { hostname as machineName } from "node:os";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import { openImage } from "../../images/image.ts";
+import type { Dialogue } from "../../launch/dialogue.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { taskState } from "../../tasks/task-state.ts";
@@ -20,6 +21,8 @@ import { readRuntimeConfig } from "./runtime-config-file.ts";
 export interface StartOptions {
   /** Connect to its streams from the first byte on; default true. */
   readonly attach?: boolean;
+  /** One that waits for the plan already. */
+  readonly executor?: Dialogue;
   readonly signal?: AbortSignal;
 }
 
@@ -78,6 +81,7 @@ export async function launchLocked(
     options.attach === false ? undefined : { stdout: true, stderr: true, ...stdinChoice(record) };
   const { attachment } = await startTask(plan, dir, {
     executor,
+    started: options.executor,
     ...(attach ? { attach } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
     onSync: (point) => faultPoint(`sync-${point}`),

@@ -82,6 +82,23 @@ function pushValues(
   return missing;
 }
 
+/**
+ * The v2 controllers to be enabled for the container. On a pure v2 machine all, which their files of usage need. On a
+ * hybrid one those that limits are asked of: one that is in use there can no longer be mounted as v1, which others
+ * of the machine may want to do (crun before 1.9 demands it).
+ */
+export function controllersToEnable(draft: Draft): readonly string[] {
+  const { unifiedControllers, cgroups } = draft.facts;
+  const { resources } = draft.linux;
+  if (cgroups.mode !== "hybrid") return unifiedControllers;
+  if (!resources || unifiedControllers.length === 0) return [];
+  const { writes } = atResources(() =>
+    cgroupV2Values(resources, { availableControllers: unifiedControllers }),
+  );
+  const asked = new Set(writes.map(({ controller }) => controller));
+  return unifiedControllers.filter((name) => asked.has(name));
+}
+
 /** Limits, written while the child does not run its program yet. */
 export function limitCgroups(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const { resources } = draft.linux;

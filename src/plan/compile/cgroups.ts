@@ -101,17 +101,21 @@ function makeCgroup(draft: Draft, cgroup: ContainerCgroup): void {
 }
 
 /** What is done before the clone; says which register the clone takes. */
-export function makeUnifiedCgroup(draft: Draft, cgroups: readonly ContainerCgroup[]): string | undefined {
+export function makeUnifiedCgroup(
+  draft: Draft,
+  cgroups: readonly ContainerCgroup[],
+  controllers: readonly string[],
+): string | undefined {
   const unified = cgroups.find(({ version }) => version === 2);
   if (!unified) return undefined;
-  if (draft.facts.unifiedControllers.length > 0)
+  if (controllers.length > 0)
     draft.host.push({
       op: "enable-controllers",
       where,
       phrase: "unable to apply cgroup configuration",
       mount: unified.hierarchy.mountPoint,
       path: unified.path,
-      controllers: draft.facts.unifiedControllers,
+      controllers,
     });
   makeCgroup(draft, unified);
   return unified.register;

@@ -20,7 +20,7 @@ import { kernelAtLeast } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
-import { limitCgroups } from "./cgroup-limits.ts";
+import { controllersToEnable, limitCgroups } from "./cgroup-limits.ts";
 import { cgroupsOf, enterCgroups, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
@@ -82,7 +82,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   openDevices(draft, namespaces);
   if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
-  const cgroup = makeUnifiedCgroup(draft, cgroups);
+  const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft));
   draft.host.push({
     op: "clone",
     where: "/linux/namespaces",
@@ -149,7 +149,7 @@ function mapIds(
 }
 
 /** The network is the controller's work: it gets the child's pid and says go. */
-function meetController(draft: Draft): void {
+function meetController(draft: Draft<ContainerRequest>): void {
   const { mode } = draft.request;
   if (mode.kind !== "engine" || !mode.network) return;
   draft.host.push({ op: "sync", where: "", point: syncPoints.network });

@@ -5,23 +5,23 @@ import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import type { Plan, Step } from "../plan.ts";
-import type { ContainerRequest } from "./request.ts";
+import type { PlanRequest } from "./request.ts";
 
 /** Register that holds the root of the container, in the child. */
 export const rootRegister = "root";
 /** Register of a private proc with the processes alone, in the child. */
 export const procRegister = "proc";
 
-export class Draft {
+export class Draft<R extends PlanRequest = PlanRequest> {
   readonly host: Step[] = [];
   readonly child: Step[] = [];
   readonly cleanup: Step[] = [];
-  readonly request: ContainerRequest;
+  readonly request: R;
   #hasProc = false;
   #enterCgroups: readonly Step[] = [];
   #steps = new Set<string>();
 
-  constructor(request: ContainerRequest) {
+  constructor(request: R) {
     this.request = request;
   }
 

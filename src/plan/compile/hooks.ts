@@ -5,13 +5,19 @@ import type { Draft } from "./draft.ts";
 import { lateText } from "./late-text.ts";
 
 /** States of the runtime-spec that a hook may be told of. */
-type HookStatus = "creating" | "created" | "running";
+type HookStatus = "creating" | "created" | "running" | "stopped";
 
 /** The state of the runtime-spec but for the pid. */
 export function stateMembers(draft: Draft, status: HookStatus): object {
   const { id, bundle, config } = draft.request;
   const { ociVersion, annotations = {} } = config;
   return { ociVersion, id, status, bundle, annotations };
+}
+
+/** With @PID@ for the executor to fill in while there is a process. */
+function stateText(draft: Draft, status: HookStatus): string {
+  const known = stateMembers(draft, status);
+  return status === "stopped" ? lateText({ ...known, pid: 0 }) : lateText(known, { pid: "@PID@" });
 }
 
 export function hooksOf(draft: Draft, kind: HookKind): readonly RuntimeHook[] {
@@ -34,7 +40,6 @@ export function hookStep(kind: HookKind, index: number, hook: RuntimeHook, state
 }
 
 export function runHooks(draft: Draft, list: Step[], kind: HookKind, status: HookStatus): void {
-  // the executor fills in the pid
   for (const [index, hook] of hooksOf(draft, kind).entries())
-    list.push(hookStep(kind, index, hook, lateText(stateMembers(draft, status), { pid: "@PID@" })));
+    list.push(hookStep(kind, index, hook, stateText(draft, status)));
 }

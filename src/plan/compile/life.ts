@@ -1,17 +1,15 @@
 /** What surrounds the child: stdio, records, waiting, and the clean-up. */
 import { basename, dirname, join } from "node:path";
-import { runtimeSpecVersion } from "../../spec/runtime-config.ts";
 import { meetings } from "../meetings.ts";
-import { syncPoints } from "../plan.ts";
+import { type Step, syncPoints } from "../plan.ts";
 import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
-import { hooksOf, runHooks } from "./hooks.ts";
-import { resctrlOf } from "./intel-rdt.ts";
+import { runHooks } from "./hooks.ts";
 import { lateText } from "./late-text.ts";
+import { hasEarlyHooks, recordOci, recordQuick } from "./oci-records.ts";
 import { fifoRegister } from "./process.ts";
-import { type EngineMode, logFormats, type OciMode } from "./request.ts";
-import { rootOf } from "./root.ts";
+import { type ContainerRequest, type EngineMode, logFormats, type OciMode } from "./request.ts";
 
 /** Registers of the program's stdio in engine mode. */
 const stdio = {
@@ -21,7 +19,7 @@ const stdio = {
 } as const;
 
 /** Before the clone. Says what the child puts on 0, 1 and 2. */
-export function openStdio(draft: Draft): readonly (string | undefined)[] {
+export function openStdio(draft: Draft<ContainerRequest>): readonly (string | undefined)[] {
   const { mode } = draft.request;
   if (mode.kind === "oci") {
     if (mode.awaitStart)
@@ -34,6 +32,21 @@ export function openStdio(draft: Draft): readonly (string | undefined)[] {
       });
     return [];
   }
+  if (mode.stdin)
+    draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
+  for (const name of ["stdout", "stderr"] as const)
+    draft.host.push({ op: "make-pipe", where: "", read: stdio[name].shim, write: stdio[name].child });
+  return [mode.stdin ? stdio.stdin.child : undefined, stdio.stdout.child, stdio.stderr.child];
+}
+
+/**
+ * After the clone the child's ends are the child's alone: else no end of file would ever come. What the shim needs is
+ * made beside the child, long before its program runs: then it can no longer fail.
+ */
+export function closeChildStdio(draft: Draft, ends: readonly (string | undefined)[]): void {
+  for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
+  const { mode } = draft.request;
+  if (mode.kind !== "engine") return;
   draft.host.push({
     op: "open-shim",
     where: "",
@@ -43,20 +56,10 @@ export function openStdio(draft: Draft): readonly (string | undefined)[] {
     limitBytes: mode.log.limitBytes,
     files: mode.log.files,
   });
-  if (mode.stdin)
-    draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
-  for (const name of ["stdout", "stderr"] as const)
-    draft.host.push({ op: "make-pipe", where: "", read: stdio[name].shim, write: stdio[name].child });
-  return [mode.stdin ? stdio.stdin.child : undefined, stdio.stdout.child, stdio.stderr.child];
-}
-
-/** After the clone the child's ends are the child's alone: else no end of file would ever come. */
-export function closeChildStdio(draft: Draft, ends: readonly (string | undefined)[]): void {
-  for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
 }
 
 /** The rest of the host side, once the child is in its namespaces and cgroups. */
-export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+export function followChild(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode } = draft.request;
   if (mode.kind === "engine") superviseChild(draft, mode);
   else leaveChild(draft, mode, cgroups);
@@ -66,7 +69,7 @@ export function followChild(draft: Draft, cgroups: readonly ContainerCgroup[]): 
  * While the child still waits: so there is no instant at which the program runs and a killed shim leaves
  * nothing behind that tells of it.
  */
-export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
+export function recordStart(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode, id } = draft.request;
   if (mode.kind === "oci") {
     // hooks, and a seccomp agent, may ask for the state of the container that they are run for
@@ -86,7 +89,7 @@ export function recordStart(draft: Draft, cgroups: readonly ContainerCgroup[]): 
   });
 }
 
-function superviseChild(draft: Draft, mode: EngineMode): void {
+function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void {
   const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
@@ -115,68 +118,28 @@ function superviseChild(draft: Draft, mode: EngineMode): void {
   if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
 }
 
-/** state.json: what `state`, `start`, `kill` and `delete` need, without another look at the bundle. */
-function ociRecord(draft: Draft, cgroups: readonly ContainerCgroup[], creating: boolean): string {
-  const { id, bundle, config } = draft.request;
-  const root = rootOf(draft);
-  const resctrl = resctrlOf(draft);
-  return lateText(
-    {
-      ociVersion: runtimeSpecVersion,
-      id,
-      ...(creating ? { creating } : {}),
-      bundle,
-      rootfs: root.kind === "directory" ? root.path : "",
-      annotations: config.annotations ?? {},
-      // without a pid namespace the end of init does not end the others
-      ownPids: (draft.linux.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
-      cgroups: cgroups.map(({ hierarchy, version, path, controllers }) => ({
-        version,
-        mount: hierarchy.mountPoint,
-        path,
-        ...(version === 1 ? { controllers } : {}),
-      })),
-      resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
-      hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
-    },
-    { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },
-  );
+/** The pid alone, without a line feed: callers read the whole file as a number. */
+export function pidRecord(path: string): Step {
+  return { op: "record-start", where: "", dir: dirname(path), name: basename(path), record: "@PID@" };
 }
 
-function hasEarlyHooks(draft: Draft): boolean {
-  return (["prestart", "createRuntime", "createContainer"] as const).some(
-    (kind) => hooksOf(draft, kind).length > 0,
-  );
-}
-
-function recordOci(
-  draft: Draft,
+function leaveChild(
+  draft: Draft<ContainerRequest>,
   mode: OciMode,
   cgroups: readonly ContainerCgroup[],
-  creating: boolean,
 ): void {
-  const record = ociRecord(draft, cgroups, creating);
-  draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.oci, record });
-}
-
-function leaveChild(draft: Draft, mode: OciMode, cgroups: readonly ContainerCgroup[]): void {
   const { host, cleanup } = draft;
   recordOci(draft, mode, cgroups, false);
+  recordQuick(draft, mode, cgroups);
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
-  if (mode.pidFile !== undefined)
-    host.push({
-      op: "record-start",
-      where: "",
-      dir: dirname(mode.pidFile),
-      name: basename(mode.pidFile),
-      record: "@PID@",
-    });
+  if (mode.pidFile !== undefined) host.push(pidRecord(mode.pidFile));
   if (!mode.awaitStart) {
     host.push({ op: "await-exec", where: "" });
     runHooks(draft, host, "poststart", "running");
   }
-  host.push({ op: "report", where: "", point: mode.awaitStart ? syncPoints.created : syncPoints.started });
   if (mode.foreground) host.push({ op: "await-exit", where: "" });
   cleanup.unshift({ op: "kill-child", where: "" });
   cleanup.push({ op: "remove-tree", where: "", dir: dirname(mode.state), name: basename(mode.state) });
+  // of a start that fails too: what its hooks set up must be undone
+  runHooks(draft, cleanup, "poststop", "stopped");
 }

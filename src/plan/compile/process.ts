@@ -128,6 +128,8 @@ export interface ProcessParts {
   readonly filter: SeccompFilter | undefined;
   /** Registers for stdin, stdout and stderr; nothing is what was inherited. */
   readonly stdio: readonly (string | undefined)[];
+  /** What comes when all is done that could fail and the last filter is not yet loaded, which might forbid it. */
+  readonly beforeFilter?: (() => void) | undefined;
 }
 
 /**
@@ -135,16 +137,19 @@ export interface ProcessParts {
  * set-user gives up. Without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before the
  * capabilities go, and what follows runs under it; with no_new_privs it is the last act.
  */
-export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: ProcessParts): void {
+export function becomeProgram(draft: Draft, parts: ProcessParts): void {
+  const { capabilities, filter, stdio } = parts;
   const process = processOf(draft);
   const { child } = draft;
   const { mode } = draft.request;
   const env = uniqueEnvironment(process.env ?? []);
+  const filterComesLast = Boolean(process.noNewPrivileges);
 
   child.push({ op: "set-umask", where: "/process/user/umask", mask: process.user?.umask ?? defaultUmask });
-  setRlimits(draft);
+  // exec has set them with the privileges that it had before it joined the container
+  if (mode.kind !== "exec") setRlimits(draft);
   setScheduling(draft);
-  if (!(mode.kind === "oci" && mode.noNewKeyring))
+  if (mode.kind === "engine" || !mode.noNewKeyring)
     child.push({
       op: "new-keyring",
       where: "",
@@ -158,13 +163,21 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
     where: "/process/cwd",
     phrase: `chdir to cwd (${JSON.stringify(process.cwd)}) set in config.json failed`,
     path: process.cwd,
-    create: 1,
+    // as with runc: made for the container, not for a process that joins it
+    create: mode.kind === "exec" ? 0 : 1,
   });
   setLabels(draft);
   dropBounding(draft, capabilities);
   // marks them only, and before any filter, which need not allow close_range
-  child.push({ op: "close-descriptors", where: "", keep: mode.kind === "oci" ? (mode.preserveFds ?? 0) : 0 });
-  if (filter && !process.noNewPrivileges) loadFilter(draft, filter);
+  child.push({
+    op: "close-descriptors",
+    where: "",
+    keep: mode.kind === "engine" ? 0 : (mode.preserveFds ?? 0),
+  });
+  if (filter && !filterComesLast) {
+    parts.beforeFilter?.();
+    loadFilter(draft, filter);
+  }
   setUser(draft);
   setCapabilities(draft, capabilities);
   if (!env.some((entry) => entry.startsWith("HOME=")))
@@ -172,12 +185,13 @@ export function becomeProgram(draft: Draft, { capabilities, filter, stdio }: Pro
   findProgram(draft, process.args, env);
   if (process.noNewPrivileges) child.push({ op: "set-no-new-privileges", where: "/process/noNewPrivileges" });
   // whoever shall have its listener is gone when the program is let go on
-  const early = filter?.listener === true && process.noNewPrivileges === true;
+  const early = mode.kind === "oci" && mode.awaitStart && filter?.listener === true && filterComesLast;
   if (early) loadFilter(draft, filter);
   if (mode.kind === "oci" && mode.awaitStart) awaitStart(draft);
   draft.closeProc();
-  runHooks(draft, child, "startContainer", "created");
-  if (filter && process.noNewPrivileges && !early) loadFilter(draft, filter);
+  if (mode.kind !== "exec") runHooks(draft, child, "startContainer", "created");
+  if (!filter || filterComesLast) parts.beforeFilter?.();
+  if (filter && filterComesLast && !early) loadFilter(draft, filter);
   if (mode.kind === "engine") child.push({ op: "set-death-signal", where: "", signal: 9 });
   child.push({
     op: "exec",

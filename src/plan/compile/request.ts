@@ -1,4 +1,4 @@
-/** What compileContainer takes. */
+/** What compileContainer and compileExec take. */
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { HostFacts } from "../host-facts.ts";
 
@@ -54,15 +54,51 @@ export interface OciMode {
   readonly preserveFds?: number | undefined;
 }
 
-export interface ContainerRequest {
+/** A further process in a container that runs; the executor leaves, or waits in the foreground. Stdio is inherited. */
+export interface ExecMode {
+  readonly kind: "exec";
+  /** Process 1 of the container, by pid and start time in clock ticks. */
+  readonly init: { readonly pid: number; readonly start: number };
+  /** The container's cgroups, one in each hierarchy. */
+  readonly cgroups: readonly ExecCgroup[];
+  /** Text of /proc/PID/cgroup of init; left out, the process goes where `cgroups` says, wherever init is. */
+  readonly initCgroups?: string | undefined;
+  readonly foreground: boolean;
+  readonly pidFile?: string | undefined;
+  /** Path of a unix socket that gets a pidfd of the process. */
+  readonly pidfdSocket?: string | undefined;
+  readonly noNewKeyring?: boolean | undefined;
+  /** How many descriptors from 3 on the program keeps. */
+  readonly preserveFds?: number | undefined;
+}
+
+export interface ExecCgroup {
+  readonly version: number;
+  /** Mount point of the hierarchy, and the path below it. */
+  readonly mount: string;
+  readonly path: string;
+  /** v1: its controllers, "name=systemd" for a named hierarchy. */
+  readonly controllers?: readonly string[] | undefined;
+}
+
+export interface PlanRequest {
   readonly id: string;
+  /** For exec: the container's, with the process that is asked for. */
   readonly config: RuntimeConfig;
   /** Absolute path of the bundle: what relative paths are relative to. */
   readonly bundle: string;
   readonly facts: HostFacts;
-  readonly mode: EngineMode | OciMode;
+  readonly mode: EngineMode | OciMode | ExecMode;
   /** Told of what is passed over: unknown capabilities, unsupported hints. */
   readonly warn?: ((message: string, pointer: string) => void) | undefined;
   /** Warn also of what is normal and costs time to find: system calls that this machine does not have. */
   readonly verbose?: boolean | undefined;
+}
+
+export interface ContainerRequest extends PlanRequest {
+  readonly mode: EngineMode | OciMode;
+}
+
+export interface ExecRequest extends PlanRequest {
+  readonly mode: ExecMode;
 }

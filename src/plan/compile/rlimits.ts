@@ -29,4 +29,15 @@ export function setRlimits(draft: Draft): void {
       hard,
     });
   }
+  restoreFileLimit(draft);
+}
+
+/** What this process raised for itself is not for the program: many walk over all descriptors that they may have. */
+function restoreFileLimit(draft: Draft): void {
+  const { fileLimitAtStart: soft } = draft.facts;
+  const asked = (draft.config.process?.rlimits ?? []).some(({ type }) => type === "RLIMIT_NOFILE");
+  const own = soft === undefined || asked ? undefined : draft.facts.rlimits.RLIMIT_NOFILE;
+  if (soft === undefined || own === undefined || own.hard <= BigInt(soft)) return;
+  const resource = rlimitNumber("RLIMIT_NOFILE")!;
+  draft.child.push({ op: "set-rlimit", where: "/process/rlimits", resource, soft, hard: own.hard });
 }

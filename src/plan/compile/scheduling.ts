@@ -2,6 +2,7 @@
 import { refuse } from "../../base/decode.ts";
 import { schedulerFlags } from "../../spec/runtime-process.ts";
 import type { Draft } from "./draft.ts";
+import type { ExecRequest } from "./request.ts";
 
 /** SCHED_* of sched(7). */
 const policies = {
@@ -52,22 +53,39 @@ const memoryModes = {
 
 /** The most nodes that a kernel is built for (CONFIG_NODES_SHIFT 10). */
 const nodeLimit = 1024;
+/** The most CPUs that a kernel is built for (CONFIG_NR_CPUS on x86-64 and arm64). */
+const cpuLimit = 8192;
 
 /** "0-2,7" -> a bit mask in whole words of 64 bits. */
-function nodeMask(list: string, pointer: string): Uint8Array {
-  const mask = new Uint8Array(nodeLimit / 8);
+function listMask(list: string, limit: number, pointer: string, what: "node" | "CPU"): Uint8Array {
+  const mask = new Uint8Array(limit / 8);
   let highest = -1;
   for (const part of list.split(",").map((text) => text.trim())) {
     if (part === "") continue;
     const range = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part);
     const first = Number(range?.[1]);
     const last = Number(range?.[2] ?? first);
-    if (!range || last < first || last >= nodeLimit)
-      refuse(pointer, `${JSON.stringify(part)} is not a node or a range of nodes`);
-    for (let node = first; node <= last; node++) mask[node >> 3]! |= 1 << (node & 7);
+    if (!range || last < first || last >= limit)
+      refuse(pointer, `${JSON.stringify(part)} is not a ${what} or a range of ${what}s`);
+    for (let number = first; number <= last; number++) mask[number >> 3]! |= 1 << (number & 7);
     highest = Math.max(highest, last);
   }
   return mask.subarray(0, Math.ceil((highest + 1) / 64) * 8);
+}
+
+/** `initial` for the way into the container's cgroups, which may narrow it, `final` from there on. */
+export function setAffinity(draft: Draft<ExecRequest>, moment: "initial" | "final"): void {
+  const list = draft.config.process?.execCPUAffinity?.[moment];
+  if (!list) return;
+  const where = `/process/execCPUAffinity/${moment}`;
+  // a clone into a v2 cgroup is there at once: what is initial is inherited from the host side
+  const steps = moment === "initial" ? draft.host : draft.child;
+  steps.push({
+    op: "set-affinity",
+    where,
+    phrase: `unable to set ${moment} CPU affinity`,
+    mask: listMask(list, cpuLimit, where, "CPU"),
+  });
 }
 
 function setMemoryPolicy(draft: Draft): void {
@@ -80,7 +98,7 @@ function setMemoryPolicy(draft: Draft): void {
     where,
     phrase: "failed to set memory policy",
     mode: flags.reduce((bits, flag) => bits | memoryFlags[flag], memoryModes[mode] as number),
-    nodes: nodeMask(nodes, `${where}/nodes`),
+    nodes: listMask(nodes, nodeLimit, `${where}/nodes`, "node"),
   });
 }
 

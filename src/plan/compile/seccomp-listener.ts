@@ -41,11 +41,17 @@ export function awaitListener(draft: Draft, filter: SeccompFilter): void {
   if (filter.listener) draft.meet("listener");
 }
 
+/** Of the container: for exec it runs, and its pid is another one. */
+function stateOf(draft: Draft): string {
+  const { mode } = draft.request;
+  if (mode.kind === "exec") return lateText({ ...stateMembers(draft, "running"), pid: mode.init.pid });
+  return lateText(stateMembers(draft, "creating"), { pid: "@PID@" });
+}
+
 /** The host side of it, before the child is let go on. */
 export function handOverListener(draft: Draft, filter: SeccompFilter): void {
   if (!filter.listener) return;
   const { listenerPath = "", listenerMetadata } = draft.linux.seccomp ?? {};
-  const state = stateMembers(draft, "creating");
   draft.host.push({
     op: "receive-listener",
     where,
@@ -66,7 +72,7 @@ export function handOverListener(draft: Draft, filter: SeccompFilter): void {
         fds: ["seccompFd"],
         ...(listenerMetadata === undefined ? {} : { metadata: listenerMetadata }),
       },
-      { pid: "@PID@", state: lateText(state, { pid: "@PID@" }) },
+      { pid: "@PID@", state: stateOf(draft) },
     ),
   });
 }

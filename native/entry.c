@@ -1,0 +1,174 @@
+/*
+ * The commands `gantry` and `gantry-oci`: this program under another name. The work is done by the TypeScript program
+ * that lies beside it.
+ *
+ *     gantry       becomes it
+ *     gantry-oci   does a few simple verbs by itself (quick.c); else starts it, and becomes the executor when a plan
+ *                  comes back
+ *
+ *         caller ── gantry-oci ──┬── TypeScript: reads the bundle, compiles the plan, writes it to a pipe, ends
+ *                                └── executor with that plan: still the process that the caller started, with its
+ *                                    descriptors, limits and signals as they were
+ *
+ * A verb for which no plan comes back is over when the TypeScript program is: its exit status is handed on.
+ *
+ * Neither lets that program compile machine code: a command is over before that pays, and would take half as long
+ * again.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "executor.h"
+
+extern char **environ;
+
+enum {
+	EXIT_TROUBLE = 125,
+	HIGH_DESCRIPTOR = 200, /* above what callers hand on to the container */
+	PLAN_HEADER = 12, /* magic, version, length of the whole */
+};
+
+static int die(const char *what)
+{
+	dprintf(2, "gantry: %s: %s\n", what, errno_words(errno));
+	return EXIT_TROUBLE;
+}
+
+static int put_number(const char *name, unsigned long long value)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%llu", value);
+	return setenv(name, text, 1);
+}
+
+/* The TypeScript program raises its own limit of open files; no container shall inherit that. */
+static int note_file_limit(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? -1 : put_number("GANTRY_NOFILE", limit.rlim_cur);
+}
+
+static bool is_oci(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	return strcmp(name ? name + 1 : path, "gantry-oci") == 0;
+}
+
+/* Starts the TypeScript program with the writing end of a pipe for its plan. */
+static pid_t start_compiler(const char *program, char **argv, int *plan)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	*plan = ends[0];
+	pid_t pid = fork();
+	if (pid != 0) {
+		close(ends[1]);
+		return pid;
+	}
+	/* without us nobody would wait for its plan */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	int fd = fcntl(ends[1], F_DUPFD, HIGH_DESCRIPTOR);
+	/* the limit of open files may be lower than that */
+	if (fd < 0)
+		fd = fcntl(ends[1], F_DUPFD, 3);
+	if (fd < 0 || put_number("GANTRY_PLAN_FD", (unsigned)fd) < 0)
+		_exit(die("hand over a pipe"));
+	execve(program, argv, environ);
+	_exit(die(program));
+}
+
+/* The whole plan as a file for the executor; -1 if none came, or not all of it. */
+static int receive_plan(int from)
+{
+	char piece[65536];
+	uint32_t total;
+	if (read_all(from, piece, PLAN_HEADER) < 0)
+		return -1;
+	memcpy(&total, piece + 8, sizeof total);
+	int plan = (int)syscall(SYS_memfd_create, "plan", 0);
+	size_t have = PLAN_HEADER;
+	for (size_t left = total; plan >= 0 && left > 0; have = left < sizeof piece ? left : sizeof piece) {
+		if (left < total && read_all(from, piece, have) < 0)
+			return -1;
+		if (write_all(plan, piece, have) < 0)
+			return -1;
+		left -= have;
+	}
+	return plan;
+}
+
+/* Waits for the plan or the end of the program, handing signals on to it. True if there is something to read. */
+static bool await_plan(int from, int signals, pid_t compiler)
+{
+	struct pollfd wait[] = {{.fd = from, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	struct signalfd_siginfo info;
+	for (;;) {
+		if (poll(wait, 2, -1) < 0 && errno != EINTR)
+			return false;
+		if (wait[1].revents && read(signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+			kill(compiler, (int)info.ssi_signo);
+		if (wait[0].revents)
+			return wait[0].revents & POLLIN;
+	}
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return die("wait");
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int run_oci(const char *program, char **argv)
+{
+	sigset_t all, before;
+	int from;
+	sigfillset(&all);
+	pid_t compiler = start_compiler(program, argv, &from);
+	if (compiler < 0)
+		return die("start");
+	sigprocmask(SIG_BLOCK, &all, &before);
+	int signals = signalfd(-1, &all, SFD_CLOEXEC);
+	int executor = sealed_copy(); /* while the other one works */
+	bool more = await_plan(from, signals, compiler);
+	int plan = more ? receive_plan(from) : -1;
+	if (plan < 0)
+		return status_of(compiler);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	char fd[12], pid[12], *const args[] = {"gantry-executor", "plan", fd, pid, NULL}, *const none[] = {NULL};
+	snprintf(fd, sizeof fd, "%d", plan);
+	snprintf(pid, sizeof pid, "%d", compiler);
+	syscall(SYS_execveat, executor, "", args, none, AT_EMPTY_PATH);
+	return die("become a sealed copy");
+}
+
+int run_entry(char *self, char **argv)
+{
+	char *name = strrchr(self, '/');
+	char program[4096];
+	bool oci = is_oci(self) || (argv[0] && is_oci(argv[0]));
+	if (!name || snprintf(program, sizeof program, "%.*s/gantry-program", (int)(name - self), self) >= (int)sizeof program)
+		return die("find own folder");
+	if (oci && run_quick(argv))
+		return 0;
+	if (note_file_limit() < 0 || setenv("BUN_JSC_useJIT", "0", 0) < 0)
+		return die("prepare");
+	/* by this name it knows itself, whatever the link was called */
+	argv[0] = oci ? "gantry-oci" : "gantry";
+	if (oci)
+		return run_oci(program, argv);
+	unsetenv("GANTRY_PLAN_FD");
+	execve(program, argv, environ);
+	return die(program);
+}

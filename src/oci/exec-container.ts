@@ -1,0 +1,100 @@
+/** What exec and explain share: a container that runs, and flags -> the plan of a further process in it. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { GantryError } from "../base/error.ts";
+import { readHostFacts } from "../host/facts.ts";
+import { compileExec } from "../plan/compile/exec.ts";
+import type { ExecMode } from "../plan/compile/request.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RuntimeProcess } from "../spec/runtime-process.ts";
+import type { OciContext } from "./context.ts";
+import { subCgroups } from "./exec-cgroups.ts";
+import { execProcess, processFlags } from "./exec-process.ts";
+import { type Flags, type FlagTable, numberFlag } from "./flags.ts";
+import { type OciContainer, readContainer } from "./state-directory.ts";
+import { readStoredConfig } from "./stored-config.ts";
+
+export const execFlags: FlagTable = {
+  ...processFlags,
+  "console-socket": { kind: "text", help: "path to a socket that receives the master end of the console" },
+  "pidfd-socket": { kind: "text", help: "path to a socket that receives a pidfd of the process" },
+  detach: { kind: "switch", short: "d", help: "detach from the process" },
+  "pid-file": { kind: "text", help: "file to write the process id to" },
+  "preserve-fds": { kind: "text", help: "pass N additional file descriptors to the process" },
+  cgroup: { kind: "texts", help: "run the process in a sub-cgroup: [controller:]path" },
+  "ignore-paused": { kind: "switch", help: "allow exec in a paused container" },
+};
+
+/** runc's rules for consoles; what is asked for rightly is not there yet. */
+function checkConsole(flags: Flags, { terminal = false }: RuntimeProcess): void {
+  const socket = flags.text("console-socket");
+  const detached = flags.has("detach");
+  if (terminal && detached && !socket)
+    throw new GantryError(
+      "invalid-argument",
+      "cannot allocate tty if runc will detach without setting console socket",
+    );
+  if (!(terminal && detached) && socket)
+    throw new GantryError(
+      "invalid-argument",
+      "cannot use console socket if runc will not detach or allocate tty",
+    );
+  if (terminal) throw new GantryError("unimplemented", "/process/terminal: a terminal is not supported yet");
+}
+
+function checkStatus({ status }: OciContainer, ignorePaused: boolean): void {
+  const refuse = (message: string) => {
+    throw new GantryError("failed-precondition", message);
+  };
+  if (status === "stopped") refuse("cannot exec in a stopped container");
+  if (status === "creating") refuse("cannot exec in a container that is still being created");
+  if (status === "paused" && !ignorePaused)
+    refuse("cannot exec in a paused container (use --ignore-paused to override)");
+}
+
+/** Undefined where init has ended just now: the plan says so then. */
+function cgroupsOfInit(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function modeOf(container: OciContainer, flags: Flags): ExecMode {
+  const pidFile = flags.text("pid-file");
+  const pidfdSocket = flags.text("pidfd-socket");
+  const sub = flags.texts("cgroup");
+  const { pid, pidStart, cgroups } = container;
+  return {
+    kind: "exec",
+    init: { pid, start: pidStart },
+    // whoever names a cgroup means that one, wherever init is
+    ...(sub.length > 0
+      ? { cgroups: subCgroups(cgroups, sub) }
+      : { cgroups, initCgroups: cgroupsOfInit(pid) }),
+    foreground: !flags.has("detach"),
+    preserveFds: numberFlag(flags, "preserve-fds"),
+    noNewKeyring: container.noNewKeyring,
+    ...(pidFile ? { pidFile: resolve(pidFile) } : {}),
+    ...(pidfdSocket ? { pidfdSocket: resolve(pidfdSocket) } : {}),
+  };
+}
+
+export function compileExecOf(context: OciContext, flags: Flags): Plan {
+  const [id, ...args] = flags.rest as readonly [string, ...string[]];
+  const container = readContainer(context.root, id);
+  checkStatus(container, flags.has("ignore-paused"));
+  const config = readStoredConfig(container.directory);
+  const process = execProcess(flags, config, args);
+  checkConsole(flags, process);
+  return compileExec({
+    id,
+    config: { ...config, process },
+    bundle: container.bundle,
+    facts: readHostFacts(),
+    mode: modeOf(container, flags),
+    warn: (message, pointer) => context.log.debug(message, { pointer }),
+    verbose: context.debug,
+  });
+}

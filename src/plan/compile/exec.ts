@@ -1,0 +1,143 @@
+/**
+ * A further process in a container that runs -> its plan.
+ *
+ *     host side                                   child
+ *     open init by pid and start time
+ *     open its v2 cgroup
+ *     clone into it ────────────────────────────► limits, v1 cgroups
+ *                                                 close what leads to the host
+ *                                                 join the namespaces of init
+ *     adopt ◄─────────────────────────────────── fork again, into the pid namespace
+ *     pid file, pidfd ──────────recorded────────► confinement
+ *     wait for exec ◄──────────────────────────── exec
+ *
+ * The container's processes see the new one from the moment it is in their pid namespace, and some may be allowed to
+ * trace it. So it gets there last, by a fork, when its root is theirs already and it holds nothing of the host.
+ */
+import { toHostId } from "../../linux/id-map.ts";
+import { cloneFlags } from "../../linux/namespaces.ts";
+import type { Plan } from "../plan.ts";
+import { readCapabilities } from "./capabilities.ts";
+import { Draft } from "./draft.ts";
+import { enterControllerCgroups, openUnifiedCgroup } from "./exec-cgroups.ts";
+import { pidRecord } from "./life.ts";
+import { type NamespacePlan, readNamespaces } from "./namespaces.ts";
+import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
+import type { ExecRequest } from "./request.ts";
+import { setRlimits } from "./rlimits.ts";
+import { setAffinity } from "./scheduling.ts";
+import { compileFilter } from "./seccomp.ts";
+import { checkListener } from "./seccomp-listener.ts";
+
+const initRegister = "init";
+
+/** Compiles an exec. Throws invalid-argument with the JSON pointer of what is wrong. */
+export function compileExec(request: ExecRequest): Plan {
+  const draft = new Draft(request);
+  const { mode } = request;
+  processOf(draft);
+  const namespaces = readNamespaces(draft);
+  const capabilities = readCapabilities(draft, namespaces);
+  const filter = compileFilter(draft);
+  checkListener(draft, filter);
+
+  proveDescriptors(draft);
+  const { pid, start } = mode.init;
+  const phrase = "cannot exec in a stopped container";
+  draft.host.push({ op: "open-process", where: "", phrase, pid, start, fd: initRegister });
+  const cgroup = openUnifiedCgroup(draft);
+  // a cpuset of the cgroup overrules it, so that it holds for the way in only
+  setAffinity(draft, "initial");
+  draft.host.push({
+    op: "clone",
+    where: "",
+    phrase: "unable to start container process",
+    namespaces: 0,
+    cgroup,
+  });
+  enterContainer(draft, namespaces);
+  introduceProcess(draft);
+  if (needsProcForProcess(draft)) draft.openProc();
+  becomeProgram(draft, {
+    namespaces,
+    capabilities,
+    filter,
+    stdio: [],
+    beforeFilter() {
+      draft.child.push({ op: "set-death-signal", where: "", signal: 0 });
+      draft.meet("recorded");
+    },
+  });
+  followProcess(draft);
+  return draft.finish();
+}
+
+/** A hole would be filled by what this side opens for itself, and that is not for the container. */
+function proveDescriptors({ host, request }: Draft<ExecRequest>): void {
+  const { preserveFds: count = 0 } = request.mode;
+  if (count === 0) return;
+  host.push({ op: "prove-descriptors", where: "", phrase: "unable to stat preserved-fd", count });
+}
+
+/** Everything from the host to the container. The order is that of privileges, and of what may be seen by whom. */
+function enterContainer(draft: Draft<ExecRequest>, namespaces: NamespacePlan): void {
+  const { child } = draft;
+  const { mode, config } = draft.request;
+  const dieWithHostSide = () => child.push({ op: "set-death-signal", where: "", signal: 9 });
+  // a frozen cgroup stops it here, and it must not come back to life when nobody waits for it any more
+  dieWithHostSide();
+  setRlimits(draft);
+  const { oomScoreAdj } = config.process ?? {};
+  if (oomScoreAdj !== undefined)
+    child.push({
+      op: "set-own-oom-score",
+      where: "/process/oomScoreAdj",
+      phrase: "failed to write oom_score_adj",
+      value: String(oomScoreAdj),
+    });
+  enterControllerCgroups(draft);
+  setAffinity(draft, "final");
+  child.push({ op: "close-others", where: "", keep: mode.preserveFds ?? 0, fd: initRegister });
+  child.push({
+    op: "join-namespace",
+    where: "/linux/namespaces",
+    phrase: "unable to join the namespaces of the container",
+    fd: initRegister,
+    kind: cloneFlags(namespaces.private),
+  });
+  child.push({ op: "close", where: "", fd: initRegister });
+  if (namespaces.private.has("pid")) {
+    child.push({ op: "fork-again", where: namespaces.where.get("pid")!, namespaces: 0 });
+    draft.host.push({ op: "adopt-child", where: "" });
+  }
+  if (hasRoot(draft, namespaces)) child.push({ op: "become-root", where: namespaces.where.get("user")! });
+  // a new process has no such signal, and one that changes its user loses it (prctl(2))
+  dieWithHostSide();
+  child.push({ op: "new-session", where: "" });
+}
+
+/** Whether uid 0 of the container's user namespace is somebody. One that was joined by path is taken to have it. */
+function hasRoot(draft: Draft, { private: kinds, joined }: NamespacePlan): boolean {
+  const mapped = toHostId(draft.linux.uidMappings ?? [], 0) !== undefined;
+  return kinds.has("user") && (mapped || joined.has("user"));
+}
+
+/** Before the program runs its pid stands where the caller looks for it: so none runs that nobody knows of. */
+function introduceProcess({ host, request }: Draft<ExecRequest>): void {
+  const { pidFile, pidfdSocket, foreground } = request.mode;
+  if (pidFile !== undefined) host.push(pidRecord(pidFile));
+  if (pidfdSocket !== undefined)
+    host.push({
+      op: "send-pidfd",
+      where: "",
+      phrase: "unable to send the pidfd to the socket",
+      socket: pidfdSocket,
+    });
+  if (foreground) host.push({ op: "hold-signals", where: "" });
+}
+
+function followProcess({ host, cleanup, request }: Draft<ExecRequest>): void {
+  host.push({ op: "await-exec", where: "" });
+  if (request.mode.foreground) host.push({ op: "await-exit", where: "" });
+  cleanup.push({ op: "kill-child", where: "" });
+}

@@ -1,0 +1,59 @@
+/**
+ * What native/quick.c needs to answer `state`, `start`, `kill` and `delete` of a container by itself: a file of lines
+ * beside state.json, in a form that needs no parser.
+ *
+ *     pid, start        of init, as state.json has them
+ *     freezer PATH      its file that tells whether it is paused
+ *     cgroup PATH       a directory that `delete` removes
+ *     may VERB          nothing but what quick.c can do is to be done for this verb
+ *     state             the rest of the file: what `state` prints, @STATUS@ and @NOW@ (its pid, or 0) to be filled in
+ */
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
+import type { ContainerCgroup } from "./cgroups.ts";
+
+export interface QuickContainer {
+  readonly config: RuntimeConfig;
+  readonly cgroups: readonly ContainerCgroup[];
+  /** Whether groups of resctrl go with the container. */
+  readonly resctrl: boolean;
+  /** Whether the end of init is the end of all. */
+  readonly ownPids: boolean;
+  /** Members of the state that do not change, in the order in which they are printed; `pid` and `created` among them. */
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
+  version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
+
+export function quickRecord({ config, cgroups, resctrl, ownPids, state }: QuickContainer): string {
+  const { startContainer = [], poststart = [], poststop = [] } = config.hooks ?? {};
+  const paths = cgroups.map((cgroup) => ({
+    directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
+    freezer: freezerFile(cgroup),
+  }));
+  // v1 before v2: on a hybrid machine the freezer of v1 is the one that `pause` takes
+  const freezing = paths.find(({ freezer }) => freezer !== undefined);
+  const lines = [
+    "pid @PID@",
+    "start @START@",
+    ...(freezing ? [`freezer ${freezing.directory}/${freezing.freezer}`] : []),
+    ...paths.map(({ directory }) => `cgroup ${directory}`),
+    // hooks before the program may fail, which start has to tell
+    ...(startContainer.length + poststart.length === 0 ? ["may start"] : []),
+    ...(ownPids ? ["may kill"] : []),
+    ...(ownPids && !resctrl && poststop.length === 0 ? ["may delete"] : []),
+    "state",
+  ];
+  return `${lines.join("\n")}\n${stateText(state)}`;
+}
+
+/** Indented as JSON.stringify does it for the slower way. */
+function stateText(state: QuickContainer["state"]): string {
+  const late: Readonly<Record<string, string>> = { pid: "@NOW@", status: '"@STATUS@"', created: '"@TIME@"' };
+  const members = Object.entries(state).map(([name, value]) => {
+    const text =
+      late[name] ?? JSON.stringify(value, null, 2).replaceAll("@", "\\u0040").replaceAll("\n", "\n  ");
+    return `  ${JSON.stringify(name)}: ${text}`;
+  });
+  return `{\n${members.join(",\n")}\n}\n`;
+}

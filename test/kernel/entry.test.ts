@@ -1,0 +1,114 @@
+/** The entry in C: verbs that it does by itself, what it leaves to the other program, and what a caller gets of it. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { command, must } from "../lib/command.ts";
+import { needs } from "../lib/needs.ts";
+import { until } from "../lib/until.ts";
+import { containerId, type Json, type Runtime, unready, withBundle } from "./bundle.ts";
+
+const skip = unready || needs("strace");
+
+/** Programs that a command executes, by their last name. */
+async function executed(runtime: Runtime, args: readonly string[], log: string): Promise<readonly string[]> {
+  const argv = ["strace", "-f", "-qq", "-e", "trace=execve", "-o", log, runtime.program];
+  await must([...argv, "--root", runtime.root, ...args]);
+  return [...readFileSync(log, "utf8").matchAll(/execve\("(?:[^"]*\/)?([^"/]+)"/g)].map((match) => match[1]!);
+}
+
+async function created(
+  patch: Json,
+  body: (runtime: Runtime, id: string, files: string) => Promise<void>,
+): Promise<void> {
+  await withBundle("gantry-oci", "exec sleep 100", patch, async (runtime, bundle) => {
+    const id = containerId();
+    const { code, stderr } = await runtime.call(["create", "--bundle", bundle.path, id]);
+    assert.equal(code, 0, stderr);
+    await body(runtime, id, bundle.files);
+  });
+}
+
+test("the life of a simple container after create starts no other program", { skip }, () =>
+  created({}, async (runtime, id, files) => {
+    const log = join(files, "trace");
+    const more = { start: [], state: [], kill: ["SIGKILL"], delete: [] };
+    for (const [verb, rest] of Object.entries(more)) {
+      const stopped = async () => (await runtime.call(["state", id])).stdout.includes('"stopped"');
+      if (verb === "delete") await until("the container to stop", stopped);
+      assert.deepEqual(await executed(runtime, [verb, id, ...rest], log), ["gantry-oci"], verb);
+    }
+    assert.ok(!existsSync(join(runtime.root, id)));
+  }),
+);
+
+test("what hooks ask for is left to the other program, and is done", { skip }, () =>
+  created({ hooks: { poststart: [{ path: "/bin/true" }] } }, async (runtime, id, files) => {
+    const programs = await executed(runtime, ["start", id], join(files, "trace"));
+    assert.deepEqual(programs.slice(0, 2), ["gantry-oci", "gantry-program"]);
+    assert.equal(programs.at(-1), "true");
+  }),
+);
+
+test("both ways print the same state", { skip }, () =>
+  created({ annotations: { "a@b": 'quote " and\nline', empty: "" } }, async (runtime, id) => {
+    const states = await Promise.all(
+      [
+        ["state", id],
+        ["--debug", "state", id],
+      ].map(async (args) => (await runtime.call(args)).stdout),
+    );
+    assert.deepEqual(JSON.parse(states[0]!), JSON.parse(states[1]!));
+    assert.deepEqual(states[0]!.split("\n").length, states[1]!.split("\n").length);
+  }),
+);
+
+test("an id that is a path, and a flag that is not known, are refused as ever", { skip }, () =>
+  created({}, async (runtime, id) => {
+    const escaped = await runtime.call(["state", `../${runtime.root.split("/").at(-1)}/${id}`]);
+    assert.match(escaped.stderr, /invalid container ID format/);
+    assert.match((await runtime.call(["kill", "--nope", id])).stderr, /flag provided but not defined: -nope/);
+    assert.match((await runtime.call(["kill", id, "NOSIG"])).stderr, /unknown signal .*NOSIG/);
+  }),
+);
+
+test("the program gets the caller's limit of open files, not that of the compiler", { skip: unready }, () =>
+  withBundle("gantry-oci", "ulimit -n", {}, async (runtime, bundle) => {
+    const run = [runtime.program, "--root", runtime.root, "run", "--bundle", bundle.path, containerId()];
+    const { stdout } = await command(["sh", "-c", 'ulimit -S -n 123; exec "$@"', "sh", ...run]);
+    assert.equal(stdout, "123\n");
+  }),
+);
+
+test("a signal that ends the command before its plan is there leaves nothing", { skip: unready }, () =>
+  withBundle("gantry-oci", "true", {}, async (runtime, bundle) => {
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      const id = containerId();
+      const child = spawn(runtime.program, ["--root", runtime.root, "run", "--bundle", bundle.path, id], {
+        stdio: "ignore",
+        env: { ...process.env, GANTRY_TEST_ENTRY: id },
+      });
+      const ended = new Promise((resolve) => child.on("exit", resolve));
+      await until("the compiler to come up", () => processesWith(id).length > 1);
+      child.kill(signal);
+      await ended;
+      await until("nobody to be left", () => processesWith(id).length === 0);
+      await runtime.call(["delete", "--force", id]);
+      assert.ok(!existsSync(join(runtime.root, id)));
+    }
+  }),
+);
+
+/** Processes of one command, which its environment marks. */
+function processesWith(id: string): readonly string[] {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return (
+        /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, "utf8").includes(`GANTRY_TEST_ENTRY=${id}`)
+      );
+    } catch {
+      return false;
+    }
+  });
+}

@@ -85,6 +85,8 @@ void run_child(struct executor *x)
 		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	run_stage(x, STAGE_CHILD);
+	if (x->starter >= 0)
+		tell_starter(x);
 	/* exec never returns, so something failed; the host side tells the controller */
 	struct {
 		uint32_t kind, number;
@@ -110,6 +112,7 @@ int run_plan(struct executor *x)
 	if (run_stage(x, STAGE_HOST) < 0) {
 		struct failure first = x->failure;
 		run_stage(x, STAGE_CLEANUP);
+		undo_links(x);
 		shim_unlisten();
 		undo_records(x);
 		explain_silence(x, &first);

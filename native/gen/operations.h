@@ -97,7 +97,7 @@
   X(104, set_capabilities, "set-capabilities", "8888", 2, 8) \
   X(105, set_no_new_privileges, "set-no-new-privileges", "", 2, 8) \
   X(106, load_seccomp, "load-seccomp", "8b4", 2, 4) \
-  X(107, receive_listener, "receive-listener", "+", 1, 128) \
+  X(107, receive_listener, "receive-listener", "4+", 1, 128) \
   X(108, default_home, "default-home", "4", 2, 8) \
   X(109, find_program, "find-program", "tT", 2, 8) \
   X(110, await_start, "await-start", "-f", 2, 8) \
@@ -118,6 +118,13 @@
   X(164, hold_signals, "hold-signals", "", 1, 0) \
   X(165, send_pidfd, "send-pidfd", "t", 1, 128) \
   X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
+  X(200, move_link, "move-link", "ttf", 1, 128) \
+  X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 1, 0) \
+  X(202, write_schemata, "write-schemata", "ftt", 1, 0) \
+  X(203, join_resctrl_group, "join-resctrl-group", "f", 1, 128) \
+  X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
+  X(206, remount, "remount", "ftT884", 2, 1) \
+  X(205, send_listener, "send-listener", "-tt", 1, 128) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
   X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
@@ -310,7 +317,8 @@
 #define LOAD_SECCOMP_FLAGS 0
 #define LOAD_SECCOMP_FILTER 1
 #define LOAD_SECCOMP_LISTENER 2
-#define RECEIVE_LISTENER_FD 0
+#define RECEIVE_LISTENER_TAKE 0
+#define RECEIVE_LISTENER_FD 1
 #define DEFAULT_HOME_UID 0
 #define FIND_PROGRAM_NAME 0
 #define FIND_PROGRAM_DIRECTORIES 1
@@ -350,6 +358,28 @@
 #define SET_OWN_OOM_SCORE_VALUE 0
 #define SEND_PIDFD_SOCKET 0
 #define PROVE_DESCRIPTORS_COUNT 0
+#define MOVE_LINK_NAME 0
+#define MOVE_LINK_AS 1
+#define MOVE_LINK_NAMESPACE 2
+#define MAKE_RESCTRL_GROUP_MOUNT 0
+#define MAKE_RESCTRL_GROUP_PATH 1
+#define MAKE_RESCTRL_GROUP_MAKE 2
+#define MAKE_RESCTRL_GROUP_DIR 3
+#define WRITE_SCHEMATA_DIR 0
+#define WRITE_SCHEMATA_MOUNT 1
+#define WRITE_SCHEMATA_VALUE 2
+#define JOIN_RESCTRL_GROUP_DIR 0
+#define REMOVE_RESCTRL_GROUP_MOUNT 0
+#define REMOVE_RESCTRL_GROUP_PATH 1
+#define REMOUNT_ROOT 0
+#define REMOUNT_PATH 1
+#define REMOUNT_OPTIONS 2
+#define REMOUNT_SET 3
+#define REMOUNT_CLEAR 4
+#define REMOUNT_RECURSIVE 5
+#define SEND_LISTENER_FD 0
+#define SEND_LISTENER_PATH 1
+#define SEND_LISTENER_STATE 2
 #define LAYER_ROOT_PATH 0
 #define LAYER_ROOT_OPTIONS 1
 #define LAYER_ROOT_ROOT 2

@@ -115,6 +115,14 @@ class Facts implements HostFacts {
     });
   }
 
+  get resctrl() {
+    return this.#once("resctrl", () => {
+      const lines = read("/proc/self/mountinfo").split("\n");
+      return parseMountinfo(lines.filter((line) => line.includes(" - resctrl ")).join("\n")).at(-1)
+        ?.mountPoint;
+    });
+  }
+
   get securityModules() {
     return this.#once("securityModules", () => {
       const listed = words(readIfThere("/sys/kernel/security/lsm"));

@@ -1,7 +1,7 @@
 /** state, list, kill and delete. */
 import { rmdirSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, GantryError, isGantryError } from "../base/error.ts";
+import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
 import { parseSignal } from "../linux/signals.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { usageError } from "./flags.ts";
@@ -126,9 +126,21 @@ async function removeCgroups(cgroups: readonly StateCgroup[]): Promise<void> {
   await runPlan({ host: [], child: [], cleanup }, { executor: findExecutor() });
 }
 
+/** The kernel removes a group whoever is in it. */
+function removeResctrlGroups({ resctrl }: OciContainer): void {
+  for (const path of resctrl?.own ?? []) {
+    try {
+      rmdirSync(`${resctrl!.mount}${path}`);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove resctrl group", path);
+    }
+  }
+}
+
 async function destroy(context: OciContext, container: OciContainer): Promise<void> {
   if (!container.ownPids) signalAll(container.cgroups, 9);
   await removeCgroups(container.cgroups);
+  removeResctrlGroups(container);
   removeStateDirectory(container.directory);
   const { id, bundle, annotations } = container;
   await runStateHooks(

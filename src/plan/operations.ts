@@ -166,8 +166,8 @@ export const operations = {
   "set-user": op(103, child, ["confined"], { uid: "u32", gid: "u32", groups: "numbers", setGroups: "u32" }, "takes user, group and supplementary groups, keeping capabilities for set-capabilities"),
   "set-capabilities": op(104, child, ["confined"], { effective: "u64", permitted: "u64", inheritable: "u64", ambient: "u64" }, "sets the four sets of the thread"),
   "set-no-new-privileges": op(105, child, ["confined"], {}, "no execve may raise privileges from here on"),
-  "load-seccomp": op(106, child, ["seccomp"], { flags: "u64", filter: "bytes", listener: "u32" }, "installs a filter; listener 1 sends the notify descriptor to the host side"),
-  "receive-listener": op(107, host, ["with-child"], { fd: "fd+" }, "receives the seccomp notify descriptor from the child"),
+  "load-seccomp": op(106, child, ["seccomp"], { flags: "u64", filter: "bytes", listener: "u32" }, "installs a filter; listener 1: one with a notify descriptor, which the host side takes out of the child; listener 2: the child sends it"),
+  "receive-listener": op(107, host, ["with-child"], { take: "u32", fd: "fd+" }, "gets the seccomp notify descriptor of the child: takes it out of it where take is 1, else receives it"),
   "default-home": op(108, child, ["confined"], { uid: "u32" }, "sets HOME from /etc/passwd of the root for exec, where the environment has none"),
   "find-program": op(109, child, ["confined"], { name: "text", directories: "texts" }, "finds the program as execvp would, for exec"),
   "await-start": op(110, child, ["confined"], { fifo: "fd-", proc: "fd" }, "blocks until somebody opens the fifo to read"),
@@ -191,6 +191,15 @@ export const operations = {
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
   "send-pidfd": op(165, host, ["with-child"], { socket: "text" }, "sends a pidfd of the child to a unix socket on the host"),
   "prove-descriptors": op(166, host, [], { count: "u32" }, "proves that the caller has handed over as many descriptors from 3 on, none of which is the executor's own"),
+
+  // what a container has of the host besides mounts and cgroups
+  "move-link": op(200, host, ["with-child"], { name: "text", as: "text", namespace: "fd" }, "moves a network interface into a network namespace under another name, which may be a template with %d, with its permanent global addresses, and sets it up; a start that fails moves it back"),
+  "make-resctrl-group": op(201, host, [], { mount: "text", path: "text", make: "u32", dir: "fd+" }, "opens a group of resctrl below its mount, `/` being the root one; make 1 makes it if it is missing"),
+  "write-schemata": op(202, host, [], { dir: "fd", mount: "text", value: "text" }, "writes what a resctrl group has of cache and memory bandwidth"),
+  "join-resctrl-group": op(203, host, ["with-child"], { dir: "fd" }, "moves the child into a resctrl group"),
+  "remove-resctrl-group": op(204, cleanup, [], { mount: "text", path: "text" }, "removes a resctrl group; missing is fine"),
+  "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),
+  "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
   "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),

@@ -339,6 +339,54 @@ export const cases: readonly GoldenCase[] = [
       },
     },
   }),
+  golden("seccomp-listener", {
+    annotations: { "org.example": "@PID@" },
+    linux: {
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_LOG"],
+        listenerPath: "/run/agent.sock",
+        listenerMetadata: "for the agent",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+      },
+    },
+  }),
+  golden(
+    "seccomp-listener-unprivileged-create",
+    merge(ns("user"), {
+      process: { noNewPrivileges: true },
+      linux: {
+        uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          listenerPath: "agent.sock",
+          syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+        },
+      },
+    }),
+    unprivilegedHost,
+    { ...foreground, foreground: false, awaitStart: true },
+  ),
+  golden(
+    "net-devices",
+    merge(ns("network"), { linux: { netDevices: { eth7: { name: "in%d" }, eth8: {} } } }),
+  ),
+  golden("net-devices-joined", {
+    linux: {
+      namespaces: [...privateMount, { type: "network", path: "/run/netns/a" }],
+      netDevices: { eth7: {} },
+    },
+  }),
+  golden(
+    "intel-rdt",
+    {
+      linux: {
+        intelRdt: { l3CacheSchema: "L3:0=ff", memBwSchema: "MB:0=20", enableMonitoring: true },
+      },
+    },
+    { ...plainHost, resctrl: "/sys/fs/resctrl" },
+  ),
   golden("hooks", {
     hooks: {
       prestart: hook("pre"),

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -24,6 +25,17 @@ export type Json = Readonly<Record<string, unknown>>;
 const busybox = "/bin/busybox";
 const applets =
   "sh true false cat echo id ls mount hostname sleep env pwd stat touch mkdir readlink grep ulimit dd kill wc sort head tail test ip dmesg nice ps";
+
+/**
+ * Whether Debian's crun runs here: it refuses a hybrid machine whose v2 tree has a controller, which hugetlb is
+ * unless it is mounted as v1.
+ */
+export const hasCrun =
+  programPath("crun") !== undefined && !/./.test(readIfThere("/sys/fs/cgroup/unified/cgroup.controllers"));
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
 
 /** Reason to skip, or false. */
 export const unready = needs("root", busybox, "runc", gantryOciProgram);
@@ -87,7 +99,7 @@ export function merge(base: Json, patch: Json): Json {
 }
 
 export interface Runtime {
-  readonly name: "gantry-oci" | "runc";
+  readonly name: "gantry-oci" | "runc" | "crun";
   readonly program: string;
   /** For --root. */
   readonly root: string;
@@ -113,7 +125,7 @@ export function containerId(): string {
 }
 
 function runtimeAt(name: Runtime["name"], dir: string): Runtime {
-  const program = name === "runc" ? programPath("runc")! : gantryOciProgram;
+  const program = name === "gantry-oci" ? gantryOciProgram : programPath(name)!;
   const root = join(dir, `${name}-root`);
   return {
     name,

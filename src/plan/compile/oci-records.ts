@@ -4,6 +4,7 @@ import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf } from "./hooks.ts";
+import { resctrlOf } from "./intel-rdt.ts";
 import { lateText } from "./late-text.ts";
 import { quickRecord } from "./quick-record.ts";
 import type { ContainerRequest, OciMode } from "./request.ts";
@@ -36,7 +37,13 @@ export function recordQuick(
     owner: draft.facts.uid === 0 ? "root" : String(draft.facts.uid),
     ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
   };
-  const record = quickRecord({ config, cgroups, ownPids: hasOwnPids(draft), state });
+  const record = quickRecord({
+    config,
+    resctrl: resctrlOf(draft) !== undefined,
+    cgroups,
+    ownPids: hasOwnPids(draft),
+    state,
+  });
   draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });
 }
 
@@ -47,6 +54,7 @@ function ociRecord(
   creating: boolean,
 ): string {
   const { id, bundle, config } = draft.request;
+  const resctrl = resctrlOf(draft);
   return lateText(
     {
       ociVersion: runtimeSpecVersion,
@@ -64,6 +72,7 @@ function ociRecord(
         path,
         ...(version === 1 ? { controllers } : {}),
       })),
+      resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
     },
     { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },

@@ -14,6 +14,8 @@ import type { ContainerCgroup } from "./cgroups.ts";
 export interface QuickContainer {
   readonly config: RuntimeConfig;
   readonly cgroups: readonly ContainerCgroup[];
+  /** Whether groups of resctrl go with the container. */
+  readonly resctrl: boolean;
   /** Whether the end of init is the end of all. */
   readonly ownPids: boolean;
   /** Members of the state that do not change, in the order in which they are printed; `pid` and `created` among them. */
@@ -23,8 +25,8 @@ export interface QuickContainer {
 const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
   version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
 
-export function quickRecord({ config, cgroups, ownPids, state }: QuickContainer): string {
-  const { poststart = [], poststop = [] } = config.hooks ?? {};
+export function quickRecord({ config, cgroups, resctrl, ownPids, state }: QuickContainer): string {
+  const { startContainer = [], poststart = [], poststop = [] } = config.hooks ?? {};
   const paths = cgroups.map((cgroup) => ({
     directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
     freezer: freezerFile(cgroup),
@@ -36,9 +38,10 @@ export function quickRecord({ config, cgroups, ownPids, state }: QuickContainer)
     "start @START@",
     ...(freezing ? [`freezer ${freezing.directory}/${freezing.freezer}`] : []),
     ...paths.map(({ directory }) => `cgroup ${directory}`),
-    ...(poststart.length === 0 ? ["may start"] : []),
+    // hooks before the program may fail, which start has to tell
+    ...(startContainer.length + poststart.length === 0 ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),
-    ...(ownPids && poststop.length === 0 ? ["may delete"] : []),
+    ...(ownPids && !resctrl && poststop.length === 0 ? ["may delete"] : []),
     "state",
   ];
   return `${lines.join("\n")}\n${stateText(state)}`;

@@ -19,7 +19,9 @@ import { containerId, type Json, merge, runOnce, unready, withBundle } from "./b
 function factsWith(securityModules: readonly string[]): HostFacts {
   const real = readHostFacts();
   // the facts are read when they are asked for: a copy would have none
-  return Object.create(real, { securityModules: { value: securityModules } }) as HostFacts;
+  return new Proxy(real, {
+    get: (facts, name) => (name === "securityModules" ? securityModules : Reflect.get(facts, name, facts)),
+  });
 }
 
 const attributes = ["attr/exec", "attr/apparmor/exec"];

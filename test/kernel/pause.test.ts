@@ -40,21 +40,6 @@ for (const name of both) {
     }),
   );
 
-  test(`${name}: a container that forks all the time is frozen whole`, { skip: unready }, () =>
-    withLiving(
-      name,
-      "for i in 1 2 3 4; do while :; do /bin/true; done & done; wait",
-      { linux: { resources: { pids: { limit: 64 } } } },
-      async ({ id, must, status }) => {
-        for (let round = 0; round < 3; round++) {
-          await must("pause", id);
-          assert.equal(await status(), "paused");
-          await must("resume", id);
-        }
-      },
-    ),
-  );
-
   test(`${name}: a container that was only created can be paused, and started after`, { skip: unready }, () =>
     withLiving(
       name,
@@ -131,3 +116,19 @@ for (const name of both) {
     ),
   );
 }
+
+// runc gives up on it where the machine is busy
+test("a container that forks all the time is frozen whole", { skip: unready }, () =>
+  withLiving(
+    "gantry-oci",
+    "for i in 1 2 3 4; do while :; do /bin/true; done & done; wait",
+    { linux: { resources: { pids: { limit: 64 } } } },
+    async ({ id, must, status }) => {
+      for (let round = 0; round < 3; round++) {
+        await must("pause", id);
+        assert.equal(await status(), "paused");
+        await must("resume", id);
+      }
+    },
+  ),
+);

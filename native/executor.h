@@ -103,6 +103,7 @@ struct executor {
 	int wait_status; /* as wait(2) gives it, once child_reaped */
 	uint32_t records; /* of record-start that were written */
 	char started[40]; /* when the first of them was */
+	uint32_t cgroups; /* of make-cgroup that went well */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	uint64_t log_bytes_lost; /* that the shim could not write */
 	bool oom_killed; /* as remove-cgroup found it */

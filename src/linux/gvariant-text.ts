@@ -117,13 +117,13 @@ class Parser {
         value += letter;
         continue;
       }
-      const escape = this.#text[this.#at++] ?? refuse("a string does not end");
-      if (escape === "u" || escape === "U") {
-        const digits = this.#take(escape === "u" ? /[0-9a-f]{4}/iy : /[0-9a-f]{8}/iy);
+      const letterAfter = this.#text[this.#at++] ?? refuse("a string does not end");
+      if (letterAfter === "u" || letterAfter === "U") {
+        const digits = this.#take(letterAfter === "u" ? /[0-9a-f]{4}/iy : /[0-9a-f]{8}/iy);
         const code = Number.parseInt(digits ?? "x", 16);
         if (!(code > 0 && code <= 0x10ffff) || (code >= 0xd800 && code < 0xe000)) refuse("an escape is none");
         value += String.fromCodePoint(code);
-      } else value += escapes[escape] ?? escape;
+      } else value += escapes[letterAfter] ?? letterAfter;
     }
     if (value.includes("\0")) refuse("a string holds a NUL character");
     return this.#typed(wanted, ["s", "o", "g"], value);

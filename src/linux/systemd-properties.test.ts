@@ -122,7 +122,11 @@ test("lists of processors become masks", () => {
   assert.deepEqual(cpuSetBytes("0-3,8", ""), [15, 1]);
   assert.deepEqual(cpuSetBytes(" 1 , 0\n", ""), [3]);
   for (const list of ["3-1", "x", "", "0-99999", "-1"])
-    assert.throws(() => cpuSetBytes(list, ""), (error) => isGantryError(error, "invalid-argument"), list);
+    assert.throws(
+      () => cpuSetBytes(list, ""),
+      (error) => isGantryError(error, "invalid-argument"),
+      list,
+    );
 });
 
 const parsed = (...rules: readonly LinuxDeviceCgroup[]) => rules.map(parseDeviceRule);
@@ -168,7 +172,9 @@ test("what is no list is left to our program alone", () => {
 function listAllows(list: readonly (readonly string[])[], type: string, major: number, minor: number) {
   const name = type === "b" ? "block" : "char";
   return list
-    .filter(([pattern]) => [`${name}-*`, `${name}-${major}`, `/dev/${name}/${major}:${minor}`].includes(pattern!))
+    .filter(([pattern]) =>
+      [`${name}-*`, `${name}-${major}`, `/dev/${name}/${major}:${minor}`].includes(pattern!),
+    )
     .map(([, letters]) => letters!)
     .join("");
 }
@@ -238,7 +244,16 @@ test("seconds become the microseconds that D-Bus has", () => {
 
 test("a property that reaches beyond the unit is refused by name", () => {
   const names = ["OnFailure", "Requires", "SuccessAction", "FailureAction", "JobTimeoutAction", "BindsTo"];
-  names.push("ExecStart", "Slice", "PIDs", "Delegate", "DeviceAllow", "DevicePolicy", "__proto__", "toString");
+  names.push(
+    "ExecStart",
+    "Slice",
+    "PIDs",
+    "Delegate",
+    "DeviceAllow",
+    "DevicePolicy",
+    "__proto__",
+    "toString",
+  );
   for (const name of names)
     assert.throws(
       () => annotated(name, "'x'"),
@@ -277,15 +292,36 @@ test("text that is no value is refused with the reason", () => {
 });
 
 test("no text breaks the parser", () => {
-  const piece = fc.constantFrom("[", "]", "(", ")", "'", '"', ",", "@as", "uint64", "5", "-", "\\", " ", "true");
+  const piece = fc.constantFrom(
+    "[",
+    "]",
+    "(",
+    ")",
+    "'",
+    '"',
+    ",",
+    "@as",
+    "uint64",
+    "5",
+    "-",
+    "\\",
+    " ",
+    "true",
+  );
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.array(piece).map((parts) => parts.join(""))), (text) => {
-      try {
-        annotated("After", text);
-      } catch (error) {
-        assert.ok(isGantryError(error, "invalid-argument"), String(error));
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(piece).map((parts) => parts.join("")),
+      ),
+      (text) => {
+        try {
+          annotated("After", text);
+        } catch (error) {
+          assert.ok(isGantryError(error, "invalid-argument"), String(error));
+        }
+      },
+    ),
     { numRuns: 2000 },
   );
 });

@@ -5,10 +5,10 @@
  *
  * Values are as runc has them for the same resources.
  */
-import { memorySwapV2, cpuWeightOfShares, ioWeightOfBlkioWeight } from "./cgroup-v2-values.ts";
+import { cpuWeightOfShares, ioWeightOfBlkioWeight, memorySwapV2 } from "./cgroup-v2-values.ts";
 import { invalidResource, isSet } from "./cgroup-values.ts";
-import { cpuSetBytes } from "./systemd-cpu-set.ts";
 import type { LinuxBlockIO, LinuxCPU, LinuxResources, LinuxThrottleDevice } from "./resources.ts";
+import { cpuSetBytes } from "./systemd-cpu-set.ts";
 
 /** Name, D-Bus type and value: bigint for t, whatever else a D-Bus value is. */
 export interface UnitProperty {
@@ -45,6 +45,8 @@ export function commonProperties(
       : [text("Slice", unit.slice), flag("Delegate"), { name: "PIDs", signature: "au", value: [pid] }]),
     ...["MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"].map(flag),
     { name: "DefaultDependencies", signature: "b", value: false },
+    // one that failed, say because its process was gone when it started, leaves nothing behind either
+    text("CollectMode", "inactive-or-failed"),
   ];
 }
 
@@ -99,9 +101,7 @@ function quotaProperties(
 }
 
 function cpuSet(name: string, list: string, pointer: string, version: number): readonly UnitProperty[] {
-  return version < since.allowedCpus
-    ? []
-    : [{ name, signature: "ay", value: cpuSetBytes(list, pointer) }];
+  return version < since.allowedCpus ? [] : [{ name, signature: "ay", value: cpuSetBytes(list, pointer) }];
 }
 
 function ioProperties(io: LinuxBlockIO): readonly UnitProperty[] {

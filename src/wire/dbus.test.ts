@@ -45,7 +45,7 @@ const { type } = fc.letrec<{ type: string; basic: string }>((tie) => ({
   ),
 }));
 
-function valueOf(node: ReturnType<typeof parseSignature>[number], depth = 0): fc.Arbitrary<DBusValue> {
+function ofType(node: ReturnType<typeof parseSignature>[number], depth = 0): fc.Arbitrary<DBusValue> {
   switch (node.kind) {
     case "basic":
       return basicValues[node.code]!;
@@ -53,17 +53,17 @@ function valueOf(node: ReturnType<typeof parseSignature>[number], depth = 0): fc
       return depth > 2
         ? fc.constant({ signature: "y", value: 7 })
         : type.chain((signature) =>
-            valueOf(parseSignature(signature)[0]!, depth + 1).map((value) => ({ signature, value })),
+            ofType(parseSignature(signature)[0]!, depth + 1).map((value) => ({ signature, value })),
           );
     case "array":
-      return fc.array(valueOf(node.element, depth + 1), { maxLength: 4 });
+      return fc.array(ofType(node.element, depth + 1), { maxLength: 4 });
     default:
-      return fc.tuple(...node.members.map((member) => valueOf(member, depth + 1)));
+      return fc.tuple(...node.members.map((member) => ofType(member, depth + 1)));
   }
 }
 
 const typed: fc.Arbitrary<Typed> = type.chain((signature) =>
-  valueOf(parseSignature(signature)[0]!).map((value) => ({ signature, value })),
+  ofType(parseSignature(signature)[0]!).map((value) => ({ signature, value })),
 );
 
 test("every value of every type survives encoding and decoding", () => {

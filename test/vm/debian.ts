@@ -94,6 +94,7 @@ async function systemDisk(kernel: Kernel): Promise<string> {
       configure(tree);
       await must(["chown", "-R", "0:0", join(tree, "opt"), join(tree, "etc")]);
       await must(["chown", "1000:1000", join(tree, "home/user")]);
+      await must(["chmod", "1777", join(tree, "tmp"), join(tree, "var/tmp")]);
       await makeFileSystem(tree, temporary, "1G");
     } finally {
       rmSync(tree, { recursive: true, force: true });
@@ -146,7 +147,18 @@ function configure(tree: string): void {
     rmSync(join(tree, path), { force: true });
     symlinkSync(target, join(tree, path));
   };
-  for (const name of ["disk", "opt/gantry", "home/user", "root", "proc", "sys", "dev", "run", "tmp", "var/tmp"])
+  for (const name of [
+    "disk",
+    "opt/gantry",
+    "home/user",
+    "root",
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "tmp",
+    "var/tmp",
+  ])
     mkdirSync(join(tree, name), { recursive: true });
   write(
     "etc/passwd",
@@ -177,4 +189,3 @@ function configure(tree: string): void {
   for (const unit of masked) link(`etc/systemd/system/${unit}`, "/dev/null");
   link("opt/guest/init", "/usr/bin/busybox");
 }
-

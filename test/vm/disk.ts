@@ -32,10 +32,7 @@ export async function putGuest(tree: string, kernel: Kernel): Promise<void> {
   for (const name of ["etc", "opt/guest/modules"]) mkdirSync(join(tree, name), { recursive: true });
   const modules = moduleFiles(kernel, laterModules);
   for (const file of modules) copyFileSync(file, join(tree, "opt/guest/modules", basename(file)));
-  writeFileSync(
-    join(tree, "opt/guest/modules/order"),
-    modules.map((file) => `${basename(file)}\n`).join(""),
-  );
+  writeFileSync(join(tree, "opt/guest/modules/order"), modules.map((file) => `${basename(file)}\n`).join(""));
   for (const name of ["boot", "agent", "prepare"]) {
     copyFileSync(join(guest, name), join(tree, "opt/guest", name));
     await must(["chmod", "+x", join(tree, "opt/guest", name)]);

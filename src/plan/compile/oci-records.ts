@@ -36,7 +36,8 @@ export function recordQuick(
     owner: draft.facts.uid === 0 ? "root" : String(draft.facts.uid),
     ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
   };
-  const record = quickRecord({ config, cgroups, ownPids: hasOwnPids(draft), state });
+  const hasUnit = mode.cgroups?.kind === "unit";
+  const record = quickRecord({ config, cgroups, ownPids: hasOwnPids(draft), hasUnit, state });
   draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });
 }
 

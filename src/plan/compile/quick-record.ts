@@ -16,6 +16,8 @@ export interface QuickContainer {
   readonly cgroups: readonly ContainerCgroup[];
   /** Whether the end of init is the end of all. */
   readonly ownPids: boolean;
+  /** Whether systemd has a unit for it, which `delete` must end. */
+  readonly hasUnit: boolean;
   /** Members of the state that do not change, in the order in which they are printed; `pid` and `created` among them. */
   readonly state: Readonly<Record<string, unknown>>;
 }
@@ -23,7 +25,7 @@ export interface QuickContainer {
 const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
   version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
 
-export function quickRecord({ config, cgroups, ownPids, state }: QuickContainer): string {
+export function quickRecord({ config, cgroups, ownPids, hasUnit, state }: QuickContainer): string {
   const { poststart = [], poststop = [] } = config.hooks ?? {};
   const paths = cgroups.map((cgroup) => ({
     directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
@@ -38,7 +40,7 @@ export function quickRecord({ config, cgroups, ownPids, state }: QuickContainer)
     ...paths.map(({ directory }) => `cgroup ${directory}`),
     ...(poststart.length === 0 ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),
-    ...(ownPids && poststop.length === 0 ? ["may delete"] : []),
+    ...(ownPids && !hasUnit && poststop.length === 0 ? ["may delete"] : []),
     "state",
   ];
   return `${lines.join("\n")}\n${stateText(state)}`;

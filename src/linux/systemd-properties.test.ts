@@ -7,7 +7,12 @@ import type { LinuxDeviceCgroup, LinuxResources } from "./resources.ts";
 import { annotationProperties } from "./systemd-annotations.ts";
 import { cpuSetBytes } from "./systemd-cpu-set.ts";
 import { deviceProperties } from "./systemd-devices.ts";
-import { commonProperties, resourceProperties, type UnitProperty } from "./systemd-properties.ts";
+import {
+  commonProperties,
+  oomProperties,
+  resourceProperties,
+  type UnitProperty,
+} from "./systemd-properties.ts";
 
 const infinity = (1n << 64n) - 1n;
 
@@ -62,6 +67,9 @@ test("an older systemd is not told what it does not know", () => {
   assert.deepEqual(Object.keys(resources(wanted, 241)), ["CPUWeight", "CPUQuotaPerSecUSec"]);
   assert.equal(resources(wanted, 251).CPUWeight, 100n);
   assert.equal(resources(wanted, 252).CPUWeight, 0n);
+  const group = { unified: { "memory.oom.group": "1" } };
+  assert.deepEqual(plain(oomProperties(group, 252)), {});
+  assert.deepEqual(plain(oomProperties(group, 253)), { OOMPolicy: "kill" });
 });
 
 test("raw v2 files win over the rest, where systemd knows them", () => {

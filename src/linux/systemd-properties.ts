@@ -25,7 +25,7 @@ const infinity = (1n << 64n) - 1n;
 const quotaPeriodUs = 100_000;
 
 /** Oldest systemd that has the property, where it is younger than 240. */
-const since = { cpuQuotaPeriod: 242, allowedCpus: 244, cpuIdle: 252 } as const;
+const since = { cpuQuotaPeriod: 242, allowedCpus: 244, cpuIdle: 252, oomPolicy: 253 } as const;
 
 const u64 = (name: string, value: bigint): UnitProperty => ({ name, signature: "t", value });
 const limit = (name: string, value: number) => u64(name, value < 0 ? infinity : BigInt(value));
@@ -67,6 +67,13 @@ export function resourceProperties(resources: LinuxResources, version: number): 
   return properties.filter(
     ({ name }, index) => !properties.some((other, later) => later > index && other.name === name),
   );
+}
+
+/** What can be said of a new unit only: systemd writes memory.oom.group itself, again and again. */
+export function oomProperties({ unified }: LinuxResources, version: number): readonly UnitProperty[] {
+  const group = unified?.["memory.oom.group"]?.trim();
+  if (group === undefined || version < since.oomPolicy) return [];
+  return [{ name: "OOMPolicy", signature: "s", value: group === "1" ? "kill" : "continue" }];
 }
 
 function cpuProperties(cpu: LinuxCPU, version: number): readonly UnitProperty[] {

@@ -13,7 +13,12 @@ import { parseDeviceRule } from "../linux/devices.ts";
 import type { LinuxResources } from "../linux/resources.ts";
 import { annotationProperties } from "../linux/systemd-annotations.ts";
 import { deviceProperties } from "../linux/systemd-devices.ts";
-import { commonProperties, resourceProperties, type UnitProperty } from "../linux/systemd-properties.ts";
+import {
+  commonProperties,
+  oomProperties,
+  resourceProperties,
+  type UnitProperty,
+} from "../linux/systemd-properties.ts";
 import { unitOfContainer } from "../linux/systemd-unit.ts";
 import { deviceRules } from "../plan/compile/cgroup-limits.ts";
 import type { ForeignCgroups } from "../plan/compile/request.ts";
@@ -60,7 +65,8 @@ export async function prepareUnit(
   const annotated = annotationProperties(config.annotations ?? {});
   const manager = await SystemdManager.open({ user, env: context.env });
   try {
-    const limits = limitsOf(config.linux?.resources ?? {}, manager, user);
+    const resources = config.linux?.resources ?? {};
+    const limits = [...limitsOf(resources, manager, user), ...oomProperties(resources, manager.version)];
     return {
       cgroups: {
         kind: "unit",

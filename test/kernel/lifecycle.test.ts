@@ -3,7 +3,15 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path";
 import test from "node:test";
 import { until } from "../lib/until.ts";
-import { cgroupsPathFor, containerId, type Json, type Runtime, runOnce, unready, withBundle } from "./bundle.ts";
+import {
+  cgroupsPathFor,
+  containerId,
+  type Json,
+  type Runtime,
+  runOnce,
+  unready,
+  withBundle,
+} from "./bundle.ts";
 
 const both = ["gantry-oci", "runc"] as const;
 

@@ -183,9 +183,12 @@ function configure(tree: string): void {
   write("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n");
   write("etc/inittab", readFileSync(join(guest, "inittab"), "utf8"));
   // a user's own systemd, without what a login would ask of PAM
-  write("etc/pam.d/systemd-user", "account required pam_permit.so\nsession required pam_permit.so\n");
+  const permit = ["auth", "account", "password", "session"].map((kind) => `${kind} required pam_permit.so\n`);
+  for (const name of ["systemd-user", "other"]) write(`etc/pam.d/${name}`, permit.join(""));
   write("etc/systemd/system/agent.service", readFileSync(join(guest, "agent.service"), "utf8"));
   link("etc/systemd/system/multi-user.target.wants/agent.service", "/etc/systemd/system/agent.service");
   for (const unit of masked) link(`etc/systemd/system/${unit}`, "/dev/null");
   link("opt/guest/init", "/usr/bin/busybox");
+  link("usr/bin/awk", "gawk");
+  link("var/run", "/run");
 }

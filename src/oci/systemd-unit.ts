@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { boolean, decodeJson, object, string } from "../base/decode.ts";
-import { errnoOf, wrapErrno } from "../base/error.ts";
+import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { parseDeviceRule } from "../linux/devices.ts";
 import type { LinuxResources } from "../linux/resources.ts";
 import { annotationProperties } from "../linux/systemd-annotations.ts";
@@ -39,7 +39,7 @@ export interface ContainerUnit extends AsyncDisposable {
   readonly cgroups: ForeignCgroups;
   /** Makes the unit with the process in it. */
   start(pid: number): Promise<void>;
-  /** Ends it, if it is there. */
+  /** Ends it, if this made it and it is still there. */
   stop(): Promise<void>;
 }
 
@@ -65,6 +65,7 @@ export async function prepareUnit(
   const annotated = annotationProperties(config.annotations ?? {});
   const manager = await SystemdManager.open({ user, env: context.env });
   try {
+    let made = false;
     const resources = config.linux?.resources ?? {};
     const limits = [...limitsOf(resources, manager, user), ...oomProperties(resources, manager.version)];
     return {
@@ -74,7 +75,11 @@ export async function prepareUnit(
         moveChild: unit.kind === "slice",
       },
       async start(pid) {
+        // written down, and stopped when something fails, is our own unit only
+        if (await manager.isLiving(unit.name))
+          throw new GantryError("already-exists", `systemd unit "${unit.name}" already exists`);
         writeUnitFile(state, { name: unit.name, user });
+        made = true;
         const common = commonProperties(unit, `gantry container ${id}`, pid);
         const replaced = new Set(annotated.map(({ name }) => name));
         await manager.startTransientUnit(unit.name, [
@@ -83,7 +88,9 @@ export async function prepareUnit(
           ...annotated,
         ]);
       },
-      stop: () => manager.stopUnit(unit.name),
+      async stop() {
+        if (made) await manager.stopUnit(unit.name);
+      },
       [Symbol.asyncDispose]: () => manager[Symbol.asyncDispose](),
     };
   } catch (error) {

@@ -154,6 +154,23 @@ test("a job that ends otherwise is an error, and its unit is let go", () =>
     assert.deepEqual(calls.at(-1), ["ResetFailedUnit", "a.scope"]);
   }));
 
+test("a unit lives if it is there and has not ended", () =>
+  withPeer(
+    ({ member, body, path }) => {
+      if (member === "GetUnit")
+        return body[0] === "none.scope"
+          ? [problem("org.freedesktop.systemd1.NoSuchUnit")]
+          : [{ kind: "reply", signature: "o", body: [`/${String(body[0]).replace(/\W/g, "_")}`] }];
+      if (member !== "Get" || body[1] !== "ActiveState") return undefined;
+      const value = path === "/dead_scope" ? "failed" : "deactivating";
+      return [{ kind: "reply", signature: "v", body: [{ signature: "s", value }] }];
+    },
+    async (manager) => {
+      const living = ["none.scope", "dead.scope", "a.scope"].map((name) => manager.isLiving(name));
+      assert.deepEqual(await Promise.all(living), [false, false, true]);
+    },
+  ));
+
 test("stopping a unit that is not there is fine", () =>
   withPeer(
     ({ member }) =>

@@ -97,6 +97,18 @@ export class SystemdManager implements AsyncDisposable {
     await this.resetFailedUnit(name);
   }
 
+  /** Whether there is a unit of that name that has not ended. */
+  async isLiving(name: string): Promise<boolean> {
+    try {
+      const [path] = (await this.#call({ member: "GetUnit", signature: "s", body: [name] })).body;
+      const state = await this.#property("ActiveState", `${systemd}.Unit`, String(path));
+      return state !== "inactive" && state !== "failed";
+    } catch (error) {
+      if (isGantryError(error, "not-found")) return false;
+      throw error;
+    }
+  }
+
   /** Lets a failed unit go; one that does not exist, or has not failed, is fine. */
   async resetFailedUnit(name: string): Promise<void> {
     try {
@@ -128,10 +140,10 @@ export class SystemdManager implements AsyncDisposable {
     this.#sender = (await this.#call({ member: "Subscribe" })).sender;
   }
 
-  async #property(name: string): Promise<string> {
+  async #property(name: string, of = managerInterface, path = managerPath): Promise<string> {
     const { body } = await this.#call({
-      interface: "org.freedesktop.DBus.Properties",
-      ...{ member: "Get", signature: "ss", body: [managerInterface, name] },
+      ...{ path, interface: "org.freedesktop.DBus.Properties" },
+      ...{ member: "Get", signature: "ss", body: [of, name] },
     });
     const value = (body[0] as DBusVariant | undefined)?.value;
     if (typeof value !== "string")
@@ -139,7 +151,12 @@ export class SystemdManager implements AsyncDisposable {
     return value;
   }
 
-  async #call(method: Pick<MethodCall, "member" | "signature" | "body"> & { interface?: string }) {
+  async #call(
+    method: Pick<MethodCall, "member" | "signature" | "body"> & {
+      readonly interface?: string;
+      readonly path?: string;
+    },
+  ) {
     return await this.#connection.call({
       ...(this.#onBus ? { destination: systemd } : {}),
       ...{ path: managerPath, interface: managerInterface },

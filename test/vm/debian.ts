@@ -144,7 +144,7 @@ function configure(tree: string): void {
   };
   const link = (path: string, target: string) => {
     mkdirSync(join(tree, dirname(path)), { recursive: true });
-    rmSync(join(tree, path), { force: true });
+    rmSync(join(tree, path), { recursive: true, force: true });
     symlinkSync(target, join(tree, path));
   };
   for (const name of [
@@ -185,6 +185,8 @@ function configure(tree: string): void {
   // a user's own systemd, without what a login would ask of PAM
   const permit = ["auth", "account", "password", "session"].map((kind) => `${kind} required pam_permit.so\n`);
   for (const name of ["systemd-user", "other"]) write(`etc/pam.d/${name}`, permit.join(""));
+  const runtime = "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n";
+  write("etc/systemd/system/user@.service.d/runtime.conf", runtime);
   write("etc/systemd/system/agent.service", readFileSync(join(guest, "agent.service"), "utf8"));
   link("etc/systemd/system/multi-user.target.wants/agent.service", "/etc/systemd/system/agent.service");
   for (const unit of masked) link(`etc/systemd/system/${unit}`, "/dev/null");

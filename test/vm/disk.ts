@@ -7,7 +7,7 @@ import { type Kernel, moduleFiles } from "./kernel.ts";
 export const guest = join(import.meta.dirname, "guest");
 
 /** What every machine loads once its disk is there. */
-const laterModules = ["overlay", "veth", "bridge", "tun"];
+const laterModules = ["overlay", "veth", "bridge", "tun", "fuse"];
 
 /** Makes DIR/initrd.cpio: it finds the first disk and hands over to `gantry_init` of the kernel's command line. */
 export async function makeInitrd(dir: string, kernel: Kernel): Promise<string> {

@@ -8,6 +8,7 @@ import { annotationProperties } from "./systemd-annotations.ts";
 import { cpuSetBytes } from "./systemd-cpu-set.ts";
 import { deviceProperties } from "./systemd-devices.ts";
 import {
+  changedProperties,
   commonProperties,
   oomProperties,
   resourceProperties,
@@ -112,6 +113,27 @@ test("devices have their limits by number", () => {
       },
     }),
     { IODeviceWeight: [["/dev/block/8:0", 1n]], IOReadBandwidthMax: [["/dev/block/8:0", 1024n]] },
+  );
+});
+
+test("a change sets back what there is no more, and empties lists first", () => {
+  const blockIO = { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 5 }] };
+  const from = resourceProperties(
+    { memory: { limit: 1 << 20, reservation: 1 << 20 }, cpu: { cpus: "0", shares: 2 }, blockIO },
+    252,
+  );
+  const to = resourceProperties({ memory: { limit: 2 << 20 }, blockIO }, 252);
+  const read = [["/dev/block/8:0", 5n]];
+  assert.deepEqual(
+    changedProperties(from, to).map(({ name, value }) => [name, value]),
+    [
+      ["MemoryLow", 0n],
+      ["CPUWeight", infinity],
+      ["AllowedCPUs", []],
+      ["MemoryMax", 2n << 20n],
+      ["IOReadBandwidthMax", []],
+      ["IOReadBandwidthMax", read],
+    ],
   );
 });
 

@@ -76,6 +76,31 @@ export function oomProperties({ unified }: LinuxResources, version: number): rea
   return [{ name: "OOMPolicy", signature: "s", value: group === "1" ? "kill" : "continue" }];
 }
 
+/** Protections of memory; everything else that is a number is unlimited, or has its default, at infinity. */
+const zeroByDefault = new Set(["MemoryMin", "MemoryLow"]);
+
+/**
+ * What a unit must be told that goes from some limits to others: what there is no more goes back to its default, and
+ * a list is emptied first, since what systemd is told is added to it.
+ */
+export function changedProperties(
+  from: readonly UnitProperty[],
+  to: readonly UnitProperty[],
+): readonly UnitProperty[] {
+  const emptied = (property: UnitProperty): UnitProperty => ({ ...property, value: [] });
+  const gone = from.filter(({ name }) => !to.some((other) => other.name === name));
+  return [
+    ...gone.map((property) =>
+      property.signature === "t"
+        ? u64(property.name, zeroByDefault.has(property.name) ? 0n : infinity)
+        : emptied(property),
+    ),
+    ...to.flatMap((property) =>
+      property.signature.startsWith("a(") ? [emptied(property), property] : [property],
+    ),
+  ];
+}
+
 function cpuProperties(cpu: LinuxCPU, version: number): readonly UnitProperty[] {
   const properties: UnitProperty[] = [];
   // a weight of 0 is systemd's word for an idle group

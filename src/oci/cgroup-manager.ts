@@ -1,6 +1,7 @@
 /** Who makes the cgroups of containers: runc's --systemd-cgroup and crun's --cgroup-manager. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { LinuxResources } from "../linux/resources.ts";
 import { stateFiles } from "../plan/state-files.ts";
 import type { OciContext } from "./context.ts";
 import { type Flags, usageError } from "./flags.ts";
@@ -19,10 +20,30 @@ export function cgroupManagerOf(flags: Flags): CgroupManager {
   return manager;
 }
 
+export interface UnitUpdate {
+  readonly from: LinuxResources;
+  readonly to: LinuxResources;
+  /** Whether the device rules change as well. */
+  readonly devices: boolean;
+}
+
+const hasUnit = (directory: string) => existsSync(join(directory, stateFiles.unit));
+
+/** Tells systemd the new limits of a container, if it was made with a unit. */
+export async function updateRecordedUnit(
+  context: OciContext,
+  directory: string,
+  update: UnitUpdate,
+): Promise<void> {
+  // nearly no container has one, and the modules that talk to systemd are many
+  if (!hasUnit(directory)) return;
+  const { updateUnitOf } = await import("./systemd-unit.ts");
+  await updateUnitOf(context, directory, update);
+}
+
 /** Stops the systemd unit of a container, if it was made with one. `directory`: its own, below --root. */
 export async function stopRecordedUnit(context: OciContext, directory: string): Promise<void> {
-  // nearly no container has one, and the modules that talk to systemd are many
-  if (!existsSync(join(directory, stateFiles.unit))) return;
+  if (!hasUnit(directory)) return;
   const { stopUnitOf } = await import("./systemd-unit.ts");
   await stopUnitOf(context, directory);
 }

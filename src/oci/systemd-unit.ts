@@ -14,6 +14,7 @@ import type { LinuxResources } from "../linux/resources.ts";
 import { annotationProperties } from "../linux/systemd-annotations.ts";
 import { deviceProperties } from "../linux/systemd-devices.ts";
 import {
+  changedProperties,
   commonProperties,
   oomProperties,
   resourceProperties,
@@ -26,6 +27,7 @@ import { stateFiles } from "../plan/state-files.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
 import { isRootless } from "../systemd/addresses.ts";
 import { SystemdManager } from "../systemd/manager.ts";
+import type { UnitUpdate } from "./cgroup-manager.ts";
 import type { OciContext } from "./context.ts";
 
 const unitFile = object({
@@ -126,20 +128,17 @@ export async function stopUnitOf(context: OciContext, directory: string): Promis
   await manager.stopUnit(unit.name);
 }
 
-/**
- * Tells systemd the limits that the files of the cgroup get as well: what it does not know it would set back.
- * `resources` holds what changes; `devices` only if they do.
- */
+/** Tells systemd the limits that the files of the cgroup get as well: what it does not know it would set back. */
 export async function updateUnitOf(
   context: OciContext,
   directory: string,
-  resources: LinuxResources,
+  { from, to, devices }: UnitUpdate,
 ): Promise<void> {
   const unit = readUnitFile(directory);
   if (!unit) return;
   await using manager = await SystemdManager.open({ user: unit.user, env: context.env });
-  const properties = resources.devices
-    ? limitsOf(resources, manager, unit.user)
-    : resourceProperties(resources, manager.version);
-  if (properties.length > 0) await manager.setUnitProperties(unit.name, properties);
+  const limits = (resources: LinuxResources) =>
+    devices ? limitsOf(resources, manager, unit.user) : resourceProperties(resources, manager.version);
+  const changes = changedProperties(limits(from), limits(to));
+  if (changes.length > 0) await manager.setUnitProperties(unit.name, changes);
 }

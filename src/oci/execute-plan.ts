@@ -11,11 +11,23 @@ import type { Plan } from "../plan/plan.ts";
 import type { OciContext } from "./context.ts";
 import { tellFailure } from "./tell-failure.ts";
 
+export interface PlanStreams {
+  /** How many of the caller's descriptors from 3 on the program gets. */
+  readonly preserveFds?: number | undefined;
+  /** The plan works with the caller's terminal. */
+  readonly terminal?: boolean | undefined;
+}
+
 /**
- * Runs a plan with the caller's own stdio. The status is the child's where the plan waited for its end, else 0; where
+ * Runs a plan with the caller's own stdio and descriptors. The status is the child's where the plan waited for its end, else 0; where
  * the entry runs the plan, nobody hears of it here.
  */
-export async function executePlan(context: OciContext, verb: string, plan: Plan): Promise<number> {
+export async function executePlan(
+  context: OciContext,
+  verb: string,
+  plan: Plan,
+  streams: PlanStreams = {},
+): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
   if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
     handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
@@ -25,9 +37,11 @@ export async function executePlan(context: OciContext, verb: string, plan: Plan)
     import("../launch/executor.ts"),
     import("../launch/launch.ts"),
   ]);
+  const preserved = Array.from({ length: streams.preserveFds ?? 0 }, (_, index) => 3 + index);
   const { status = 0 } = await runPlan(plan, {
     executor: findExecutor(),
-    stdio: ["inherit", "inherit", "inherit"],
+    stdio: ["inherit", "inherit", "inherit", ...preserved],
+    sameSession: streams.terminal ?? false,
   });
   return status;
 }

@@ -3,7 +3,7 @@ import { closeSync, constants, existsSync, openSync, readSync, rmSync } from "no
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { stateFiles } from "../plan/state-files.ts";
-import type { Verb } from "./context.ts";
+import type { OciContext, Verb } from "./context.ts";
 import { runStateHooks } from "./hooks.ts";
 import { isAlive, type OciContainer, readContainer } from "./state-directory.ts";
 
@@ -45,6 +45,14 @@ function releaseProgram(container: OciContainer): void {
   rmSync(path, { force: true });
 }
 
+/** With a socket that `create` has put into the container `start` stays until the program is ready. */
+async function release({ env }: OciContext, container: OciContainer): Promise<void> {
+  const manager = env.NOTIFY_SOCKET;
+  if (!manager || !existsSync(join(container.directory, stateFiles.notify))) return releaseProgram(container);
+  const { releaseNotified } = await import("./release-notified.ts");
+  await releaseNotified(container, manager, () => releaseProgram(container));
+}
+
 export const start: Verb = {
   usage: "start <container-id>",
   help: "executes the user defined process in a created container",
@@ -58,7 +66,7 @@ export const start: Verb = {
       throw new GantryError("failed-precondition", "cannot start a container that is still being created");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
       throw new GantryError("failed-precondition", alreadyRunning);
-    releaseProgram(container);
+    await release(context, container);
     const { id, pid, bundle, annotations } = container;
     await runStateHooks(
       context,

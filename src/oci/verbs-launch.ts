@@ -1,8 +1,8 @@
 /** create and run. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { GantryError } from "../base/error.ts";
 import { stateFiles } from "../plan/state-files.ts";
+import { makeNotifyDirectory } from "./caller-streams.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
@@ -21,10 +21,12 @@ async function launch(
   let handedOver = false;
   try {
     storeConfig(state, bundle.text);
-    const plan = compileLaunch(context, { id, state, bundle, flags, kind });
+    const request = { id, state, bundle, flags, kind };
+    const { plan, notifyDirectory, ...streams } = await compileLaunch(context, request);
+    if (notifyDirectory !== undefined) makeNotifyDirectory(notifyDirectory);
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
     try {
-      const status = await executePlan(context, kind === "create" ? "create" : "run", plan);
+      const status = await executePlan(context, kind === "create" ? "create" : "run", plan, streams);
       // the plan's own clean-up removes the state from here on
       handedOver = true;
       return status;
@@ -80,12 +82,9 @@ export const run: Verb = {
   flags: {
     ...launchFlags,
     detach: { kind: "switch", short: "d", help: "detach from the container's process" },
-    keep: { kind: "switch", help: "do not delete the container after it exits (not supported yet)" },
+    keep: { kind: "switch", help: "do not delete the container after it exits" },
     "no-subreaper": { kind: "switch", help: "accepted for runc's callers; no subreaper is ever used" },
   },
   arguments: [1, 1],
-  run(context, flags) {
-    if (flags.has("keep")) throw new GantryError("unimplemented", "--keep: is not supported yet");
-    return launch(context, flags, flags.has("detach") ? "detached" : "foreground");
-  },
+  run: (context, flags) => launch(context, flags, flags.has("detach") ? "detached" : "foreground"),
 };

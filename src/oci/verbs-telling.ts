@@ -56,21 +56,22 @@ export const explain: Verb = {
     phrases: { kind: "switch", help: "also what each step would say if it failed" },
   },
   arguments: [0, Number.POSITIVE_INFINITY],
-  run(context, flags) {
-    const plan = flags.has("exec") ? compileExecOf(context, flags) : launchPlan(context, flags);
+  async run(context, flags) {
+    const plan = flags.has("exec") ? compileExecOf(context, flags) : await launchPlan(context, flags);
     context.print(printPlan(plan, { phrases: flags.has("phrases") }));
     return 0;
   },
 };
 
-function launchPlan(context: OciContext, flags: Flags): Plan {
+async function launchPlan(context: OciContext, flags: Flags): Promise<Plan> {
   if (flags.rest.length > 1) throw usageError(`"${ociName} explain" takes a command only with --exec`);
   const id = checkId(flags.rest[0] ?? "example");
-  return compileLaunch(context, {
+  const { plan } = await compileLaunch(context, {
     id,
     state: join(context.root, id),
     bundle: readBundle(flags),
     flags,
     kind: flags.has("create") ? "create" : "foreground",
   });
+  return plan;
 }

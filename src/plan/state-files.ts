@@ -9,4 +9,7 @@ export const stateFiles = {
   fifo: "exec.fifo",
   /** What native/quick.c reads. */
   quick: "quick",
+  /** Directory of the socket at which the container says that it is ready. */
+  notify: "notify",
+  notifySocket: "notify.sock",
 } as const;

@@ -151,6 +151,28 @@ export const cases: readonly GoldenCase[] = [
     noNewKeyring: false,
   }),
   golden(
+    "oci-terminal-detached",
+    { process: { terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 1000, gid: 1000 } } },
+    plainHost,
+    { ...foreground, foreground: false, consoleSocket: "/run/console.sock", pidfdSocket: "/run/pidfd.sock" },
+  ),
+  golden("oci-terminal-foreground", { process: { terminal: true } }, plainHost, {
+    ...foreground,
+    foregroundConsole: 2,
+  }),
+  golden("oci-notify", {}, plainHost, {
+    ...foreground,
+    preserveFds: 1,
+    listens: true,
+    keep: true,
+    notify: { directory: "/run/oci/c0ffee/notify", manager: "/run/systemd/notify", mainPid: 77 },
+  }),
+  golden("oci-notify-detached", {}, plainHost, {
+    ...foreground,
+    foreground: false,
+    notify: { directory: "/run/oci/c0ffee/notify", manager: "@/org/manager" },
+  }),
+  golden(
     "cgroups-v2",
     merge(ns("cgroup"), {
       mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "nosuid"] }],

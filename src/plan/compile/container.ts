@@ -44,6 +44,7 @@ import type { ContainerRequest } from "./request.ts";
 import { attachRoot, openRoot, rootOf } from "./root.ts";
 import { setOomScore } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
+import { forgetStreams, openConsole, openStreams } from "./streams.ts";
 import { openProcForSysctls, writeSysctls } from "./sysctl.ts";
 import { openUserNamespace } from "./user-namespace.ts";
 
@@ -89,6 +90,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   openDevices(draft, namespaces);
   if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
+  openStreams(draft);
   const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft));
   draft.host.push({
     op: "clone",
@@ -98,6 +100,7 @@ export function compileContainer(request: ContainerRequest): Plan {
     cgroup,
   });
   closeChildStdio(draft, stdio);
+  forgetStreams(draft);
   // a directory of the host's cgroup tree is a way out for who can trace the child (CVE-2024-21626)
   if (cgroup !== undefined) draft.child.push({ op: "close", where: "/linux/cgroupsPath", fd: cgroup });
 
@@ -121,6 +124,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   unshareCgroup(draft, namespaces);
   meetController(draft);
   meetHooks(draft);
+  openConsole(draft);
   hidePaths(draft);
   makeRootReadOnly(draft);
   draft.child.push({

@@ -337,6 +337,8 @@ static int begin(struct foreground *f, const struct step *s)
 		fcntl(f->master, F_SETFL, O_RDWR | O_NONBLOCK);
 		f->in = open_stream(0, O_RDONLY);
 		f->out = open_stream(1, O_WRONLY);
+		/* at its end the program that compiled the plan sets the terminal as it has found it */
+		reap_compiler(f->x, 0);
 		if ((r = open_console(f, console)) < 0)
 			return r;
 		copy_size(f);

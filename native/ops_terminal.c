@@ -77,11 +77,14 @@ static int set_up(int master, int slave, const struct step *s)
 
 static int bind_console(int root, const char *path, int slave)
 {
+	struct stat st;
 	int place = place_in_root(root, path, false, RESOLVE_NO_SYMLINKS);
 	if (place < 0)
 		return place;
 	int tree = sys_open_tree(slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH), r = 0;
-	if (tree < 0 || sys_move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (fstat(place, &st) == 0 && S_ISDIR(st.st_mode))
+		r = -EISDIR;
+	else if (tree < 0 || sys_move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		r = -errno;
 	if (tree >= 0)
 		close(tree);

@@ -29,7 +29,10 @@ function checkConsole(terminal: boolean, detached: boolean, socket: string | und
     );
 }
 
-/** The terminal to relay to: any of the standard streams, since others may be redirected, else /dev/tty (3). */
+/** What stands for /dev/tty where a standard stream stands for itself. */
+export const controllingTerminal = 3;
+
+/** The terminal to relay to: any of the standard streams, since others may be redirected, else /dev/tty. */
 async function findTerminal(): Promise<number> {
   const { isatty } = await import("node:tty");
   const stream = [2, 1, 0].find((fd) => isatty(fd));
@@ -41,7 +44,7 @@ async function findTerminal(): Promise<number> {
       cause: error,
     });
   }
-  return 3;
+  return controllingTerminal;
 }
 
 /** Console and pidfd, as members of the plan's request. */
@@ -49,6 +52,7 @@ export async function callerStreams(
   flags: Flags,
   terminal: boolean,
   detached: boolean,
+  find: () => Promise<number> = findTerminal,
 ): Promise<Pick<OciMode, "consoleSocket" | "foregroundConsole" | "pidfdSocket">> {
   const consoleSocket = flags.text("console-socket") || undefined;
   const pidfdSocket = flags.text("pidfd-socket") || undefined;
@@ -56,7 +60,7 @@ export async function callerStreams(
   return {
     consoleSocket: consoleSocket && resolve(consoleSocket),
     pidfdSocket: pidfdSocket && resolve(pidfdSocket),
-    foregroundConsole: terminal && !detached ? await findTerminal() : undefined,
+    foregroundConsole: terminal && !detached ? await find() : undefined,
   };
 }
 

@@ -7,7 +7,13 @@ import { compileContainer } from "../plan/compile/container.ts";
 import type { OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig, type RuntimeConfig } from "../spec/runtime-config.ts";
-import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } from "./caller-streams.ts";
+import {
+  callerStreams,
+  controllingTerminal,
+  inheritedDescriptors,
+  withListening,
+  withNotifySocket,
+} from "./caller-streams.ts";
 import type { OciContext } from "./context.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import type { Flags, FlagTable } from "./flags.ts";
@@ -55,6 +61,8 @@ export interface LaunchRequest {
   readonly flags: Flags;
   /** create; or run, in the foreground or detached. */
   readonly kind: "create" | "foreground" | "detached";
+  /** The plan is only looked at: there need be no terminal for it. */
+  readonly explained?: boolean;
 }
 
 export interface Launch extends PlanStreams {
@@ -65,11 +73,16 @@ export interface Launch extends PlanStreams {
 
 export async function compileLaunch(
   context: OciContext,
-  { id, state, bundle, flags, kind }: LaunchRequest,
+  { id, state, bundle, flags, kind, explained }: LaunchRequest,
 ): Promise<Launch> {
   const terminal = bundle.config.process?.terminal ?? false;
   const inherited = inheritedDescriptors(context.env, flags);
-  const streams = await callerStreams(flags, terminal, kind !== "foreground");
+  const streams = await callerStreams(
+    flags,
+    terminal,
+    kind !== "foreground",
+    explained ? async () => controllingTerminal : undefined,
+  );
   const { config, notify } = withNotifySocket(context.env, state, bundle.config, kind === "foreground");
   const pidFile = flags.text("pid-file");
   const mode: OciMode = {

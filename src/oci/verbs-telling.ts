@@ -72,6 +72,7 @@ async function launchPlan(context: OciContext, flags: Flags): Promise<Plan> {
     bundle: readBundle(flags),
     flags,
     kind: flags.has("create") ? "create" : "foreground",
+    explained: true,
   });
   return plan;
 }

@@ -160,7 +160,12 @@ static int open_console(struct foreground *f, uint64_t number)
 	if (f->console < 0 || tcgetattr(f->console, &f->before) < 0)
 		return fail(f->x, errno, "open /dev/tty");
 	/* in the background this stops us, as job control wants it, until we are in the foreground */
+	sigset_t stop, before;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTTOU);
+	sigprocmask(SIG_UNBLOCK, &stop, &before);
 	int r = make_raw(f);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r < 0 ? fail(f->x, -r, "failed to set the terminal to raw mode") : 0;
 }
 

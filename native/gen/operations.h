@@ -123,7 +123,6 @@
   X(162, close_others, "close-others", "4?", 2, 512) \
   X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
   X(164, hold_signals, "hold-signals", "", 1, 0) \
-  X(165, send_pidfd, "send-pidfd", "t", 1, 128) \
   X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
@@ -373,7 +372,6 @@
 #define CLOSE_OTHERS_KEEP 0
 #define CLOSE_OTHERS_FD 1
 #define SET_OWN_OOM_SCORE_VALUE 0
-#define SEND_PIDFD_SOCKET 0
 #define PROVE_DESCRIPTORS_COUNT 0
 #define LAYER_ROOT_PATH 0
 #define LAYER_ROOT_OPTIONS 1

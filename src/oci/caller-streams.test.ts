@@ -2,22 +2,18 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { isGantryError } from "../base/error.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
-import {
-  callerStreams,
-  controllingTerminal,
-  inheritedDescriptors,
-  withListening,
-  withNotifySocket,
-} from "./caller-streams.ts";
+import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } from "./caller-streams.ts";
 import { parseFlags } from "./flags.ts";
 import { launchFlags } from "./launch-container.ts";
 
 const flagsOf = (...argv: string[]) => parseFlags(argv, launchFlags);
-const here = async () => controllingTerminal;
+const explained = true;
+/** /dev/tty, where nobody looks for a terminal. */
+const controllingTerminal = 3;
 
 test("a console goes to a socket or to the foreground, never to both or to neither", async () => {
   const streams = (terminal: boolean, detached: boolean, ...argv: string[]) =>
-    callerStreams(flagsOf(...argv), terminal, detached, here);
+    callerStreams(flagsOf(...argv), terminal, detached, explained);
   const socket = ["--console-socket", "/run/c"];
   assert.deepEqual(await streams(true, true, ...socket), {
     consoleSocket: "/run/c",
@@ -36,7 +32,7 @@ test("a console goes to a socket or to the foreground, never to both or to neith
 });
 
 test("paths of sockets are those of the caller's directory", async () => {
-  const { pidfdSocket } = await callerStreams(flagsOf("--pidfd-socket", "p"), false, true, here);
+  const { pidfdSocket } = await callerStreams(flagsOf("--pidfd-socket", "p"), false, true, explained);
   assert.equal(pidfdSocket, `${process.cwd()}/p`);
 });
 

@@ -30,10 +30,11 @@ function checkConsole(terminal: boolean, detached: boolean, socket: string | und
 }
 
 /** What stands for /dev/tty where a standard stream stands for itself. */
-export const controllingTerminal = 3;
+const controllingTerminal = 3;
 
 /** The terminal to relay to: any of the standard streams, since others may be redirected, else /dev/tty. */
-async function findTerminal(): Promise<number> {
+async function findTerminal(explained: boolean): Promise<number> {
+  if (explained) return controllingTerminal;
   const { isatty } = await import("node:tty");
   const stream = [2, 1, 0].find((fd) => isatty(fd));
   if (stream !== undefined) return stream;
@@ -48,19 +49,22 @@ async function findTerminal(): Promise<number> {
 }
 
 /** Console and pidfd, as members of the plan's request. */
+export type CallerStreams = Pick<OciMode, "consoleSocket" | "foregroundConsole" | "pidfdSocket">;
+
+/** `explained`: the plan is only looked at. */
 export async function callerStreams(
   flags: Flags,
   terminal: boolean,
   detached: boolean,
-  find: () => Promise<number> = findTerminal,
-): Promise<Pick<OciMode, "consoleSocket" | "foregroundConsole" | "pidfdSocket">> {
+  explained = false,
+): Promise<CallerStreams> {
   const consoleSocket = flags.text("console-socket") || undefined;
   const pidfdSocket = flags.text("pidfd-socket") || undefined;
   checkConsole(terminal, detached, consoleSocket);
   return {
     consoleSocket: consoleSocket && resolve(consoleSocket),
     pidfdSocket: pidfdSocket && resolve(pidfdSocket),
-    foregroundConsole: terminal && !detached ? await find() : undefined,
+    foregroundConsole: terminal && !detached ? await findTerminal(explained) : undefined,
   };
 }
 

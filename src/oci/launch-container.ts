@@ -7,13 +7,7 @@ import { compileContainer } from "../plan/compile/container.ts";
 import type { OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig, type RuntimeConfig } from "../spec/runtime-config.ts";
-import {
-  callerStreams,
-  controllingTerminal,
-  inheritedDescriptors,
-  withListening,
-  withNotifySocket,
-} from "./caller-streams.ts";
+import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } from "./caller-streams.ts";
 import type { OciContext } from "./context.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import type { Flags, FlagTable } from "./flags.ts";
@@ -77,12 +71,7 @@ export async function compileLaunch(
 ): Promise<Launch> {
   const terminal = bundle.config.process?.terminal ?? false;
   const inherited = inheritedDescriptors(context.env, flags);
-  const streams = await callerStreams(
-    flags,
-    terminal,
-    kind !== "foreground",
-    explained ? async () => controllingTerminal : undefined,
-  );
+  const streams = await callerStreams(flags, terminal, kind !== "foreground", explained);
   const { config, notify } = withNotifySocket(context.env, state, bundle.config, kind === "foreground");
   const pidFile = flags.text("pid-file");
   const mode: OciMode = {

@@ -57,7 +57,9 @@ export const explain: Verb = {
   },
   arguments: [0, Number.POSITIVE_INFINITY],
   async run(context, flags) {
-    const plan = flags.has("exec") ? compileExecOf(context, flags) : await launchPlan(context, flags);
+    const plan = flags.has("exec")
+      ? (await compileExecOf(context, flags, true)).plan
+      : await launchPlan(context, flags);
     context.print(printPlan(plan, { phrases: flags.has("phrases") }));
     return 0;
   },

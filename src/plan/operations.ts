@@ -196,7 +196,6 @@ export const operations = {
   "close-others": op(162, child, ["empties"], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side"),
   "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
-  "send-pidfd": op(165, host, ["with-child"], { socket: "text" }, "sends a pidfd of the child to a unix socket on the host"),
   "prove-descriptors": op(166, host, [], { count: "u32" }, "proves that the caller has handed over as many descriptors from 3 on, none of which is the executor's own"),
 
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root

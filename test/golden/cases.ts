@@ -367,6 +367,22 @@ export const cases: readonly GoldenCase[] = [
     // init has moved itself in one of them
     initCgroups: "2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
   }),
+  execCase("exec-terminal", { process: { terminal: true } }, v2Host, {
+    cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+    initCgroups: "0::/pod/c\n",
+    foregroundConsole: 3,
+  }),
+  execCase(
+    "exec-terminal-detached",
+    { process: { terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 1000, gid: 1000 } } },
+    v2Host,
+    {
+      cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+      initCgroups: "0::/pod/c\n",
+      foreground: false,
+      consoleSocket: "/run/console.sock",
+    },
+  ),
   execCase(
     "exec-detached",
     {

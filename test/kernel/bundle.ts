@@ -23,7 +23,7 @@ export type Json = Readonly<Record<string, unknown>>;
 
 const busybox = "/bin/busybox";
 const applets =
-  "sh true false cat echo id ls mount hostname sleep env pwd stat touch mkdir readlink grep ulimit dd kill wc sort head tail test ip dmesg nice ps stty tty cut";
+  "sh true false cat echo id ls mount hostname sleep env pwd stat touch mkdir readlink grep ulimit dd kill wc sort head tail test ip dmesg nice ps stty tty cut umount";
 
 /** Reason to skip, or false. */
 export const unready = needs("root", busybox, "runc", gantryOciProgram);

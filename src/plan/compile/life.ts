@@ -132,14 +132,14 @@ function leaveChild(
   const { host, cleanup } = draft;
   recordOci(draft, mode, cgroups, false);
   recordQuick(draft, mode, cgroups);
-  sendProcess(draft, mode);
+  sendProcess(host, mode.pidfdSocket, "standard");
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
   if (mode.pidFile !== undefined) host.push(pidRecord(mode.pidFile));
   if (!mode.awaitStart) {
     host.push({ op: "await-exec", where: "" });
     runHooks(draft, host, "poststart", "running");
   }
-  attendChild(draft, mode);
+  attendChild(host, mode);
   cleanup.unshift({ op: "kill-child", where: "" });
   // who keeps a container removes it by `delete`, which runs the hooks too
   if (mode.keep) return;

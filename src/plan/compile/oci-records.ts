@@ -36,7 +36,13 @@ export function recordQuick(
     owner: draft.facts.uid === 0 ? "root" : String(draft.facts.uid),
     ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
   };
-  const record = quickRecord({ config, cgroups, ownPids: hasOwnPids(draft), state });
+  const record = quickRecord({
+    config,
+    cgroups,
+    notifies: mode.notify !== undefined,
+    ownPids: hasOwnPids(draft),
+    state,
+  });
   draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });
 }
 

@@ -157,7 +157,7 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
       phrase: "unable to join session keyring",
       name: `_ses.${draft.request.id}`,
     });
-  if (mode.kind === "oci") takeStdio(draft.child, process, mode);
+  if (mode.kind !== "engine") takeStdio(draft.child, process, mode);
   else if (stdio.some((fd) => fd !== undefined))
     child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2] });
   child.push({

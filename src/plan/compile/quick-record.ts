@@ -14,6 +14,8 @@ import type { ContainerCgroup } from "./cgroups.ts";
 export interface QuickContainer {
   readonly config: RuntimeConfig;
   readonly cgroups: readonly ContainerCgroup[];
+  /** Whether `start` is to wait until the program says that it is ready. */
+  readonly notifies: boolean;
   /** Whether the end of init is the end of all. */
   readonly ownPids: boolean;
   /** Members of the state that do not change, in the order in which they are printed; `pid` and `created` among them. */
@@ -23,7 +25,7 @@ export interface QuickContainer {
 const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
   version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
 
-export function quickRecord({ config, cgroups, ownPids, state }: QuickContainer): string {
+export function quickRecord({ config, cgroups, notifies, ownPids, state }: QuickContainer): string {
   const { poststart = [], poststop = [] } = config.hooks ?? {};
   const paths = cgroups.map((cgroup) => ({
     directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
@@ -36,7 +38,7 @@ export function quickRecord({ config, cgroups, ownPids, state }: QuickContainer)
     "start @START@",
     ...(freezing ? [`freezer ${freezing.directory}/${freezing.freezer}`] : []),
     ...paths.map(({ directory }) => `cgroup ${directory}`),
-    ...(poststart.length === 0 ? ["may start"] : []),
+    ...(poststart.length === 0 && !notifies ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),
     ...(ownPids && poststop.length === 0 ? ["may delete"] : []),
     "state",

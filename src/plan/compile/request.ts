@@ -87,8 +87,11 @@ export interface ExecMode {
   readonly foreground: boolean;
   /** Absolute path, or "late": whoever starts the executor names it. */
   readonly pidFile?: string | undefined;
-  /** Path of a unix socket that gets a pidfd of the process. */
+  /** Absolute path of the socket that gets a pidfd of the process. */
   readonly pidfdSocket?: string | undefined;
+  /** As those of a container (OciMode). */
+  readonly consoleSocket?: string | undefined;
+  readonly foregroundConsole?: number | undefined;
   readonly noNewKeyring?: boolean | undefined;
   /** How many descriptors from 3 on the program keeps. */
   readonly preserveFds?: number | undefined;

@@ -1,32 +1,32 @@
 /** What passes between a container in OCI mode and its caller: terminal, streams, sockets, the word that it is ready. */
 import { toHostId } from "../../linux/id-map.ts";
+import type { Step } from "../plan.ts";
 import { stateFiles } from "../state-files.ts";
 import { type Draft, rootRegister } from "./draft.ts";
-import type { OciMode } from "./request.ts";
+import type { ExecMode, OciMode } from "./request.ts";
 import {
   connectConsole,
   connectSocket,
   forgetConsole,
   openTerminal,
+  pidfdSocketRegister,
   receiveTerminal,
   relayedTerminal,
+  type Streams,
   streamKinds,
 } from "./terminal.ts";
 
-const pidfdSocketRegister = "pidfd socket";
 const notifyRegister = "notify socket";
 const managerRegister = "service manager";
-
-/** What runc sends with a pidfd: the kind of process that it stands for. */
-const pidfdPayload = "standard";
 
 /** Before the clone. */
 export function openStreams(draft: Draft): void {
   const { mode } = draft.request;
   if (mode.kind !== "oci") return;
   const { host } = draft;
+  proveDescriptors(draft);
   connectConsole(host, mode);
-  if (mode.pidfdSocket !== undefined) connectSocket(host, mode.pidfdSocket, pidfdSocketRegister);
+  connectSocket(host, mode.pidfdSocket, pidfdSocketRegister);
   lendStdio(draft, mode);
   if (waitsForReady(mode))
     host.push({
@@ -39,6 +39,13 @@ export function openStreams(draft: Draft): void {
       fd: notifyRegister,
       peer: managerRegister,
     });
+}
+
+/** A hole would be filled by what this side opens for itself, and that is not for the container. */
+export function proveDescriptors({ host, request: { mode } }: Draft): void {
+  const count = mode.kind === "engine" ? 0 : (mode.preserveFds ?? 0);
+  if (count > 0)
+    host.push({ op: "prove-descriptors", where: "", phrase: "unable to stat preserved-fd", count });
 }
 
 /** After the clone: of the host's descriptors the child keeps none. */
@@ -58,7 +65,7 @@ function waitsForReady(mode: OciMode): mode is OciMode & Required<Pick<OciMode, 
 }
 
 /** Pipes of the host's root are nothing that root of a user namespace could give away. */
-function lendStdio({ host, config, linux }: Draft, { foreground }: OciMode): void {
+export function lendStdio({ host, config, linux }: Draft, { foreground }: Streams): void {
   const { namespaces = [], uidMappings = [] } = linux;
   if (!foreground || config.process?.terminal) return;
   if (!namespaces.some(({ type, path }) => type === "user" && !path)) return;
@@ -77,28 +84,29 @@ export function openConsole(draft: Draft): void {
   receiveTerminal(draft.host, process, mode);
 }
 
-export function sendProcess({ host }: Draft, { pidfdSocket }: OciMode): void {
-  if (pidfdSocket === undefined) return;
+/** `kind` is what runc sends with a pidfd: whether the process is the container's first or has joined it. */
+export function sendProcess(host: Step[], socket: string | undefined, kind: "standard" | "setns"): void {
+  if (socket === undefined) return;
   host.push({
     op: "send-descriptor",
     where: "",
     phrase: "failed to send pidfd on socket",
     socket: pidfdSocketRegister,
-    payload: pidfdPayload,
+    payload: kind,
     descriptor: undefined,
   });
 }
 
 /** The last of the host side: waits for the end in the foreground, else for readiness where somebody wants to know. */
-export function attendChild({ host }: Draft, mode: OciMode): void {
-  const ready = waitsForReady(mode);
+export function attendChild(host: Step[], mode: OciMode | ExecMode): void {
+  const notify = mode.kind === "oci" && waitsForReady(mode) ? mode.notify : undefined;
   if (!mode.foreground) {
-    if (ready)
+    if (notify)
       host.push({ op: "relay-notify", where: "", socket: notifyRegister, manager: managerRegister, pid: 0 });
     return;
   }
   const { console, terminal } = relayedTerminal(mode);
-  if (terminal === undefined && !ready) host.push({ op: "await-exit", where: "" });
+  if (terminal === undefined && !notify) host.push({ op: "await-exit", where: "" });
   else
     host.push({
       op: "attend-child",
@@ -106,8 +114,8 @@ export function attendChild({ host }: Draft, mode: OciMode): void {
       phrase: "unable to relay the console",
       console,
       terminal,
-      notify: ready ? notifyRegister : undefined,
-      manager: ready ? managerRegister : undefined,
-      mainPid: mode.notify?.mainPid ?? 0,
+      notify: notify && notifyRegister,
+      manager: notify && managerRegister,
+      mainPid: notify?.mainPid ?? 0,
     });
 }

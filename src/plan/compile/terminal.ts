@@ -13,6 +13,7 @@ const phrase = "unable to setup the console";
 const slaveRegister = "terminal";
 const masterRegister = "master of terminal";
 const consoleSocketRegister = "console socket";
+export const pidfdSocketRegister = "pidfd socket";
 
 /** What runc names the file whose descriptor it sends. */
 const masterName = "/dev/ptmx";
@@ -22,12 +23,13 @@ const noDescriptor = 3;
 export type Streams = Pick<OciMode, "consoleSocket" | "foregroundConsole" | "foreground">;
 
 /** Before the clone: a socket that nobody listens at fails before anything is made. */
-export function connectSocket(host: Step[], path: string, fd: string): void {
-  host.push({ op: "connect-socket", where: "", phrase: `dial unix ${path}`, path, fd });
+export function connectSocket(host: Step[], path: string | undefined, fd: string): void {
+  if (path !== undefined)
+    host.push({ op: "connect-socket", where: "", phrase: `dial unix ${path}`, path, fd });
 }
 
 export function connectConsole(host: Step[], { consoleSocket }: Streams): void {
-  if (consoleSocket !== undefined) connectSocket(host, consoleSocket, consoleSocketRegister);
+  connectSocket(host, consoleSocket, consoleSocketRegister);
 }
 
 /** After the clone: of the host's descriptors the child keeps none. */

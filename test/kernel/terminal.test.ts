@@ -1,8 +1,9 @@
 /** `process.terminal`: where the terminal comes from, who gets its master, and what works on it. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { command } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import { Peer, terminalPeer } from "../lib/terminal-peer.ts";
 import { until } from "../lib/until.ts";
@@ -237,3 +238,31 @@ test("who fails to take the terminal undoes the container", { skip }, () =>
     assert.ok(!existsSync(join(runtime.root, id)));
   }),
 );
+
+for (const name of both)
+  test(
+    `${name}: conmon, which starts containers for podman and CRI-O, logs what comes from a terminal`,
+    {
+      skip: skip || needs("conmon"),
+    },
+    () =>
+      withBundle(name, "tty; echo hello; exit 6", terminal, async (runtime, bundle) => {
+        const id = containerId();
+        const [log, exits, pidFile] = ["log", "exits", "pid"].map((file) => join(bundle.files, file));
+        mkdirSync(exits!);
+        const conmon = [
+          ...["conmon", "--terminal", "--cid", id, "--cuuid", id, "--name", id, "--bundle", bundle.path],
+          ...["--runtime", runtime.program, "--runtime-arg", `--root=${runtime.root}`],
+          ...["--container-pidfile", pidFile!, "--log-path", `k8s-file:${log}`, "--exit-dir", exits!],
+          ...["--socket-dir-path", bundle.files, "--persist-dir", bundle.files],
+        ];
+        const { code, stderr } = await command(conmon);
+        assert.equal(code, 0, stderr);
+        await until("conmon to create the container", () => existsSync(pidFile!));
+        assert.equal((await runtime.call(["start", id])).code, 0);
+        const exit = join(exits!, id);
+        await until("conmon to see the end", () => existsSync(exit) && readFileSync(exit, "utf8") === "6");
+        assert.match(readFileSync(log!, "utf8"), /stdout F \/dev\/pts\/0\r?\n.* stdout F hello\r?\n/);
+        assert.equal((await runtime.call(["delete", id])).code, 0);
+      }),
+  );

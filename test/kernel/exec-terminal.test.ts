@@ -117,6 +117,25 @@ for (const name of both) {
   );
 }
 
+test("an exec that comes again relays to the terminal that it has then", { skip }, () =>
+  withRunning("gantry-oci", {}, async (running) => {
+    const file = join(running.files, "process.json");
+    const process = { terminal: true, args: ["tty"], env: ["PATH=/bin"], cwd: "/" };
+    writeFileSync(file, JSON.stringify(process));
+    const exec = ["--root", running.runtime.root, "exec", "--process", file, running.id];
+    for (const which of ["2", "012", "012", "1", "0"]) {
+      const args = ["drive", which, "40", "120", running.runtime.program, ...exec];
+      const peer = new Peer(await terminalPeer(), args);
+      try {
+        assert.deepEqual(await peer.driven(), { status: 0, restored: true }, which);
+        if (which.includes("1")) assert.match(peer.output, /\/dev\/pts\/0\r\n$/, which);
+      } finally {
+        peer.end();
+      }
+    }
+  }),
+);
+
 test("an exec whose container has put something else at /dev/pts gets no terminal", { skip }, () =>
   withRunning("gantry-oci", {}, async (running) => {
     const capable = { "--cap": "CAP_SYS_ADMIN" };

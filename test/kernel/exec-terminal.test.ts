@@ -28,7 +28,7 @@ for (const name of both) {
       withRunning(name, {}, async (running) => {
         const script = [
           "tty; test -e /dev/console || echo no console",
-          "while ! test \"$(stty size)\" = '40 120'; do :; done; echo sized",
+          "while ! test \"$(stty size 2>&1)\" = '40 120'; do :; done; echo sized",
           'read line; echo "got $line"; exit 7',
         ].join("; ");
         const peer = await drive(running, ["--tty"], script);

@@ -81,7 +81,7 @@ for (const name of both) {
   test(`${name}: the size inside is that outside, and follows it`, { skip }, () =>
     withTerminal(
       name,
-      "trap : WINCH; while ! test \"$(stty size)\" = '40 120'; do :; done; echo first; while ! test \"$(stty size)\" = '50 132'; do :; done; echo second",
+      "trap : WINCH; while ! test \"$(stty size 2>&1)\" = '40 120'; do :; done; echo first; while ! test \"$(stty size 2>&1)\" = '50 132'; do :; done; echo second",
       async ({ drive }) => {
         const peer = await drive();
         await peer.prints(/first/);

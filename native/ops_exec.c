@@ -164,8 +164,8 @@ int op_close_descriptors(struct executor *x, const struct step *s)
 
 int op_exec(struct executor *x, const struct step *s)
 {
-	static char home[sizeof x->home + 5] = "HOME=";
-	char **args = text_vector(s->v[EXEC_ARGS].list, 0), **env = text_vector(s->v[EXEC_ENV].list, 1);
+	static char home[sizeof x->home + 5] = "HOME=", listen_pid[32];
+	char **args = text_vector(s->v[EXEC_ARGS].list, 0), **env = text_vector(s->v[EXEC_ENV].list, 2);
 	bool has_home = false;
 	size_t count = 0;
 	if (!args || !env)
@@ -174,7 +174,11 @@ int op_exec(struct executor *x, const struct step *s)
 		has_home |= strncmp(env[count], "HOME=", 5) == 0;
 	if (!has_home && x->home[0]) {
 		strcat(home, x->home);
-		env[count] = home;
+		env[count++] = home;
+	}
+	if (x->names_listener) {
+		snprintf(listen_pid, sizeof listen_pid, "LISTEN_PID=%d", getpid());
+		env[count] = listen_pid;
 	}
 	execve(x->program, args, env);
 	int error = errno;

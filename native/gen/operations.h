@@ -103,6 +103,16 @@
   X(110, await_start, "await-start", "-f", 2, 8) \
   X(111, close_descriptors, "close-descriptors", "4", 2, 24) \
   X(112, exec, "exec", "TT", 2, 40) \
+  X(170, open_terminal, "open-terminal", "?t44444+", 2, 1) \
+  X(171, receive_terminal, "receive-terminal", "+", 1, 128) \
+  X(172, take_terminal, "take-terminal", "-", 2, 8) \
+  X(173, own_stdio, "own-stdio", "44", 3, 8) \
+  X(174, connect_socket, "connect-socket", "t+", 1, 0) \
+  X(175, send_descriptor, "send-descriptor", "-t?", 1, 128) \
+  X(176, attend_child, "attend-child", "4???4", 1, 160) \
+  X(177, open_notify, "open-notify", "ttt++", 1, 0) \
+  X(178, relay_notify, "relay-notify", "--4", 1, 0) \
+  X(179, set_listen_pid, "set-listen-pid", "", 2, 8) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
   X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
@@ -116,7 +126,6 @@
   X(162, close_others, "close-others", "4?", 2, 512) \
   X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
   X(164, hold_signals, "hold-signals", "", 1, 0) \
-  X(165, send_pidfd, "send-pidfd", "t", 1, 128) \
   X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
   X(200, move_link, "move-link", "ttf", 1, 128) \
   X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 1, 0) \
@@ -327,6 +336,36 @@
 #define CLOSE_DESCRIPTORS_KEEP 0
 #define EXEC_ARGS 0
 #define EXEC_ENV 1
+#define OPEN_TERMINAL_ROOT 0
+#define OPEN_TERMINAL_CONSOLE 1
+#define OPEN_TERMINAL_ROWS 2
+#define OPEN_TERMINAL_COLUMNS 3
+#define OPEN_TERMINAL_LIKE 4
+#define OPEN_TERMINAL_UID 5
+#define OPEN_TERMINAL_PLAIN 6
+#define OPEN_TERMINAL_FD 7
+#define RECEIVE_TERMINAL_FD 0
+#define TAKE_TERMINAL_FD 0
+#define OWN_STDIO_UID 0
+#define OWN_STDIO_KINDS 1
+#define CONNECT_SOCKET_PATH 0
+#define CONNECT_SOCKET_FD 1
+#define SEND_DESCRIPTOR_SOCKET 0
+#define SEND_DESCRIPTOR_PAYLOAD 1
+#define SEND_DESCRIPTOR_DESCRIPTOR 2
+#define ATTEND_CHILD_CONSOLE 0
+#define ATTEND_CHILD_TERMINAL 1
+#define ATTEND_CHILD_NOTIFY 2
+#define ATTEND_CHILD_MANAGER 3
+#define ATTEND_CHILD_MAIN_PID 4
+#define OPEN_NOTIFY_DIR 0
+#define OPEN_NOTIFY_NAME 1
+#define OPEN_NOTIFY_MANAGER 2
+#define OPEN_NOTIFY_FD 3
+#define OPEN_NOTIFY_PEER 4
+#define RELAY_NOTIFY_SOCKET 0
+#define RELAY_NOTIFY_MANAGER 1
+#define RELAY_NOTIFY_PID 2
 #define RECORD_START_DIR 0
 #define RECORD_START_NAME 1
 #define RECORD_START_RECORD 2
@@ -356,7 +395,6 @@
 #define CLOSE_OTHERS_KEEP 0
 #define CLOSE_OTHERS_FD 1
 #define SET_OWN_OOM_SCORE_VALUE 0
-#define SEND_PIDFD_SOCKET 0
 #define PROVE_DESCRIPTORS_COUNT 0
 #define MOVE_LINK_NAME 0
 #define MOVE_LINK_AS 1

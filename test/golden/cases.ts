@@ -151,6 +151,28 @@ export const cases: readonly GoldenCase[] = [
     noNewKeyring: false,
   }),
   golden(
+    "oci-terminal-detached",
+    { process: { terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 1000, gid: 1000 } } },
+    plainHost,
+    { ...foreground, foreground: false, consoleSocket: "/run/console.sock", pidfdSocket: "/run/pidfd.sock" },
+  ),
+  golden("oci-terminal-foreground", { process: { terminal: true } }, plainHost, {
+    ...foreground,
+    foregroundConsole: 2,
+  }),
+  golden("oci-notify", {}, plainHost, {
+    ...foreground,
+    preserveFds: 1,
+    listens: true,
+    keep: true,
+    notify: { directory: "/run/oci/c0ffee/notify", manager: "/run/systemd/notify", mainPid: 77 },
+  }),
+  golden("oci-notify-detached", {}, plainHost, {
+    ...foreground,
+    foreground: false,
+    notify: { directory: "/run/oci/c0ffee/notify", manager: "@/org/manager" },
+  }),
+  golden(
     "cgroups-v2",
     merge(ns("cgroup"), {
       mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "nosuid"] }],
@@ -439,6 +461,22 @@ export const cases: readonly GoldenCase[] = [
     // init has moved itself in one of them
     initCgroups: "2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
   }),
+  execCase("exec-terminal", { process: { terminal: true } }, v2Host, {
+    cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+    initCgroups: "0::/pod/c\n",
+    foregroundConsole: 3,
+  }),
+  execCase(
+    "exec-terminal-detached",
+    { process: { terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 1000, gid: 1000 } } },
+    v2Host,
+    {
+      cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+      initCgroups: "0::/pod/c\n",
+      foreground: false,
+      consoleSocket: "/run/console.sock",
+    },
+  ),
   execCase(
     "exec-detached",
     {

@@ -40,6 +40,7 @@ export function recordQuick(
   const record = quickRecord({
     config,
     cgroups,
+    notifies: mode.notify !== undefined,
     ownPids: hasOwnPids(draft),
     hasMore: resctrlOf(draft) !== undefined || mode.cgroups?.kind === "unit",
     state,

@@ -89,10 +89,18 @@ struct failure {
 	char detail[DETAIL_LIMIT];
 };
 
+/* A network interface that was moved into the container. */
+struct moved_link {
+	int netns; /* where it is */
+	bool was_up;
+	char before[16], now[16];
+};
+
 struct executor {
 	struct plan plan;
 	int registers[REGISTER_LIMIT]; /* descriptor or -1 */
 	int controller; /* dialogue socket or -1 */
+	int starter; /* in the child: who let the program go on, until it runs; or -1 */
 	int peer; /* host side: socket to the child; child: socket to the host side */
 	uint32_t stage; /* STAGE_* that runs now */
 	pid_t child;
@@ -103,7 +111,10 @@ struct executor {
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
 	uint32_t records; /* of record-start that were written */
+	struct moved_link moved[32];
+	uint32_t moved_count;
 	char started[40]; /* when the first of them was */
+	uint32_t cgroups; /* of make-cgroup that went well */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	uint64_t log_bytes_lost; /* that the shim could not write */
 	bool oom_killed; /* as remove-cgroup found it */
@@ -146,10 +157,11 @@ void set_reg(struct executor *x, const union operand *v, int fd);
 
 /* --- tell.c --- */
 const char *errno_words(int error); /* as Go and so runc has them, whatever the C library says */
+void tell_starter(struct executor *x); /* in the child, once it was let go on */
 void tell_failure(struct executor *x); /* where there is no controller to report to */
 
 /* --- dialogue.c --- */
-enum peer_kind { PEER_STEP = 1, PEER_FD = 2, PEER_FAILED = 3 };
+enum peer_kind { PEER_STEP = 1, PEER_FD = 2, PEER_FAILED = 3, PEER_NUMBER = 4 };
 
 int write_all(int fd, const void *data, size_t bytes);
 int read_all(int fd, void *data, size_t bytes); /* 0, or -errno; -EPIPE at the end of file */
@@ -164,6 +176,8 @@ void exit_payload(const struct executor *x, uint32_t out[3]);
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd);
 /* Waits for the message; a failure of the other side arrives as x->failure and -ECANCELED, its end as -EPIPE. */
 int peer_receive(struct executor *x, uint32_t kind, uint32_t number, int *fd);
+/* The same for a message whose number is the news. */
+int peer_number(struct executor *x, uint32_t kind, uint32_t *number);
 
 /* --- root.c --- */
 struct in_root {
@@ -193,6 +207,8 @@ uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is
 bool signal_cgroup(const char *mount, const char *path, int number, pid_t except);
 
 /* --- ops_record.c --- */
+/* Annotations of a config may be long; untouched pages cost nothing. */
+#define RECORD_LIMIT (1024 * 1024)
 /* A value that a plan could not know. */
 struct late {
 	const char *name, *value;
@@ -201,6 +217,12 @@ struct late {
 long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size);
 void reap_compiler(struct executor *x, int options); /* as waitpid(2) has them */
 void undo_records(struct executor *x); /* of a start that failed: nothing may tell of it */
+/* Copies `text` with every @PID@ replaced by the child's. Returns the length, or -1 if it does not fit. */
+long fill_in_pid(const struct executor *x, const char *text, char *out, size_t size);
+
+/* --- ops_network.c --- */
+void undo_links(struct executor *x); /* of a start that failed: what was moved goes back */
+void forget_links(struct executor *x); /* of one that went well: nothing keeps the namespace alive */
 
 void reap_child(struct executor *x);
 

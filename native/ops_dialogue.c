@@ -93,15 +93,6 @@ int op_receive_fd(struct executor *x, const struct step *s)
 	return r;
 }
 
-int op_receive_listener(struct executor *x, const struct step *s)
-{
-	int fd = -1;
-	int r = exchange(x, peer_receive(x, PEER_FD, 1, &fd), "receive seccomp listener");
-	if (r == 0)
-		set_reg(x, &s->v[RECEIVE_LISTENER_FD], fd);
-	return r;
-}
-
 static int send_point(struct executor *x, uint8_t type, const struct step *s)
 {
 	uint32_t payload[2] = {(uint32_t)s->v[0].number, x->child > 0 ? (uint32_t)x->child : 0};
@@ -133,7 +124,9 @@ int op_await_exec(struct executor *x, const struct step *s)
 	(void)s;
 	int r = peer_receive(x, PEER_STEP, UINT32_MAX, NULL);
 	/* the socket is close-on-exec: its end is the sign of a successful exec */
-	if (r == -EPIPE)
+	if (r == -EPIPE) {
+		forget_links(x);
 		return 0;
+	}
 	return r == -ECANCELED ? r : fail(x, -r, "await exec");
 }

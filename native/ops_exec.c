@@ -148,7 +148,8 @@ int op_await_start(struct executor *x, const struct step *s)
 	int fd = openat(reg(x, &s->v[AWAIT_START_PROC]), path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "0", 1) < 0)
 		return fail(x, errno, "exec fifo");
-	close(fd);
+	/* its end tells whoever let us go that the program runs; before that it takes the reason why it does not */
+	x->starter = fd;
 	close(reg(x, &s->v[AWAIT_START_FIFO]));
 	return 0;
 }

@@ -148,6 +148,44 @@ int op_make_mount(struct executor *x, const struct step *s)
 	return 0;
 }
 
+/* Options of a file system that is there already. */
+static int reconfigure(struct executor *x, int place, struct list options)
+{
+	struct held held = {.count = 0};
+	const char *option = "";
+	int r = 0, context = sys_fspick(place, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (context < 0)
+		return fail(x, errno, "file system");
+	while (r == 0 && options.count > 0)
+		r = set_option(context, option = next_text(&options).at, &held);
+	if (r == 0) {
+		option = "";
+		r = sys_fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0 ? -errno : 0;
+	}
+	if (r < 0)
+		fail_context(x, context, -r, "file system", option);
+	let_go(&held);
+	close(context);
+	return r;
+}
+
+int op_remount(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[REMOUNT_PATH].text.at;
+	struct list options = s->v[REMOUNT_OPTIONS].list;
+	struct mount_attr attr = {.attr_set = s->v[REMOUNT_SET].number, .attr_clr = s->v[REMOUNT_CLEAR].number};
+	unsigned flags = AT_EMPTY_PATH | (s->v[REMOUNT_RECURSIVE].number ? AT_RECURSIVE : 0);
+	int place = open_in_root(reg(x, &s->v[REMOUNT_ROOT]), path, O_PATH, 0);
+	if (place < 0)
+		return fail(x, -place, "%s", path);
+	int r = options.count > 0 ? reconfigure(x, place, options) : 0;
+	/* EINVAL: nothing is mounted there */
+	if (r == 0 && (attr.attr_set || attr.attr_clr) && sys_mount_setattr(place, "", flags, &attr) < 0)
+		r = fail(x, errno, "%s", path);
+	close(place);
+	return r;
+}
+
 /* --- option by option --- */
 
 int op_open_file_system(struct executor *x, const struct step *s)

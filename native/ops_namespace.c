@@ -4,7 +4,6 @@
  */
 #include <fcntl.h>
 #include <grp.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -275,18 +274,4 @@ int op_set_domainname(struct executor *x, const struct step *s)
 {
 	const struct bytes *name = &s->v[SET_DOMAINNAME_NAME].text;
 	return setdomainname(name->at, name->length) < 0 ? fail(x, errno, "%s", name->at) : 0;
-}
-
-int op_raise_link(struct executor *x, const struct step *s)
-{
-	struct ifreq request = {0};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	strncpy(request.ifr_name, s->v[RAISE_LINK_NAME].text.at, IFNAMSIZ - 1);
-	int r = fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0 ? -errno : 0;
-	request.ifr_flags |= IFF_UP;
-	if (r == 0 && ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		r = -errno;
-	if (fd >= 0)
-		close(fd);
-	return r < 0 ? fail(x, -r, "%s", request.ifr_name) : 0;
 }

@@ -10,9 +10,6 @@
 #include "executor.h"
 #include "log.h"
 
-/* Annotations of a config may be long; untouched pages cost nothing. */
-#define RECORD_LIMIT (1024 * 1024)
-
 long fill_in(const char *text, const struct late *values, size_t count, char *out, size_t size)
 {
 	size_t length = 0;
@@ -36,6 +33,14 @@ long fill_in(const char *text, const struct late *values, size_t count, char *ou
 	}
 	out[length] = 0;
 	return (long)length;
+}
+
+long fill_in_pid(const struct executor *x, const char *text, char *out, size_t size)
+{
+	char number[16];
+	const struct late pid = {"@PID@", number};
+	snprintf(number, sizeof number, "%d", x->child > 0 ? x->child : getpid());
+	return fill_in(text, &pid, 1, out, size);
 }
 
 static int write_record(struct executor *x, const char *path, const char *name, const char *data, size_t bytes)
@@ -217,13 +222,11 @@ static pid_t start_program(const char *path, char **args, char **env, int input)
 
 int op_run_hook(struct executor *x, const struct step *s)
 {
-	struct number room;
-	const struct late pid = {"@PID@", put(&room, (unsigned)(x->child > 0 ? x->child : getpid()))};
 	static char state[RECORD_LIMIT];
 	const char *path = s->v[RUN_HOOK_PATH].text.at;
 	uint64_t timeout = s->v[RUN_HOOK_TIMEOUT_MS].number;
 	int input[2], status = 0;
-	long bytes = fill_in(s->v[RUN_HOOK_STATE].text.at, &pid, 1, state, sizeof state);
+	long bytes = fill_in_pid(x, s->v[RUN_HOOK_STATE].text.at, state, sizeof state);
 	if (bytes < 0)
 		return fail(x, E2BIG, "state for %s", path);
 	char **args = text_vector(s->v[RUN_HOOK_ARGS].list, 0), **env = text_vector(s->v[RUN_HOOK_ENV].list, 0);

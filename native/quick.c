@@ -56,7 +56,7 @@ static bool print_state(const struct container *c, int init)
 static bool start(const struct container *c, int init)
 {
 	char byte;
-	if (!c->may_start || init < 0)
+	if (!c->may_start || init < 0 || strcmp(container_status(c, init), "paused") == 0)
 		return false;
 	int fifo = openat(c->dir, "exec.fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	struct pollfd wait[] = {{.fd = fifo, .events = POLLIN}, {.fd = init, .events = POLLIN}};

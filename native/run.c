@@ -85,6 +85,8 @@ void run_child(struct executor *x)
 		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	run_stage(x, STAGE_CHILD);
+	if (x->starter >= 0)
+		tell_starter(x);
 	/* exec never returns, so something failed; the host side tells the controller */
 	struct {
 		uint32_t kind, number;
@@ -94,6 +96,15 @@ void run_child(struct executor *x)
 	_exit(EXIT_FAILED);
 }
 
+/* The child's silence has a reason that its cgroups tell, as remove-cgroup saw; runc has these words for it. */
+static void explain_silence(const struct executor *x, struct failure *failure)
+{
+	if (failure->error != EPIPE || !x->oom_killed)
+		return;
+	snprintf(failure->detail, sizeof failure->detail, "container init was OOM-killed (memory limit too low?)");
+	failure->error = 0;
+}
+
 int run_plan(struct executor *x)
 {
 	/* a vanished controller must not kill the shim by SIGPIPE */
@@ -101,8 +112,10 @@ int run_plan(struct executor *x)
 	if (run_stage(x, STAGE_HOST) < 0) {
 		struct failure first = x->failure;
 		run_stage(x, STAGE_CLEANUP);
+		undo_links(x);
 		shim_unlisten();
 		undo_records(x);
+		explain_silence(x, &first);
 		x->failure = first;
 		if (x->controller >= 0)
 			report_failure(x);

@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -42,6 +45,10 @@ static inline int sys_fsconfig(int fd, unsigned command, const char *key, const 
 {
 	return (int)syscall(SYS_fsconfig, fd, command, key, value, aux);
 }
+static inline int sys_fspick(int dir, const char *path, unsigned flags)
+{
+	return (int)syscall(SYS_fspick, dir, path, flags);
+}
 static inline int sys_fsmount(int fd, unsigned flags, unsigned attributes)
 {
 	return (int)syscall(SYS_fsmount, fd, flags, attributes);
@@ -65,5 +72,9 @@ static inline int sys_pidfd_open(pid_t pid, unsigned flags)
 static inline int sys_pidfd_send_signal(int fd, int signal)
 {
 	return (int)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
+}
+static inline int sys_pidfd_getfd(int pidfd, int number)
+{
+	return (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
 }
 #endif

@@ -84,6 +84,14 @@ static void append_line(const struct executor *x, const char *message)
 		close(fd);
 }
 
+void tell_starter(struct executor *x)
+{
+	struct step s = failed_step(x);
+	char message[3072];
+	compose(x, &s, message, sizeof message);
+	write_all(x->starter, message, strlen(message));
+}
+
 void tell_failure(struct executor *x)
 {
 	struct step s = failed_step(x);

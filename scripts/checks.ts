@@ -8,6 +8,7 @@ export const checks: Readonly<Record<string, readonly string[]>> = {
   "lint and format": ["node_modules/.bin/biome", "check", "--error-on-warnings", "--max-diagnostics=8", "."],
   ranks: [bun, "tools/check-ranks.ts", "ranks"],
   rings: [bun, "tools/check-ranks.ts", "rings"],
+  "specification table": [bun, "tools/generate-spec-table.ts", "--check"],
 };
 
 export function runCheck(command: readonly string[]): Promise<Finished> {

@@ -43,6 +43,7 @@ const groups: readonly (readonly [title: string, first: number])[] = [
   ["Confinement and exec", 100],
   ["The life of a container", 120],
   ["Layers", 140],
+  ["What is taken of the host", 200],
 ];
 
 function operandWords(operation: Operation): string {

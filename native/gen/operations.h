@@ -38,12 +38,15 @@
   X(16, open_below, "open-below", "ft+", 3, 0) \
   X(225, tell_failure, "tell-failure", "ttttt4", 1, 0) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
-  X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
+  X(21, write_cgroup, "write-cgroup", "ftt4", 7, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
   X(23, move_child, "move-child", "f", 1, 128) \
   X(24, enter_cgroup, "enter-cgroup", "tt", 2, 0) \
-  X(25, set_device_filter, "set-device-filter", "fb", 1, 0) \
+  X(25, set_device_filter, "set-device-filter", "fb", 5, 0) \
   X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
+  X(181, freeze_cgroup, "freeze-cgroup", "f444", 5, 0) \
+  X(182, write_cgroup_either, "write-cgroup-either", "ftttt", 5, 0) \
+  X(183, delegate_cgroup, "delegate-cgroup", "fT4", 1, 0) \
   X(30, clone, "clone", "8?", 1, 64) \
   X(31, open_namespace, "open-namespace", "t8+", 1, 0) \
   X(32, open_child_namespace, "open-child-namespace", "8+", 1, 128) \
@@ -94,7 +97,7 @@
   X(104, set_capabilities, "set-capabilities", "8888", 2, 8) \
   X(105, set_no_new_privileges, "set-no-new-privileges", "", 2, 8) \
   X(106, load_seccomp, "load-seccomp", "8b4", 2, 4) \
-  X(107, receive_listener, "receive-listener", "+", 1, 128) \
+  X(107, receive_listener, "receive-listener", "4+", 1, 128) \
   X(108, default_home, "default-home", "4", 2, 8) \
   X(109, find_program, "find-program", "tT", 2, 8) \
   X(110, await_start, "await-start", "-f", 2, 8) \
@@ -119,11 +122,18 @@
   X(124, run_program, "run-program", "TT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
-  X(161, open_cgroup, "open-cgroup", "tt+", 1, 0) \
+  X(161, open_cgroup, "open-cgroup", "tt+", 5, 0) \
   X(162, close_others, "close-others", "4?", 2, 512) \
   X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
   X(164, hold_signals, "hold-signals", "", 1, 0) \
   X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
+  X(200, move_link, "move-link", "ttf", 1, 128) \
+  X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 1, 0) \
+  X(202, write_schemata, "write-schemata", "ftt", 1, 0) \
+  X(203, join_resctrl_group, "join-resctrl-group", "f", 1, 128) \
+  X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
+  X(206, remount, "remount", "ftT884", 2, 1) \
+  X(205, send_listener, "send-listener", "-tt", 1, 128) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
   X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
@@ -182,6 +192,18 @@
 #define SET_DEVICE_FILTER_PROGRAM 1
 #define REMOVE_CGROUP_MOUNT 0
 #define REMOVE_CGROUP_PATH 1
+#define FREEZE_CGROUP_DIR 0
+#define FREEZE_CGROUP_VERSION 1
+#define FREEZE_CGROUP_FROZEN 2
+#define FREEZE_CGROUP_TIMEOUT_MS 3
+#define WRITE_CGROUP_EITHER_DIR 0
+#define WRITE_CGROUP_EITHER_FILE 1
+#define WRITE_CGROUP_EITHER_VALUE 2
+#define WRITE_CGROUP_EITHER_OTHERWISE 3
+#define WRITE_CGROUP_EITHER_OTHER_VALUE 4
+#define DELEGATE_CGROUP_DIR 0
+#define DELEGATE_CGROUP_FILES 1
+#define DELEGATE_CGROUP_UID 2
 #define CLONE_NAMESPACES 0
 #define CLONE_CGROUP 1
 #define OPEN_NAMESPACE_PATH 0
@@ -304,7 +326,8 @@
 #define LOAD_SECCOMP_FLAGS 0
 #define LOAD_SECCOMP_FILTER 1
 #define LOAD_SECCOMP_LISTENER 2
-#define RECEIVE_LISTENER_FD 0
+#define RECEIVE_LISTENER_TAKE 0
+#define RECEIVE_LISTENER_FD 1
 #define DEFAULT_HOME_UID 0
 #define FIND_PROGRAM_NAME 0
 #define FIND_PROGRAM_DIRECTORIES 1
@@ -373,6 +396,28 @@
 #define CLOSE_OTHERS_FD 1
 #define SET_OWN_OOM_SCORE_VALUE 0
 #define PROVE_DESCRIPTORS_COUNT 0
+#define MOVE_LINK_NAME 0
+#define MOVE_LINK_AS 1
+#define MOVE_LINK_NAMESPACE 2
+#define MAKE_RESCTRL_GROUP_MOUNT 0
+#define MAKE_RESCTRL_GROUP_PATH 1
+#define MAKE_RESCTRL_GROUP_MAKE 2
+#define MAKE_RESCTRL_GROUP_DIR 3
+#define WRITE_SCHEMATA_DIR 0
+#define WRITE_SCHEMATA_MOUNT 1
+#define WRITE_SCHEMATA_VALUE 2
+#define JOIN_RESCTRL_GROUP_DIR 0
+#define REMOVE_RESCTRL_GROUP_MOUNT 0
+#define REMOVE_RESCTRL_GROUP_PATH 1
+#define REMOUNT_ROOT 0
+#define REMOUNT_PATH 1
+#define REMOUNT_OPTIONS 2
+#define REMOUNT_SET 3
+#define REMOUNT_CLEAR 4
+#define REMOUNT_RECURSIVE 5
+#define SEND_LISTENER_FD 0
+#define SEND_LISTENER_PATH 1
+#define SEND_LISTENER_STATE 2
 #define LAYER_ROOT_PATH 0
 #define LAYER_ROOT_OPTIONS 1
 #define LAYER_ROOT_ROOT 2

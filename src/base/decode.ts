@@ -8,6 +8,33 @@ import { GantryError } from "./error.ts";
 /** Decodes `value`, which stands at `pointer` of the document. */
 export type Decoder<T> = (value: unknown, pointer: string) => T;
 
+/** What a decoder is made of, for who lists the members of a document. Scalars have no parts. */
+export type Parts =
+  | { readonly kind: "object"; readonly members: Readonly<Record<string, Decoder<unknown>>> }
+  | { readonly kind: "each"; readonly of: Decoder<unknown> };
+
+type Composed<T> = Decoder<T> & { readonly parts: () => Parts };
+
+export function partsOf(decoder: Decoder<unknown>): Parts | undefined {
+  return (decoder as Partial<Composed<unknown>>).parts?.();
+}
+
+function composed<T>(decoder: Decoder<T>, parts: () => Parts): Decoder<T> {
+  return Object.assign(decoder, { parts });
+}
+
+/** A decoder that looks once more at what `decoder` has made. */
+export function checked<T>(decoder: Decoder<T>, check: (value: T, pointer: string) => void): Decoder<T> {
+  return composed(
+    (value, pointer) => {
+      const result = decoder(value, pointer);
+      check(result, pointer);
+      return result;
+    },
+    () => partsOf(decoder) ?? { kind: "object", members: {} },
+  );
+}
+
 export type Decoded<D> = D extends Decoder<infer T> ? T : never;
 
 /** Fails the decoding at `pointer`. */
@@ -76,17 +103,18 @@ export function oneOf<const T extends string>(...values: readonly T[]): Decoder<
 
 /** An array of at most `limit` items; null counts as empty, since Go programs write it so. */
 export function array<T>(item: Decoder<T>, limit = 100_000): Decoder<readonly T[]> {
-  return (value, pointer) => {
+  const decode: Decoder<readonly T[]> = (value, pointer) => {
     if (value === null) return [];
     if (!Array.isArray(value)) refuse(pointer, `expected an array, found ${kindOf(value)}`);
     if (value.length > limit) refuse(pointer, `${value.length} items are more than the limit of ${limit}`);
     return value.map((entry, index) => item(entry, at(pointer, index)));
   };
+  return composed(decode, () => ({ kind: "each", of: item }));
 }
 
 /** An object used as a map; null counts as empty. */
 export function record<T>(item: Decoder<T>, limit = 100_000): Decoder<Readonly<Record<string, T>>> {
-  return (value, pointer) => {
+  const decode: Decoder<Readonly<Record<string, T>>> = (value, pointer) => {
     if (value === null) return {};
     if (typeof value !== "object" || Array.isArray(value))
       refuse(pointer, `expected an object, found ${kindOf(value)}`);
@@ -95,6 +123,7 @@ export function record<T>(item: Decoder<T>, limit = 100_000): Decoder<Readonly<R
       refuse(pointer, `${entries.length} members are more than the limit of ${limit}`);
     return Object.fromEntries(entries.map(([key, entry]) => [key, item(entry, at(pointer, key))]));
   };
+  return composed(decode, () => ({ kind: "each", of: item }));
 }
 
 interface Optional<T> {
@@ -119,7 +148,7 @@ type ObjectOf<S extends Shape> = {
 /** An object with the named members. */
 export function object<const S extends Shape>(shape: S): Decoder<ObjectOf<S>> {
   const members = Object.entries(shape);
-  return (value, pointer) => {
+  const decode: Decoder<ObjectOf<S>> = (value, pointer) => {
     if (typeof value !== "object" || value === null || Array.isArray(value))
       refuse(pointer, `expected an object, found ${kindOf(value)}`);
     const result: Record<string, unknown> = {};
@@ -134,6 +163,12 @@ export function object<const S extends Shape>(shape: S): Decoder<ObjectOf<S>> {
     }
     return result as ObjectOf<S>;
   };
+  return composed(decode, () => ({
+    kind: "object",
+    members: Object.fromEntries(
+      members.map(([key, decoder]) => [key, typeof decoder === "function" ? decoder : decoder.optional]),
+    ),
+  }));
 }
 
 /**

@@ -108,6 +108,21 @@ class Facts implements HostFacts {
     });
   }
 
+  get delegatedCgroupFiles() {
+    return this.#once("delegatedCgroupFiles", () => {
+      const listed = words(readIfThere("/sys/kernel/cgroup/delegate"));
+      return listed.length > 0 ? listed : ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+    });
+  }
+
+  get resctrl() {
+    return this.#once("resctrl", () => {
+      const lines = read("/proc/self/mountinfo").split("\n");
+      return parseMountinfo(lines.filter((line) => line.includes(" - resctrl ")).join("\n")).at(-1)
+        ?.mountPoint;
+    });
+  }
+
   get securityModules() {
     return this.#once("securityModules", () => {
       const listed = words(readIfThere("/sys/kernel/security/lsm"));

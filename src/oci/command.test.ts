@@ -150,15 +150,37 @@ test("the example of spec is a config that the decoder takes, rootless too", () 
 });
 
 test("features lists what is known in the form of the specification", () => {
-  const document = featuresDocument() as {
+  const { ociVersionMin, ociVersionMax, hooks, mountOptions, linux } = featuresDocument() as {
+    ociVersionMin: string;
     ociVersionMax: string;
+    hooks: string[];
     mountOptions: string[];
-    linux: { seccomp: { actions: string[] } };
+    linux: Record<string, Record<string, unknown> & string[]>;
   };
-  assert.equal(document.ociVersionMax, "1.3.0");
-  for (const option of ["rbind", "rro", "idmap", "ridmap", "tmpcopyup", "nosymfollow"])
-    assert.ok(document.mountOptions.includes(option), option);
-  assert.ok(!document.linux.seccomp.actions.includes("SCMP_ACT_NOTIFY"), "not done yet");
+  assert.deepEqual([ociVersionMin, ociVersionMax], ["1.0.0", "1.3.0"]);
+  assert.equal(hooks.length, 6);
+  assert.equal(mountOptions.length, 62);
+  for (const option of ["rbind", "rro", "idmap", "ridmap", "tmpcopyup", "nosymfollow", "remount", "rnodev"])
+    assert.ok(mountOptions.includes(option), option);
+  assert.equal(linux.namespaces!.length, 8);
+  assert.ok(linux.capabilities!.every((name) => /^CAP_[A-Z_]+$/.test(name)));
+  const { seccomp, intelRdt, memoryPolicy, netDevices, mountExtensions, apparmor, selinux } = linux;
+  const sizes = Object.entries(seccomp!).map(([key, value]) => [key, (value as string[]).length ?? value]);
+  assert.deepEqual(Object.fromEntries(sizes), {
+    enabled: true,
+    actions: 9,
+    operators: 7,
+    archs: 23,
+    knownFlags: 4,
+    supportedFlags: 4,
+  });
+  assert.deepEqual(intelRdt, { enabled: true, schemata: true, monitoring: true });
+  assert.deepEqual(
+    [(memoryPolicy!.modes as string[]).length, (memoryPolicy!.flags as string[]).length],
+    [7, 3],
+  );
+  assert.deepEqual([netDevices, apparmor, selinux], Array(3).fill({ enabled: true }));
+  assert.deepEqual(mountExtensions, { idmap: { enabled: true } });
 });
 
 test("errors go to the log as one JSON object, with status 1", () =>

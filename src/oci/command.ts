@@ -3,6 +3,7 @@ import { writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GantryError } from "../base/error.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
+import { cgroupManagerOf } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
 import { type OciLog, openLog } from "./log.ts";
@@ -17,7 +18,11 @@ const globalFlags: FlagTable = {
   log: { kind: "text", help: "set the log file to write logs to (default: stderr)" },
   "log-format": { kind: "text", help: "set the log format: text or json" },
   debug: { kind: "switch", help: "enable debug logging" },
-  "systemd-cgroup": { kind: "switch", help: "enable systemd cgroup support (not supported yet)" },
+  "systemd-cgroup": {
+    kind: "switch",
+    help: 'enable systemd cgroup support; cgroupsPath is "slice:prefix:name" then',
+  },
+  "cgroup-manager": { kind: "text", help: "crun's flag: cgroupfs, systemd or disabled" },
   rootless: { kind: "text", help: "accepted for runc's callers: true, false or auto" },
   version: { kind: "switch", short: "v", help: "print the version" },
   help: { kind: "switch", short: "h", help: "show help" },
@@ -27,19 +32,24 @@ const globalFlags: FlagTable = {
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   create: async () => (await import("./verbs-launch.ts")).create,
   delete: async () => (await import("./verbs-living.ts")).remove,
+  events: async () => (await import("./verb-events.ts")).events,
   exec: async () => (await import("./verb-exec.ts")).exec,
   explain: async () => (await import("./verbs-telling.ts")).explain,
   features: async () => (await import("./verbs-telling.ts")).features,
   kill: async () => (await import("./verbs-living.ts")).kill,
   list: async () => (await import("./verbs-living.ts")).list,
+  pause: async () => (await import("./verbs-freeze.ts")).pause,
+  ps: async () => (await import("./verb-ps.ts")).ps,
+  resume: async () => (await import("./verbs-freeze.ts")).resume,
   run: async () => (await import("./verbs-launch.ts")).run,
   spec: async () => (await import("./verbs-telling.ts")).spec,
   start: async () => (await import("./verb-start.ts")).start,
   state: async () => (await import("./verbs-living.ts")).state,
+  update: async () => (await import("./verb-update.ts")).update,
 };
 
 /** Verbs of runc that are not there yet: known, so that a caller learns why. */
-const missingVerbs = new Set(["checkpoint", "events", "pause", "ps", "restore", "resume", "update"]);
+const missingVerbs = new Set(["checkpoint", "restore"]);
 
 function defaultRoot(env: Environment): string {
   return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
@@ -131,11 +141,6 @@ export async function runOciCommand(
       print(flags.has("version") ? versionText() : await helpText());
       return 0;
     }
-    if (flags.has("systemd-cgroup"))
-      throw new GantryError(
-        "unimplemented",
-        "--systemd-cgroup: the systemd cgroup driver is not supported yet",
-      );
     const root = resolve(flags.text("root") ?? defaultRoot(env));
     if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
     const logTarget = targetOf(flags);
@@ -143,13 +148,14 @@ export async function runOciCommand(
       root,
       log: openLog({ ...logTarget, debug: flags.has("debug") }).logger,
       logTarget,
+      cgroupManager: cgroupManagerOf(flags),
       debug: flags.has("debug"),
       env,
       print,
     });
   } catch (error) {
     const launches = name === "create" || name === "run";
-    logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error)}`);
+    logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error, name)}`);
     return statusOf(error);
   }
 }

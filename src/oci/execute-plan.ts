@@ -6,6 +6,7 @@
  * plan has points at which somebody must say go, and where there is no such entry.
  */
 import { writeSync } from "node:fs";
+import type { LaunchOptions } from "../launch/launch.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { OciContext } from "./context.ts";
@@ -18,30 +19,43 @@ export interface PlanStreams {
   readonly terminal?: boolean | undefined;
 }
 
+export interface PlanOptions extends PlanStreams {
+  /** Does this program's part at the plan's sync points. */
+  readonly onSync?: LaunchOptions["onSync"] | undefined;
+}
+
 /**
- * Runs a plan with the caller's own stdio and descriptors. The status is the child's where the plan waited for its end, else 0; where
- * the entry runs the plan, nobody hears of it here.
+ * Runs a plan with the caller's own stdio and descriptors. The status is the child's where the plan waited for its
+ * end, else 0; where the entry runs the plan, nobody hears of it here.
  */
 export async function executePlan(
   context: OciContext,
   verb: string,
   plan: Plan,
-  streams: PlanStreams = {},
+  options: PlanOptions = {},
 ): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
   if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
     handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
     return 0;
   }
+  return await executePlanHere(plan, options);
+}
+
+/** Runs a plan as a child of this program, which waits for it and hears of its failure. */
+export async function executePlanHere(
+  plan: Plan,
+  { preserveFds = 0, terminal = false, onSync }: PlanOptions = {},
+): Promise<number> {
   const [{ findExecutor }, { runPlan }] = await Promise.all([
     import("../launch/executor.ts"),
     import("../launch/launch.ts"),
   ]);
-  const preserved = Array.from({ length: streams.preserveFds ?? 0 }, (_, index) => 3 + index);
   const { status = 0 } = await runPlan(plan, {
     executor: findExecutor(),
-    stdio: ["inherit", "inherit", "inherit", ...preserved],
-    sameSession: streams.terminal ?? false,
+    stdio: ["inherit", "inherit", "inherit", ...Array.from({ length: preserveFds }, (_, index) => 3 + index)],
+    sameSession: terminal,
+    ...(onSync ? { onSync } : {}),
   });
   return status;
 }

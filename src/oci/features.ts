@@ -1,31 +1,28 @@
 /**
  * The document of `features` (runtime-spec 1.3, features.md): what this runtime knows, whatever kernel
- * it runs on. It says what is done, so a member grows with the code.
+ * it runs on: the same everywhere. It says what is done, so a member grows with the code.
  */
 import { capabilityNames } from "../linux/capabilities.ts";
 import { mountOptionNames } from "../linux/mount-options.ts";
 import { seccompArchitectures } from "../linux/seccomp/architectures.ts";
 import { runtimeSpecVersion, runtimeSpecVersionMin } from "../spec/runtime-config.ts";
 import { hookKinds } from "../spec/runtime-hooks.ts";
-import { namespaceTypes } from "../spec/runtime-linux.ts";
+import { memoryPolicyFlags, memoryPolicyModes, namespaceTypes } from "../spec/runtime-linux.ts";
 import { seccompActions, seccompFlags, seccompOperators } from "../spec/runtime-seccomp.ts";
-
-/** Understood by the decoder, not offered. */
-const withoutSupport = new Set(["remount"]);
 
 export function featuresDocument(): Readonly<Record<string, unknown>> {
   return {
     ociVersionMin: runtimeSpecVersionMin,
     ociVersionMax: runtimeSpecVersion,
     hooks: hookKinds,
-    mountOptions: mountOptionNames.filter((name) => !withoutSupport.has(name)),
+    mountOptions: mountOptionNames,
     linux: {
       namespaces: namespaceTypes,
       capabilities: capabilityNames,
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: {
         enabled: true,
-        actions: seccompActions.filter((action) => action !== "SCMP_ACT_NOTIFY"),
+        actions: seccompActions,
         operators: seccompOperators,
         archs: Object.keys(seccompArchitectures).sort(),
         knownFlags: seccompFlags,
@@ -33,9 +30,10 @@ export function featuresDocument(): Readonly<Record<string, unknown>> {
       },
       apparmor: { enabled: true },
       selinux: { enabled: true },
-      intelRdt: { enabled: false },
+      intelRdt: { enabled: true, schemata: true, monitoring: true },
+      memoryPolicy: { modes: memoryPolicyModes, flags: memoryPolicyFlags },
       mountExtensions: { idmap: { enabled: true } },
-      netDevices: { enabled: false },
+      netDevices: { enabled: true },
     },
   };
 }

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
 import { compileContainer } from "../plan/compile/container.ts";
-import type { OciMode } from "../plan/compile/request.ts";
+import type { ForeignCgroups, OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig, type RuntimeConfig } from "../spec/runtime-config.ts";
 import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } from "./caller-streams.ts";
@@ -57,6 +57,8 @@ export interface LaunchRequest {
   readonly kind: "create" | "foreground" | "detached";
   /** The plan is only looked at: there need be no terminal for it. */
   readonly explained?: boolean;
+  /** Where systemd makes the container's unit. */
+  readonly cgroups?: ForeignCgroups | undefined;
 }
 
 export interface Launch extends PlanStreams {
@@ -65,10 +67,9 @@ export interface Launch extends PlanStreams {
   readonly notifyDirectory?: string | undefined;
 }
 
-export async function compileLaunch(
-  context: OciContext,
-  { id, state, bundle, flags, kind, explained }: LaunchRequest,
-): Promise<Launch> {
+export async function compileLaunch(context: OciContext, request: LaunchRequest): Promise<Launch> {
+  const { id, state, bundle, flags, kind, explained } = request;
+  const cgroups = context.cgroupManager === "disabled" ? ({ kind: "none" } as const) : request.cgroups;
   const terminal = bundle.config.process?.terminal ?? false;
   const inherited = inheritedDescriptors(context.env, flags);
   const streams = await callerStreams(flags, terminal, kind !== "foreground", explained);
@@ -86,6 +87,7 @@ export async function compileLaunch(
     listens: inherited.listening > 0,
     notify,
     keep: flags.has("keep"),
+    ...(cgroups ? { cgroups } : {}),
     ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
   };
   const plan = compileContainer({

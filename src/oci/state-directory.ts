@@ -46,6 +46,8 @@ const stateFile = object({
   noNewKeyring: optional(boolean),
   ownPids: boolean,
   cgroups: array(cgroup, 100),
+  /** Groups of resctrl that go with the container, the innermost first. */
+  resctrl: optional(object({ mount: string, own: array(pattern(/^\/./, "a path below the mount"), 10) })),
   hooks: runtimeHooks,
   pid: integer(1, 0x7fffffff),
   pidStart: integer(0),
@@ -69,6 +71,7 @@ export const phrases = {
   exists: "container with given ID already exists",
   missing: "container does not exist",
   notRunning: "container not running",
+  notPaused: "container not paused",
 } as const;
 
 export function checkId(id: string): string {

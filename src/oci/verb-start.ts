@@ -16,8 +16,8 @@ function pause(ms: number): void {
 }
 
 /**
- * Opens the fifo to read, which lets the program go on; it answers with one byte. The death of the
- * program is noticed, so that `start` cannot hang.
+ * Opens the fifo to read, which lets the process go on; it answers with one byte. The death of the
+ * process is noticed, so that `start` cannot hang.
  */
 function releaseProgram(container: OciContainer): void {
   const path = join(container.directory, stateFiles.fifo);
@@ -39,10 +39,31 @@ function releaseProgram(container: OciContainer): void {
         throw new GantryError("deadline-exceeded", "start container: its process does not answer");
       pause(waitMs);
     }
+    rmSync(path, { force: true });
+    awaitProgram(fd);
   } finally {
     closeSync(fd);
   }
-  rmSync(path, { force: true });
+}
+
+/**
+ * The fifo closes when the process becomes its program, and so not before the startContainer hooks are over; what comes
+ * through it till then is why it did not. A process that dies without a word ends it too: whoever waits is told.
+ */
+function awaitProgram(fd: number): void {
+  const words = Buffer.alloc(4096);
+  let reason = "";
+  for (let waitMs = 0.05; ; waitMs = Math.min(waitMs * 2, 20)) {
+    try {
+      const length = readSync(fd, words);
+      if (length === 0) break;
+      reason += words.toString("utf8", 0, length);
+    } catch (error) {
+      if (errnoOf(error) !== "EAGAIN") throw error;
+      pause(waitMs);
+    }
+  }
+  if (reason !== "") throw new GantryError("failed-precondition", reason.trimEnd());
 }
 
 /** With a socket that `create` has put into the container `start` stays until the program is ready. */
@@ -64,16 +85,26 @@ export const start: Verb = {
       throw new GantryError("failed-precondition", "cannot start a container that has stopped");
     if (container.status === "creating")
       throw new GantryError("failed-precondition", "cannot start a container that is still being created");
+    // a program that stands still takes no leave to go on
+    if (container.status === "paused")
+      throw new GantryError("failed-precondition", "cannot start a container in the paused state");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
       throw new GantryError("failed-precondition", alreadyRunning);
     await release(context, container);
     const { id, pid, bundle, annotations } = container;
-    await runStateHooks(
-      context,
-      container.hooks.poststart ?? [],
-      { id, status: "running", pid, bundle, annotations },
-      "throw",
-    );
+    try {
+      await runStateHooks(
+        context,
+        container.hooks.poststart ?? [],
+        { id, status: "running", pid, bundle, annotations },
+        "throw",
+      );
+    } catch (error) {
+      // such an error stops the container (runtime-spec 1.3, runtime.md "Lifecycle")
+      const { signalContainer } = await import("./signal-container.ts");
+      signalContainer(container, 9);
+      throw error;
+    }
     return 0;
   },
 };

@@ -1,7 +1,9 @@
 /** create and run. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { SyncPoint } from "../plan/plan.ts";
 import { stateFiles } from "../plan/state-files.ts";
+import type { RuntimeConfig } from "../spec/runtime-config.ts";
 import { makeNotifyDirectory } from "./caller-streams.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
@@ -9,6 +11,7 @@ import type { Flags } from "./flags.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
+import type { ContainerUnit } from "./systemd-unit.ts";
 
 async function launch(
   context: OciContext,
@@ -21,21 +24,37 @@ async function launch(
   let handedOver = false;
   try {
     storeConfig(state, bundle.text);
-    const request = { id, state, bundle, flags, kind };
+    await using unit = await unitFor(context, { id, config: bundle.config, state });
+    const request = { id, state, bundle, flags, kind, cgroups: unit?.cgroups };
     const { plan, notifyDirectory, ...streams } = await compileLaunch(context, request);
     if (notifyDirectory !== undefined) makeNotifyDirectory(notifyDirectory);
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
+    let status: number;
     try {
-      const status = await executePlan(context, kind === "create" ? "create" : "run", plan, streams);
+      const verb = kind === "create" ? "create" : "run";
+      const onSync = unit && ((_point: SyncPoint, pid: number) => unit.start(pid));
+      status = await executePlan(context, verb, plan, { ...streams, onSync });
       // the plan's own clean-up removes the state from here on
       handedOver = true;
-      return status;
     } finally {
       stop?.();
+      if (!handedOver) await unit?.stop();
     }
+    if (kind === "foreground" && !flags.has("keep")) await unit?.stop();
+    return status;
   } finally {
     if (!handedOver) removeStateDirectory(state);
   }
+}
+
+/** The systemd unit of the container, where systemd makes its cgroups. */
+export async function unitFor(
+  context: OciContext,
+  container: { readonly id: string; readonly config: RuntimeConfig; readonly state: string },
+): Promise<ContainerUnit | undefined> {
+  if (context.cgroupManager !== "systemd") return undefined;
+  const { prepareUnit } = await import("./systemd-unit.ts");
+  return await prepareUnit(context, container);
 }
 
 const forwarded = [

@@ -1,11 +1,13 @@
 /** state, list, kill and delete. */
-import { readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
 import { parseSignal } from "../linux/signals.ts";
+import { stopRecordedUnit } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { usageError } from "./flags.ts";
 import { runStateHooks } from "./hooks.ts";
+import { signalAll, signalContainer } from "./signal-container.ts";
 import {
   checkId,
   isAlive,
@@ -67,49 +69,6 @@ export const list: Verb = {
   },
 };
 
-/** 0 stands for a process of another pid namespace, and would be a signal to our own group. */
-function processesOf(cgroups: readonly StateCgroup[]): readonly number[] {
-  for (const { mount, path } of cgroups) {
-    try {
-      return readFileSync(`${mount}${path}/cgroup.procs`, "utf8")
-        .split("\n")
-        .map(Number)
-        .filter((pid) => pid > 1);
-    } catch {
-      // this hierarchy has lost it; another one may not have
-    }
-  }
-  return [];
-}
-
-/** Kills everything in the container's cgroups. */
-function killAll({ cgroups }: OciContainer): void {
-  for (const { version, mount, path } of cgroups) {
-    if (version !== 2) continue;
-    try {
-      writeFileSync(`${mount}${path}/cgroup.kill`, "1");
-      return;
-    } catch {
-      // before Linux 5.14, or gone
-    }
-  }
-  for (const pid of processesOf(cgroups)) signalProcess(pid, 9);
-}
-
-function signalProcess(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoOf(error) !== "ESRCH") throw wrapErrno(error, `signal process ${pid}`);
-  }
-}
-
-function signalContainer(container: OciContainer, signal: number): void {
-  // without a pid namespace of its own the end of init does not end the rest
-  if (signal === 9 && !container.ownPids) killAll(container);
-  if (isAlive(container)) signalProcess(container.pid, signal);
-}
-
 export const kill: Verb = {
   usage: "kill [flags] <container-id> [signal]",
   help: "kill sends the specified signal (default: SIGTERM) to the container's init process",
@@ -121,8 +80,7 @@ export const kill: Verb = {
     if (signal === undefined) throw usageError(`unknown signal "${name}"`);
     const container = readContainer(context.root, id);
     if (flags.has("all")) {
-      if (signal === 9) killAll(container);
-      else for (const pid of processesOf(container.cgroups)) signalProcess(pid, signal);
+      signalAll(container.cgroups, signal);
       return 0;
     }
     if (container.status === "stopped") throw new GantryError("failed-precondition", phrases.notRunning);
@@ -169,9 +127,22 @@ async function removeCgroups(cgroups: readonly StateCgroup[]): Promise<void> {
   await runPlan({ host: [], child: [], cleanup }, { executor: findExecutor() });
 }
 
+/** The kernel removes a group whoever is in it. */
+function removeResctrlGroups({ resctrl }: OciContainer): void {
+  for (const path of resctrl?.own ?? []) {
+    try {
+      rmdirSync(`${resctrl!.mount}${path}`);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove resctrl group", path);
+    }
+  }
+}
+
 async function destroy(context: OciContext, container: OciContainer): Promise<void> {
-  if (!container.ownPids) killAll(container);
+  if (!container.ownPids) signalAll(container.cgroups, 9);
+  await stopRecordedUnit(context, container.directory);
   await removeCgroups(container.cgroups);
+  removeResctrlGroups(container);
   removeStateDirectory(container.directory);
   const { id, bundle, annotations } = container;
   await runStateHooks(
@@ -183,8 +154,10 @@ async function destroy(context: OciContext, container: OciContainer): Promise<vo
 }
 
 /** A `create` that was killed half-way leaves a directory without a state. */
-function removeUnborn(context: OciContext, id: string): void {
-  removeStateDirectory(join(context.root, checkId(id)));
+async function removeUnborn(context: OciContext, id: string): Promise<void> {
+  const directory = join(context.root, checkId(id));
+  await stopRecordedUnit(context, directory);
+  removeStateDirectory(directory);
 }
 
 export const remove: Verb = {
@@ -200,7 +173,7 @@ export const remove: Verb = {
       container = readContainer(context.root, id);
     } catch (error) {
       if (!force || !isGantryError(error, "not-found")) throw error;
-      removeUnborn(context, id);
+      await removeUnborn(context, id);
       return 0;
     }
     // runc lets a container go that was never started

@@ -12,6 +12,7 @@ import { type Flags, usageError } from "./flags.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { checkId } from "./state-directory.ts";
 import { ociName } from "./tell-failure.ts";
+import { unitFor } from "./verbs-launch.ts";
 
 export const spec: Verb = {
   usage: "spec [flags]",
@@ -68,11 +69,15 @@ export const explain: Verb = {
 async function launchPlan(context: OciContext, flags: Flags): Promise<Plan> {
   if (flags.rest.length > 1) throw usageError(`"${ociName} explain" takes a command only with --exec`);
   const id = checkId(flags.rest[0] ?? "example");
+  const state = join(context.root, id);
+  const bundle = readBundle(flags);
+  await using unit = await unitFor(context, { id, config: bundle.config, state });
   const { plan } = await compileLaunch(context, {
     id,
-    state: join(context.root, id),
-    bundle: readBundle(flags),
+    state,
+    bundle,
     flags,
+    cgroups: unit?.cgroups,
     kind: flags.has("create") ? "create" : "foreground",
     explained: true,
   });

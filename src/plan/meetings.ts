@@ -19,4 +19,10 @@ export const meetings = {
   ready: 6,
   /** Whoever asked for the process knows its pid. */
   recorded: 7,
+  /** The child is in all its namespaces. */
+  entered: 8,
+  /** The network devices of the config are in them too. */
+  links: 9,
+  /** The agent has the seccomp listener. */
+  listener: 10,
 } as const;

@@ -66,6 +66,7 @@ const both = ["host", "child"] as const;
 const cleanup = ["cleanup"] as const;
 const layer = ["layer"] as const;
 const anywhere = ["host", "child", "cleanup"] as const;
+const outside = ["host", "cleanup"] as const;
 
 function op<const O extends Readonly<Record<string, OperandKind>>>(
   number: number,
@@ -99,12 +100,15 @@ export const operations = {
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
-  "write-cgroup": op(21, both, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
+  "write-cgroup": op(21, anywhere, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
   "enable-controllers": op(22, host, [], { mount: "text", path: "text", controllers: "texts" }, "enables controllers in cgroup.subtree_control from the mount down to the parent of path (v2), as far as this may be done"),
   "move-child": op(23, host, ["with-child"], { dir: "fd" }, "moves the child into the cgroup"),
   "enter-cgroup": op(24, child, [], { mount: "text", path: "text" }, "moves the calling thread, the only one of its process, into a v1 cgroup; before pivot"),
-  "set-device-filter": op(25, host, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup"),
-  "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
+  "set-device-filter": op(25, outside, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup in place of those that are attached to it; one takes another's place in one step"),
+  "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it, unless make-cgroup of the same plan was refused it; missing is fine"),
+  "freeze-cgroup": op(181, outside, [], { dir: "fd", version: "u32", frozen: "u32", timeoutMs: "u32" }, "freezes a cgroup (frozen 1) or thaws it (0), through the freezer controller (version 1) or cgroup.freeze (2); waits until all of it is frozen, and thaws it again if that does not come in time"),
+  "write-cgroup-either": op(182, outside, [], { dir: "fd", file: "text", value: "text", otherwise: "text", otherValue: "text" }, "writes a value to a file of a cgroup or, where the kernel has no such file, another value to another one"),
+  "delegate-cgroup": op(183, host, [], { dir: "fd", files: "texts", uid: "u32" }, "gives a v2 cgroup and the named files in it to a user; files that the kernel does not have are passed over"),
 
   // the child
   "clone": op(30, host, ["clone"], { namespaces: "u64", cgroup: "fd?" }, "starts the child stage in a new process with new namespaces (CLONE_NEW* bits), in a v2 cgroup if given"),
@@ -162,8 +166,8 @@ export const operations = {
   "set-user": op(103, child, ["confined"], { uid: "u32", gid: "u32", groups: "numbers", setGroups: "u32" }, "takes user, group and supplementary groups, keeping capabilities for set-capabilities"),
   "set-capabilities": op(104, child, ["confined"], { effective: "u64", permitted: "u64", inheritable: "u64", ambient: "u64" }, "sets the four sets of the thread"),
   "set-no-new-privileges": op(105, child, ["confined"], {}, "no execve may raise privileges from here on"),
-  "load-seccomp": op(106, child, ["seccomp"], { flags: "u64", filter: "bytes", listener: "u32" }, "installs a filter; listener 1 sends the notify descriptor to the host side"),
-  "receive-listener": op(107, host, ["with-child"], { fd: "fd+" }, "receives the seccomp notify descriptor from the child"),
+  "load-seccomp": op(106, child, ["seccomp"], { flags: "u64", filter: "bytes", listener: "u32" }, "installs a filter; listener 1: one with a notify descriptor, which the host side takes out of the child; listener 2: the child sends it"),
+  "receive-listener": op(107, host, ["with-child"], { take: "u32", fd: "fd+" }, "gets the seccomp notify descriptor of the child: takes it out of it where take is 1, else receives it"),
   "default-home": op(108, child, ["confined"], { uid: "u32" }, "sets HOME from /etc/passwd of the root for exec, where the environment has none"),
   "find-program": op(109, child, ["confined"], { name: "text", directories: "texts" }, "finds the program as execvp would, for exec"),
   "await-start": op(110, child, ["confined"], { fifo: "fd-", proc: "fd" }, "blocks until somebody opens the fifo to read"),
@@ -192,11 +196,20 @@ export const operations = {
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
   // a further process in a container that runs
   "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),
-  "open-cgroup": op(161, host, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),
+  "open-cgroup": op(161, outside, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),
   "close-others": op(162, child, ["empties"], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side"),
   "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
   "prove-descriptors": op(166, host, [], { count: "u32" }, "proves that the caller has handed over as many descriptors from 3 on, none of which is the executor's own"),
+
+  // what a container has of the host besides mounts and cgroups
+  "move-link": op(200, host, ["with-child"], { name: "text", as: "text", namespace: "fd" }, "moves a network interface into a network namespace under another name, which may be a template with %d, with its permanent global addresses, and sets it up; a start that fails moves it back"),
+  "make-resctrl-group": op(201, host, [], { mount: "text", path: "text", make: "u32", dir: "fd+" }, "opens a group of resctrl below its mount, `/` being the root one; make 1 makes it if it is missing"),
+  "write-schemata": op(202, host, [], { dir: "fd", mount: "text", value: "text" }, "writes what a resctrl group has of cache and memory bandwidth"),
+  "join-resctrl-group": op(203, host, ["with-child"], { dir: "fd" }, "moves the child into a resctrl group"),
+  "remove-resctrl-group": op(204, cleanup, [], { mount: "text", path: "text" }, "removes a resctrl group; missing is fine"),
+  "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),
+  "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
   "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),

@@ -51,6 +51,8 @@ const forms: Readonly<Record<string, Form>> = {
   "make-device.mode": "octal",
   "make-device.type": "octal",
   "make-mount.attributes": "attributes",
+  "remount.set": "attributes",
+  "remount.clear": "attributes",
   "set-mount-attributes.set": "attributes",
   "set-mount-attributes.clear": "attributes",
   "set-mount-attributes.propagation": "propagation",

@@ -6,10 +6,14 @@ export const stateFiles = {
   oci: "state.json",
   /** The bundle's config as it was when the container was made. */
   config: "config.json",
+  /** `linux.resources` as the last update left them, in place of the config's. */
+  resources: "resources.json",
   fifo: "exec.fifo",
   /** What native/quick.c reads. */
   quick: "quick",
   /** Directory of the socket at which the container says that it is ready. */
   notify: "notify",
   notifySocket: "notify.sock",
+  /** The systemd unit that holds the container, written before systemd is asked for it. */
+  unit: "unit.json",
 } as const;

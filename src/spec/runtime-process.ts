@@ -2,6 +2,7 @@
 import {
   array,
   boolean,
+  checked,
   type Decoded,
   type Decoder,
   integer,
@@ -51,16 +52,17 @@ const capabilitySets = object({
   ambient: optional(array(string, 1000)),
 });
 
-const rlimits = (value: unknown, pointer: string) => {
-  const limits = array(
+const rlimits = checked(
+  array(
     object({ type: pattern(/^RLIMIT_[A-Z]+$/, "a limit such as RLIMIT_NOFILE"), soft: uint64, hard: uint64 }),
     100,
-  )(value, pointer);
-  for (const [index, limit] of limits.entries())
-    if (limits.findIndex((other) => other.type === limit.type) !== index)
-      refuse(`${pointer}/${index}/type`, `${limit.type} is given twice`);
-  return limits;
-};
+  ),
+  (limits, pointer) => {
+    for (const [index, limit] of limits.entries())
+      if (limits.findIndex((other) => other.type === limit.type) !== index)
+        refuse(`${pointer}/${index}/type`, `${limit.type} is given twice`);
+  },
+);
 
 export const runtimeUser = object({
   uid: optional(id),

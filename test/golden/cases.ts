@@ -181,6 +181,30 @@ export const cases: readonly GoldenCase[] = [
     v2Host,
   ),
   golden(
+    "cgroups-systemd-scope",
+    merge(ns("pid", "cgroup"), {
+      mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro"] }],
+      linux: { cgroupsPath: "machine.slice:pod:c", resources: { memory: { limit: 64 << 20 } } },
+    }),
+    v2Host,
+    {
+      ...foreground,
+      cgroups: { kind: "unit", path: "/machine.slice/pod-c.scope", moveChild: false },
+    },
+  ),
+  golden(
+    "cgroups-systemd-slice",
+    merge(ns("pid"), { linux: { cgroupsPath: "a.slice::a-b.slice" } }),
+    v2Host,
+    { ...foreground, cgroups: { kind: "unit", path: "/a.slice/a-b.slice", moveChild: true } },
+  ),
+  golden(
+    "cgroups-disabled",
+    merge(ns("pid"), { linux: { resources: { memory: { limit: 64 << 20 } } } }),
+    v2Host,
+    { ...foreground, cgroups: { kind: "none" } },
+  ),
+  golden(
     "cgroups-v1",
     merge(ns("cgroup"), {
       mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "nosuid"] }],
@@ -200,6 +224,28 @@ export const cases: readonly GoldenCase[] = [
       },
     },
     hybridHost,
+  ),
+  golden(
+    "cgroups-hybrid-raw",
+    { linux: { cgroupsPath: "/pod/c", resources: { unified: { "hugetlb.2MB.max": "0" } } } },
+    hybridHost,
+  ),
+  golden(
+    "cgroups-v2-delegated",
+    merge(ns("cgroup", "user"), {
+      process: { user: { uid: 5, gid: 0 } },
+      mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup" }],
+      linux: {
+        cgroupsPath: "/pod/c",
+        uidMappings: ids,
+        gidMappings: ids,
+        resources: {
+          cpu: { quota: 5000, period: 10000, burst: 1000 },
+          memory: { limit: 1 << 20, swap: 3 << 20 },
+        },
+      },
+    }),
+    v2Host,
   ),
   golden(
     "cgroups-without-namespace",
@@ -339,6 +385,54 @@ export const cases: readonly GoldenCase[] = [
       },
     },
   }),
+  golden("seccomp-listener", {
+    annotations: { "org.example": "@PID@" },
+    linux: {
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_LOG"],
+        listenerPath: "/run/agent.sock",
+        listenerMetadata: "for the agent",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+      },
+    },
+  }),
+  golden(
+    "seccomp-listener-unprivileged-create",
+    merge(ns("user"), {
+      process: { noNewPrivileges: true },
+      linux: {
+        uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          listenerPath: "agent.sock",
+          syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+        },
+      },
+    }),
+    unprivilegedHost,
+    { ...foreground, foreground: false, awaitStart: true },
+  ),
+  golden(
+    "net-devices",
+    merge(ns("network"), { linux: { netDevices: { eth7: { name: "in%d" }, eth8: {} } } }),
+  ),
+  golden("net-devices-joined", {
+    linux: {
+      namespaces: [...privateMount, { type: "network", path: "/run/netns/a" }],
+      netDevices: { eth7: {} },
+    },
+  }),
+  golden(
+    "intel-rdt",
+    {
+      linux: {
+        intelRdt: { l3CacheSchema: "L3:0=ff", memBwSchema: "MB:0=20", enableMonitoring: true },
+      },
+    },
+    { ...plainHost, resctrl: "/sys/fs/resctrl" },
+  ),
   golden("hooks", {
     hooks: {
       prestart: hook("pre"),

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -24,6 +25,17 @@ export type Json = Readonly<Record<string, unknown>>;
 const busybox = "/bin/busybox";
 const applets =
   "sh true false cat echo id ls mount hostname sleep env pwd stat touch mkdir readlink grep ulimit dd kill wc sort head tail test ip dmesg nice ps stty tty cut umount";
+
+/**
+ * Whether Debian's crun runs here: it refuses a hybrid machine whose v2 tree has a controller, which hugetlb is
+ * unless it is mounted as v1.
+ */
+export const hasCrun =
+  programPath("crun") !== undefined && !/./.test(readIfThere("/sys/fs/cgroup/unified/cgroup.controllers"));
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
 
 /** Reason to skip, or false. */
 export const unready = needs("root", busybox, "runc", gantryOciProgram);
@@ -87,7 +99,7 @@ export function merge(base: Json, patch: Json): Json {
 }
 
 export interface Runtime {
-  readonly name: "gantry-oci" | "runc";
+  readonly name: "gantry-oci" | "runc" | "crun";
   readonly program: string;
   /** For --root. */
   readonly root: string;
@@ -105,6 +117,9 @@ export interface Bundle {
   readonly config: Json;
 }
 
+/** Emulated processors take their time. */
+const callMs = process.env.GANTRY_TEST_SLOW ? 120_000 : 20_000;
+
 let counter = 0;
 
 /** A name that no other container on the machine has: both runtimes make cgroups of it. */
@@ -112,15 +127,24 @@ export function containerId(): string {
   return `gantrytest-${process.pid}-${++counter}`;
 }
 
+/** Global flags that say who makes the cgroups: on a machine whose first process is systemd both ways are tried. */
+const driver = process.env.GANTRY_TEST_CGROUPS === "systemd" ? ["--systemd-cgroup"] : [];
+
+/** A value of linux.cgroupsPath in the form that these flags want. */
+export function cgroupsPathFor(id: string): string {
+  return driver.length > 0 ? `:gantrytest:${id}` : `/${id}`;
+}
+
 function runtimeAt(name: Runtime["name"], dir: string): Runtime {
-  const program = name === "runc" ? programPath("runc")! : gantryOciProgram;
+  const program = name === "gantry-oci" ? gantryOciProgram : programPath(name)!;
   const root = join(dir, `${name}-root`);
+  const global = ["--root", root, ...driver];
   return {
     name,
     program,
     root,
-    call: (args, options) => command([program, "--root", root, ...args], { timeoutMs: 20_000, ...options }),
-    spawn: (args) => spawn(program, ["--root", root, ...args], { stdio: "ignore" }),
+    call: (args, options) => command([program, ...global, ...args], { timeoutMs: callMs, ...options }),
+    spawn: (args) => spawn(program, [...global, ...args], { stdio: "ignore" }),
   };
 }
 

@@ -1,27 +1,10 @@
-import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import test from "node:test";
-import { type Json, ownCgroupFile, runOnce, unready } from "./bundle.ts";
-
-/** What a container must show, with either runtime. */
-interface Case {
-  readonly name: string;
-  readonly script: string;
-  readonly patch?: Json | ((files: string) => Json);
-  /** Whole stdout without the last line end, or a pattern. */
-  readonly stdout?: string | RegExp;
-  readonly code?: number;
-  /** Only ours: what runc 1.1 does not know, or does worse. */
-  readonly withoutReference?: string;
-}
+import { type Json, ownCgroupFile } from "./bundle.ts";
+import { type Case, testCases } from "./case.ts";
 
 const ns = (...types: readonly string[]) => types.map((type) => ({ type }));
 const all = ["pid", "network", "ipc", "uts", "mount"] as const;
-const mounts =
-  (...more: readonly Json[]) =>
-  (base: readonly Json[]) => [...base, ...more];
-void mounts;
 
 const proc = { destination: "/proc", type: "proc", source: "proc" };
 const dev = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] };
@@ -419,6 +402,7 @@ const cases: readonly Case[] = [
     name: "without a cgroup namespace the own cgroups are bound",
     script: `cat ${memoryLimit}`,
     patch: { mounts: [proc, sys, cgroup, dev], linux: { resources: { memory: { limit: 32 << 20 } } } },
+    ...(memoryMount === "/sys/fs/cgroup" ? { withoutReference: "runc shows the whole tree on v2" } : {}),
     stdout: String(32 << 20),
   },
 
@@ -454,20 +438,4 @@ const cases: readonly Case[] = [
   },
 ];
 
-function check(found: string, wanted: string | RegExp | undefined, who: string): void {
-  const text = found.trimEnd();
-  if (typeof wanted === "string") assert.equal(text, wanted, who);
-  else if (wanted) assert.match(text, wanted, who);
-}
-
-for (const { name, script, patch = {}, stdout, code = 0, withoutReference } of cases)
-  test(name, { skip: unready }, async () => {
-    const runtimes =
-      withoutReference === undefined ? (["gantry-oci", "runc"] as const) : (["gantry-oci"] as const);
-    const outcomes = await Promise.all(runtimes.map((runtime) => runOnce(runtime, script, patch)));
-    for (const [index, outcome] of outcomes.entries()) {
-      const who = `${runtimes[index]} printed ${JSON.stringify(outcome.stdout)} and on stderr ${JSON.stringify(outcome.stderr)}`;
-      check(outcome.stdout, stdout, who);
-      assert.equal(outcome.code, code, who);
-    }
-  });
+testCases(cases);

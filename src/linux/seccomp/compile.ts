@@ -17,7 +17,12 @@
  * where x32 is not named: libseccomp's default for both.
  */
 import { filterFlags, invalidPolicy, seccompReturn } from "./actions.ts";
-import { seccompArchitectures, syscallTable, x32SyscallBit } from "./architectures.ts";
+import {
+  filterableArchitectures,
+  seccompArchitectures,
+  syscallTable,
+  x32SyscallBit,
+} from "./architectures.ts";
 import { BackwardAssembler, type Label, opcodes } from "./assembler.ts";
 import type { LinuxSeccomp, SeccompArch } from "./policy.ts";
 import { type CallVerdict, PolicyVerdicts } from "./verdicts.ts";
@@ -144,10 +149,13 @@ function checkNotify(policy: LinuxSeccomp): boolean {
 
 /** The architectures of a filter: the machine's own first, then those that the policy names. */
 function architecturesOf(policy: LinuxSeccomp, native: SeccompArch): ReadonlySet<SeccompArch> {
-  const archs = new Set<SeccompArch>([native, ...(policy.architectures ?? [])]);
-  for (const arch of archs)
+  const archs = new Set<SeccompArch>([native]);
+  for (const arch of policy.architectures ?? []) {
     if (seccompArchitectures[arch] === undefined)
       throw invalidPolicy(`unknown architecture ${JSON.stringify(arch)}`, { architecture: arch });
+    // no kernel that we run on has programs of the others, so that no call would ever come to their part
+    if (filterableArchitectures.includes(arch)) archs.add(arch);
+  }
   return archs;
 }
 

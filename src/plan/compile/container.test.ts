@@ -20,6 +20,7 @@ const facts: HostFacts = {
   rlimits: { RLIMIT_NOFILE: { soft: 1024n, hard: 4096n } },
   cgroups: cgroupLayout(parseMountinfo("30 20 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"), "0::/\n"),
   unifiedControllers: ["memory"],
+  delegatedCgroupFiles: ["cgroup.procs"],
   securityModules: [],
 };
 
@@ -307,14 +308,33 @@ test("only the executor's own values are filled in later: an annotation may hold
   }
 });
 
-test("what is not supported yet says so instead of being passed over", () => {
-  for (const [patch, pointer] of [
-    [{ linux: { netDevices: { eth0: {} } } }, "/linux/netDevices"],
-    [{ linux: { intelRdt: {} } }, "/linux/intelRdt"],
+test("what the host does not have for a config is refused with its pointer", () => {
+  const network = { namespaces: [{ type: "mount" }, { type: "network" }], netDevices: { eth0: {} } };
+  const without = (number: number) => ({
+    ...facts,
+    capabilities: facts.capabilities & ~(1n << BigInt(number)),
+  });
+  for (const [patch, host, code, pointer] of [
+    [{ linux: { intelRdt: {} } }, facts, "failed-precondition", "/linux/intelRdt"],
+    [{ linux: network }, without(12), "permission-denied", "/linux/netDevices"],
+    [
+      {
+        linux: {
+          seccomp: {
+            defaultAction: "SCMP_ACT_ALLOW",
+            listenerPath: "/run/agent.sock",
+            syscalls: [{ names: ["read", "sendmsg"], action: "SCMP_ACT_NOTIFY" }],
+          },
+        },
+      },
+      without(19),
+      "invalid-argument",
+      "/linux/seccomp/syscalls/0",
+    ],
   ] as const)
     assert.throws(
-      () => compile(patch),
-      (error) => isGantryError(error, "unimplemented") && error.detail.pointer === pointer,
+      () => compile(patch, host),
+      (error) => isGantryError(error, code) && error.detail.pointer === pointer,
     );
 });
 

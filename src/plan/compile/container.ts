@@ -20,12 +20,21 @@ import { kernelAtLeast } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
+import { delegateCgroup } from "./cgroup-delegation.ts";
 import { controllersToEnable, limitCgroups } from "./cgroup-limits.ts";
-import { cgroupsOf, enterCgroups, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
+import {
+  awaitUnit,
+  cgroupsOf,
+  enterCgroups,
+  foreignCgroups,
+  makeControllerCgroups,
+  makeUnifiedCgroup,
+} from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { mapLayers } from "./idmapped-root.ts";
+import { joinResctrl } from "./intel-rdt.ts";
 import { closeChildStdio, followChild, openStdio, recordStart } from "./life.ts";
 import { hidePaths, makeRootReadOnly } from "./masks.ts";
 import { type PlannedMount, readMounts } from "./mount-entries.ts";
@@ -39,25 +48,16 @@ import {
   readNamespaces,
   unshareCgroup,
 } from "./namespaces.ts";
+import { announceNetwork, awaitNetDevices, checkNetDevices, moveNetDevices } from "./net-devices.ts";
 import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ContainerRequest } from "./request.ts";
-import { attachRoot, openRoot, rootOf } from "./root.ts";
+import { attachRoot, openRoot, rootOf, spreadRoot } from "./root.ts";
 import { setOomScore } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
+import { checkListener } from "./seccomp-listener.ts";
 import { forgetStreams, openConsole, openStreams } from "./streams.ts";
 import { openProcForSysctls, writeSysctls } from "./sysctl.ts";
 import { openUserNamespace } from "./user-namespace.ts";
-
-/** Members of the config that are understood but not done yet: better refused than passed over. */
-function refuseUnsupported(draft: Draft): void {
-  const { netDevices, intelRdt } = draft.linux;
-  const refuseMember = (member: string) => {
-    const pointer = `/linux/${member}`;
-    throw new GantryError("unimplemented", `${pointer}: is not supported yet`, { detail: { pointer } });
-  };
-  if (netDevices && Object.keys(netDevices).length > 0) refuseMember("netDevices");
-  if (intelRdt) refuseMember("intelRdt");
-}
 
 /** Younger calls have an older way beside them. The lower bound is that of mount_setattr(2). */
 function refuseOldKernel({ facts }: Draft): void {
@@ -75,12 +75,13 @@ export function compileContainer(request: ContainerRequest): Plan {
   const draft = new Draft(request);
   refuseOldKernel(draft);
   if (!request.config.linux) refuse("/linux", "is required");
-  refuseUnsupported(draft);
   const namespaces = readNamespaces(draft);
   processOf(draft);
   const capabilities = readCapabilities(draft, namespaces);
   const mounts = readMounts(draft);
   const filter = compileFilter(draft);
+  checkListener(draft, filter);
+  checkNetDevices(draft, namespaces);
   const cgroups = cgroupsOf(draft);
   const cloned = clonedNamespaces(draft, namespaces);
 
@@ -91,7 +92,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
   openStreams(draft);
-  const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft));
+  const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft, cgroups));
   draft.host.push({
     op: "clone",
     where: "/linux/namespaces",
@@ -106,13 +107,18 @@ export function compileContainer(request: ContainerRequest): Plan {
 
   enterNamespaces(draft, namespaces, cloned, () => mapIds(draft, namespaces, mounts, true));
 
+  announceNetwork(draft, namespaces);
+  awaitUnit(draft, cgroups, controllersToEnable(draft, cgroups));
   makeControllerCgroups(draft, cgroups);
-  limitCgroups(draft, cgroups);
+  if (foreignCgroups(draft)?.kind !== "none") limitCgroups(draft, cgroups);
+  delegateCgroup(draft, cgroups, mounts);
   const enter = enterCgroups(draft, cgroups, namespaces);
   setOomScore(draft);
+  joinResctrl(draft);
   recordStart(draft, cgroups);
-  const awaited = cgroups.length > 0 || request.mode.kind === "engine";
+  const awaited = cgroups.length > 0 || request.mode.kind === "engine" || draft.linux.intelRdt !== undefined;
   if (awaited || request.config.process?.oomScoreAdj !== undefined) draft.tellCgroups(enter);
+  moveNetDevices(draft, namespaces);
 
   attachRoot(draft);
   if (needsProcForProcess(draft)) draft.openProc();
@@ -122,6 +128,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   makeDevices(draft, namespaces);
   draft.awaitCgroups();
   unshareCgroup(draft, namespaces);
+  awaitNetDevices(draft);
   meetController(draft);
   meetHooks(draft);
   openConsole(draft);
@@ -134,6 +141,7 @@ export function compileContainer(request: ContainerRequest): Plan {
     root: rootRegister,
     mode: request.mode.kind === "oci" && request.mode.noPivot ? 1 : 0,
   });
+  spreadRoot(draft);
   writeSysctls(draft, namespaces);
   becomeProgram(draft, { namespaces, capabilities, filter, stdio });
   followChild(draft, cgroups);

@@ -27,6 +27,7 @@ import type { ExecRequest } from "./request.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setAffinity } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
+import { checkListener } from "./seccomp-listener.ts";
 import { attendChild, lendStdio, proveDescriptors, sendProcess } from "./streams.ts";
 import {
   connectConsole,
@@ -46,6 +47,7 @@ export function compileExec(request: ExecRequest): Plan {
   const namespaces = readNamespaces(draft);
   const capabilities = readCapabilities(draft, namespaces);
   const filter = compileFilter(draft);
+  checkListener(draft, filter);
 
   proveDescriptors(draft);
   connectConsole(draft.host, mode);

@@ -7,11 +7,16 @@ import { lateText } from "./late-text.ts";
 /** States of the runtime-spec that a hook may be told of. */
 type HookStatus = "creating" | "created" | "running" | "stopped";
 
-/** The state of the runtime-spec, with @PID@ for the executor to fill in while there is a process. */
-function stateText(draft: Draft, status: HookStatus): string {
+/** The state of the runtime-spec but for the pid. */
+export function stateMembers(draft: Draft, status: HookStatus): object {
   const { id, bundle, config } = draft.request;
   const { ociVersion, annotations = {} } = config;
-  const known = { ociVersion, id, status, bundle, annotations };
+  return { ociVersion, id, status, bundle, annotations };
+}
+
+/** With @PID@ for the executor to fill in while there is a process. */
+function stateText(draft: Draft, status: HookStatus): string {
+  const known = stateMembers(draft, status);
   return status === "stopped" ? lateText({ ...known, pid: 0 }) : lateText(known, { pid: "@PID@" });
 }
 

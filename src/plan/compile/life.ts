@@ -73,8 +73,8 @@ export function followChild(draft: Draft<ContainerRequest>, cgroups: readonly Co
 export function recordStart(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode, id } = draft.request;
   if (mode.kind === "oci") {
-    // hooks may ask for the state of the container that they are run for
-    if (hasEarlyHooks(draft)) recordOci(draft, mode, cgroups, true);
+    // hooks, and a seccomp agent, may ask for the state of the container that they are run for
+    if (hasEarlyHooks(draft) || draft.linux.seccomp?.listenerPath) recordOci(draft, mode, cgroups, true);
     return;
   }
   draft.host.push({

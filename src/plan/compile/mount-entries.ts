@@ -18,7 +18,7 @@ export interface PlannedMount {
   readonly destination: string;
   readonly options: MountOptions;
   readonly phrase: string;
-  readonly kind: "bind" | "cgroup" | "new";
+  readonly kind: "bind" | "cgroup" | "new" | "remount";
   /** Opened by the host side under this name, or by the child. */
   readonly register: string;
   readonly inherited: boolean;
@@ -26,6 +26,7 @@ export interface PlannedMount {
 }
 
 function kindOf(mount: RuntimeMount, options: MountOptions): PlannedMount["kind"] {
+  if (options.remount) return "remount";
   if (options.bind || options.rbind || mount.type === "bind" || mount.type === "rbind") return "bind";
   return mount.type === "cgroup" || mount.type === "cgroup2" ? "cgroup" : "new";
 }
@@ -43,10 +44,6 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
       destination = `/${destination}`;
     }
     const kind = kindOf(mount, options);
-    if (options.remount)
-      throw new GantryError("unimplemented", `${where}/options: remount is not supported`, {
-        detail: { pointer: `${where}/options` },
-      });
     if (kind === "bind" && !mount.source) refuse(`${where}/source`, "a bind mount needs a source");
     if (kind === "new" && !mount.type) refuse(`${where}/type`, "a mount that is no bind mount needs a type");
     const ids = idsOf(draft, mount, options, where);

@@ -145,7 +145,7 @@ function attach(draft: Draft, planned: PlannedMount): void {
 }
 
 /** Options for the file system itself. Each text may hold several, with commas, as for mount(8). */
-function fileSystemOptions(draft: Draft, planned: PlannedMount): readonly string[] {
+function fileSystemOptions(draft: Draft, planned: PlannedMount, isNew = true): readonly string[] {
   const { options, mount, where } = planned;
   const data = mount.type === "overlay" ? options.data : options.data.flatMap((text) => text.split(","));
   const flags: string[] = [];
@@ -156,11 +156,12 @@ function fileSystemOptions(draft: Draft, planned: PlannedMount): readonly string
   const label = draft.linux.mountLabel;
   const labelled =
     label &&
+    isNew &&
     draft.facts.securityModules.includes("selinux") &&
     mount.type !== "proc" &&
     mount.type !== "sysfs";
   return [
-    ...(mount.source ? [`source=${mount.source}`] : []),
+    ...(mount.source && isNew ? [`source=${mount.source}`] : []),
     ...data.filter((text) => text !== ""),
     ...flags,
     ...(labelled ? [`context=${label}`] : []),
@@ -207,6 +208,29 @@ function mountNew(draft: Draft, planned: PlannedMount): void {
     pushAttributes(draft.child, planned, { propagation: flag & ~mountFlag.recursive });
 }
 
+/**
+ * What is mounted at the destination keeps what the options do not speak of. Without `bind` the options of the file
+ * system change too; the attributes never do for all of its mounts, some of which may be the host's.
+ */
+function remount(draft: Draft, planned: PlannedMount): void {
+  const { where, phrase, options, destination: path } = planned;
+  const fileSystem = options.bind || options.rbind ? [] : fileSystemOptions(draft, planned, false);
+  const push = (set: number, clear: number, recursive: number, names: readonly string[]) =>
+    draft.child.push({
+      op: "remount",
+      where: `${where}/options`,
+      phrase,
+      root: rootRegister,
+      path,
+      options: names,
+      set,
+      clear,
+      recursive,
+    });
+  push(options.attrSet, options.attrClear, 0, fileSystem);
+  if (options.recAttrSet || options.recAttrClear) push(options.recAttrSet, options.recAttrClear, 1, []);
+}
+
 /** sysfs belongs to a network namespace; in a user namespace without an own one only a copy of the host's is allowed. */
 function bindsSys({ mount }: PlannedMount, namespaces: NamespacePlan): boolean {
   return mount.type === "sysfs" && namespaces.private.has("user") && !namespaces.private.has("network");
@@ -220,6 +244,10 @@ export function placeMounts(
   cgroups: readonly ContainerCgroup[],
 ): void {
   for (const planned of mounts) {
+    if (planned.kind === "remount") {
+      remount(draft, planned);
+      continue;
+    }
     if (planned.kind === "cgroup") {
       mountCgroups(draft, planned, namespaces, cgroups);
       continue;

@@ -4,6 +4,7 @@ import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { hooksOf } from "./hooks.ts";
+import { resctrlOf } from "./intel-rdt.ts";
 import { lateText } from "./late-text.ts";
 import { quickRecord } from "./quick-record.ts";
 import type { ContainerRequest, OciMode } from "./request.ts";
@@ -41,6 +42,7 @@ export function recordQuick(
     cgroups,
     notifies: mode.notify !== undefined,
     ownPids: hasOwnPids(draft),
+    hasMore: resctrlOf(draft) !== undefined || mode.cgroups?.kind === "unit",
     state,
   });
   draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });
@@ -53,6 +55,7 @@ function ociRecord(
   creating: boolean,
 ): string {
   const { id, bundle, config } = draft.request;
+  const resctrl = resctrlOf(draft);
   return lateText(
     {
       ociVersion: runtimeSpecVersion,
@@ -70,6 +73,7 @@ function ociRecord(
         path,
         ...(version === 1 ? { controllers } : {}),
       })),
+      resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
     },
     { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },

@@ -187,11 +187,14 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
   if (mode.kind === "oci" && mode.listens) child.push({ op: "set-listen-pid", where: "" });
   findProgram(draft, process.args, env);
   if (process.noNewPrivileges) child.push({ op: "set-no-new-privileges", where: "/process/noNewPrivileges" });
+  // whoever shall have its listener is gone when the program is let go on
+  const early = mode.kind === "oci" && mode.awaitStart && filter?.listener === true && filterComesLast;
+  if (early) loadFilter(draft, filter);
   if (mode.kind === "oci" && mode.awaitStart) awaitStart(draft);
   draft.closeProc();
   if (mode.kind !== "exec") runHooks(draft, child, "startContainer", "created");
   if (!filter || filterComesLast) parts.beforeFilter?.();
-  if (filter && filterComesLast) loadFilter(draft, filter);
+  if (filter && filterComesLast && !early) loadFilter(draft, filter);
   if (mode.kind === "engine") child.push({ op: "set-death-signal", where: "", signal: 9 });
   child.push({
     op: "exec",

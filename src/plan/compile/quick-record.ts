@@ -18,6 +18,8 @@ export interface QuickContainer {
   readonly notifies: boolean;
   /** Whether the end of init is the end of all. */
   readonly ownPids: boolean;
+  /** Whether `delete` has more to remove than cgroups: a group of resctrl, a unit of systemd. */
+  readonly hasMore: boolean;
   /** Members of the state that do not change, in the order in which they are printed; `pid` and `created` among them. */
   readonly state: Readonly<Record<string, unknown>>;
 }
@@ -25,8 +27,9 @@ export interface QuickContainer {
 const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
   version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
 
-export function quickRecord({ config, cgroups, notifies, ownPids, state }: QuickContainer): string {
-  const { poststart = [], poststop = [] } = config.hooks ?? {};
+export function quickRecord(container: QuickContainer): string {
+  const { config, cgroups, notifies, ownPids, hasMore, state } = container;
+  const { startContainer = [], poststart = [], poststop = [] } = config.hooks ?? {};
   const paths = cgroups.map((cgroup) => ({
     directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
     freezer: freezerFile(cgroup),
@@ -38,9 +41,10 @@ export function quickRecord({ config, cgroups, notifies, ownPids, state }: Quick
     "start @START@",
     ...(freezing ? [`freezer ${freezing.directory}/${freezing.freezer}`] : []),
     ...paths.map(({ directory }) => `cgroup ${directory}`),
-    ...(poststart.length === 0 && !notifies ? ["may start"] : []),
+    // hooks before the program may fail, which start has to tell
+    ...(startContainer.length + poststart.length === 0 && !notifies ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),
-    ...(ownPids && poststop.length === 0 ? ["may delete"] : []),
+    ...(ownPids && !hasMore && poststop.length === 0 ? ["may delete"] : []),
     "state",
   ];
   return `${lines.join("\n")}\n${stateText(state)}`;

@@ -78,10 +78,22 @@ function overlay(root: Extract<RootFileSystem, { kind: "overlay" }>): Step {
   };
 }
 
-/** MS_* without MS_REC. */
+/** MS_* without MS_REC, until there is nothing any more that a shared or unbindable root would be in the way of. */
 function rootPropagation(draft: Draft): number {
   const asked = propagations[draft.linux.rootfsPropagation || "private"]!;
-  return asked & ~mountFlag.recursive;
+  return asked & mountFlag.slave ? mountFlag.slave : mountFlag.private;
+}
+
+/** After pivot, which takes neither a shared root nor one in a shared parent (pivot_root(2)). */
+export function spreadRoot(draft: Draft): void {
+  const asked = propagations[draft.linux.rootfsPropagation || "private"]!;
+  if (!(asked & (mountFlag.shared | mountFlag.unbindable))) return;
+  draft.child.push({
+    op: "set-propagation",
+    where: "/linux/rootfsPropagation",
+    phrase: "error setting propagation of the root file system",
+    flags: asked,
+  });
 }
 
 /** In the child: nothing that happens here reaches the host's mounts; then the root goes up. */
@@ -91,8 +103,8 @@ export function attachRoot(draft: Draft): void {
   draft.child.push({
     op: "set-propagation",
     where: asked ? "/linux/rootfsPropagation" : "",
-    // unbindable would take away the sources of bind mounts
-    flags: (flags & mountFlag.unbindable ? mountFlag.private : flags) | mountFlag.recursive,
+    // unbindable would take away the sources of bind mounts, and shared would show them on the host
+    flags: (flags & (mountFlag.slave | mountFlag.private) ? flags : mountFlag.private) | mountFlag.recursive,
   });
   const root = rootOf(draft);
   if (root.kind === "directory" && !opensOnHost(draft)) openDirectory(draft, draft.child, root.path);

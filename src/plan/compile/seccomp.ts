@@ -5,6 +5,7 @@ import { compileSeccomp, type SeccompFilter, unknownSeccompNames } from "../../l
 import { exactJson } from "../../spec/runtime-integers.ts";
 import type { RuntimeSeccomp } from "../../spec/runtime-seccomp.ts";
 import type { Draft } from "./draft.ts";
+import { awaitListener, handOverListener, listenerOf } from "./seccomp-listener.ts";
 
 const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
 const where = "/linux/seccomp";
@@ -46,10 +47,6 @@ export function compileFilter(draft: Draft): SeccompFilter | undefined {
     refuse(where, error.message, error.detail);
   }
   warnOfUnknownNames(draft, seccomp);
-  if (filter.listener)
-    throw new GantryError("unimplemented", `${where}: SCMP_ACT_NOTIFY is not supported yet`, {
-      detail: { pointer: where },
-    });
   return filter;
 }
 
@@ -71,6 +68,8 @@ export function loadFilter(draft: Draft, filter: SeccompFilter): void {
     phrase: "unable to init seccomp",
     flags: filter.flags,
     filter: filter.program,
-    listener: filter.listener ? 1 : 0,
+    listener: listenerOf(draft, filter),
   });
+  handOverListener(draft, filter);
+  awaitListener(draft, filter);
 }

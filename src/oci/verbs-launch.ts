@@ -40,7 +40,7 @@ async function launch(
       stop?.();
       if (!handedOver) await unit?.stop();
     }
-    if (kind === "foreground") await unit?.stop();
+    if (kind === "foreground" && !flags.has("keep")) await unit?.stop();
     return status;
   } finally {
     if (!handedOver) removeStateDirectory(state);

@@ -30,7 +30,7 @@ export async function executePlan(
   return await executePlanHere(plan, onSync);
 }
 
-/** Runs a plan as a child of this program, which waits for it and hears of its failure. */
+/** Runs a plan as a child of this program, which waits for it, hears of its failure, and answers its sync points. */
 export async function executePlanHere(plan: Plan, onSync?: LaunchOptions["onSync"]): Promise<number> {
   const [{ findExecutor }, { runPlan }] = await Promise.all([
     import("../launch/executor.ts"),

@@ -1,5 +1,5 @@
 /** What create, run and explain share: bundle -> config -> plan. */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
@@ -62,6 +62,18 @@ function checkConsole(flags: Flags, config: RuntimeConfig, detached: boolean): v
   if (terminal) throw new GantryError("unimplemented", "/process/terminal: a terminal is not supported yet");
 }
 
+/** What this process has on 0, 1 and 2, which its container inherits. */
+export function ownDescriptors(): readonly string[] {
+  return [0, 1, 2].map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // closed
+      return "";
+    }
+  });
+}
+
 export interface LaunchRequest {
   readonly id: string;
   readonly state: string;
@@ -88,6 +100,7 @@ export function compileLaunch(context: OciContext, request: LaunchRequest): Plan
     noPivot: flags.has("no-pivot"),
     noNewKeyring: flags.has("no-new-keyring"),
     ...(cgroups ? { cgroups } : {}),
+    descriptors: ownDescriptors(),
     ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
   };
   return compileContainer({

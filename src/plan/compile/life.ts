@@ -128,7 +128,7 @@ function leaveChild(
   mode: OciMode,
   cgroups: readonly ContainerCgroup[],
 ): void {
-  const { host, cleanup } = draft;
+  const { host } = draft;
   recordOci(draft, mode, cgroups, false);
   recordQuick(draft, mode, cgroups);
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
@@ -138,6 +138,12 @@ function leaveChild(
     runHooks(draft, host, "poststart", "running");
   }
   if (mode.foreground) host.push({ op: "await-exit", where: "" });
+  undoChild(draft, mode);
+}
+
+/** What the clean-up does besides cgroups. */
+export function undoChild(draft: Draft, mode: OciMode): void {
+  const { cleanup } = draft;
   cleanup.unshift({ op: "kill-child", where: "" });
   cleanup.push({ op: "remove-tree", where: "", dir: dirname(mode.state), name: basename(mode.state) });
   // of a start that fails too: what its hooks set up must be undone

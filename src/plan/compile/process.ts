@@ -156,8 +156,8 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
       phrase: "unable to join session keyring",
       name: `_ses.${draft.request.id}`,
     });
-  if (stdio.some((fd) => fd !== undefined))
-    child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2] });
+  // a file of the host's /dev would be a way to that, and a mount that no checkpoint knows
+  child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2], null: 1 });
   child.push({
     op: "set-cwd",
     where: "/process/cwd",

@@ -63,6 +63,8 @@ export interface OciMode {
   readonly cgroups?: ForeignCgroups | undefined;
   readonly noPivot?: boolean | undefined;
   readonly noNewKeyring?: boolean | undefined;
+  /** What the caller has on 0, 1 and 2, as /proc/PID/fd names it: a restore must know what came from outside. */
+  readonly descriptors?: readonly string[] | undefined;
   /** How many descriptors from 3 on the program keeps. */
   readonly preserveFds?: number | undefined;
 }

@@ -23,7 +23,7 @@ const tasks = {
       ...["gcc", "libc6-dev", "musl-tools", "libseccomp-dev", "busybox-static", "openssl", "zstd"],
       ...["procps", "iproute2", "util-linux", "attr", "libcap2-bin", "strace", "docker-registry", "skopeo"],
       ...["runc", "crun", "podman", "containerd", "docker.io", "qemu-system-x86", "e2fsprogs", "cpio"],
-      ...["criu", "iptables", "conmon", "python3-minimal"],
+      ...["criu", "iptables", "conmon", "python3"],
     ],
   },
   quickstart: {

@@ -110,6 +110,13 @@ struct executor {
 	int child_pidfd;
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
+	struct {
+		int socket; /* to criu, -1 for none */
+		pid_t pid; /* criu's, once the child is what it restores */
+		int pidfd;
+		pid_t restored; /* as the last notification told */
+		int passed; /* descriptor that came with it, or -1 */
+	} criu;
 	uint32_t records; /* of record-start that were written */
 	struct moved_link moved[32];
 	uint32_t moved_count;
@@ -205,6 +212,9 @@ uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is
 /* --- ops_cgroup.c --- */
 /* Signals every process but one in a cgroup and below it; false if there is no such cgroup. */
 bool signal_cgroup(const char *mount, const char *path, int number, pid_t except);
+
+/* --- ops_criu.c --- */
+void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
 
 /* --- ops_record.c --- */
 /* Annotations of a config may be long; untouched pages cost nothing. */

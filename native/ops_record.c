@@ -171,6 +171,7 @@ void reap_compiler(struct executor *x, int options)
 int op_kill_child(struct executor *x, const struct step *s)
 {
 	(void)s;
+	end_criu(x);
 	if (x->child <= 0 || x->child_reaped)
 		return 0;
 	sys_pidfd_send_signal(x->child_pidfd, SIGKILL);

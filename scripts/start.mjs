@@ -22,7 +22,7 @@ const tasks = {
     packages: [
       ...["gcc", "libc6-dev", "musl-tools", "libseccomp-dev", "busybox-static", "openssl", "zstd"],
       ...["procps", "iproute2", "util-linux", "attr", "libcap2-bin", "strace", "docker-registry", "skopeo"],
-      ...["runc", "crun", "conmon", "podman", "containerd", "docker.io"],
+      ...["runc", "crun", "conmon", "podman", "containerd", "docker.io", "criu", "iptables", "python3"],
       ...["qemu-system-x86", "e2fsprogs", "cpio"],
     ],
   },

@@ -90,7 +90,7 @@
   X(81, make_device, "make-device", "ft444444", 2, 1) \
   X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
   X(83, set_cwd, "set-cwd", "t4", 2, 8) \
-  X(100, set_stdio, "set-stdio", "???", 2, 8) \
+  X(100, set_stdio, "set-stdio", "???4", 2, 8) \
   X(101, set_umask, "set-umask", "4", 2, 8) \
   X(102, drop_bounding, "drop-bounding", "8", 2, 0) \
   X(103, set_user, "set-user", "44N4", 2, 8) \
@@ -134,6 +134,11 @@
   X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
   X(206, remount, "remount", "ftT884", 2, 1) \
   X(205, send_listener, "send-listener", "-tt", 1, 128) \
+  X(220, open_place, "open-place", "?t4+", 3, 0) \
+  X(221, serve_criu, "serve-criu", "tt??", 2, 0) \
+  X(222, await_criu, "await-criu", "bt", 1, 128) \
+  X(223, take_restored, "take-restored", "", 1, 128) \
+  X(224, receive_console, "receive-console", "+", 1, 128) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
   X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
@@ -313,6 +318,7 @@
 #define SET_STDIO_STDIN 0
 #define SET_STDIO_STDOUT 1
 #define SET_STDIO_STDERR 2
+#define SET_STDIO_NULL 3
 #define SET_UMASK_MASK 0
 #define DROP_BOUNDING_KEEP 0
 #define SET_USER_UID 0
@@ -418,6 +424,17 @@
 #define SEND_LISTENER_FD 0
 #define SEND_LISTENER_PATH 1
 #define SEND_LISTENER_STATE 2
+#define OPEN_PLACE_ROOT 0
+#define OPEN_PLACE_PATH 1
+#define OPEN_PLACE_DIRECTORY 2
+#define OPEN_PLACE_FD 3
+#define SERVE_CRIU_IMAGES 0
+#define SERVE_CRIU_WORK 1
+#define SERVE_CRIU_NETWORK 2
+#define SERVE_CRIU_PIDS 3
+#define AWAIT_CRIU_REQUEST 0
+#define AWAIT_CRIU_POINT 1
+#define RECEIVE_CONSOLE_FD 0
 #define LAYER_ROOT_PATH 0
 #define LAYER_ROOT_OPTIONS 1
 #define LAYER_ROOT_ROOT 2

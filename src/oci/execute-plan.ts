@@ -42,7 +42,7 @@ export async function executePlan(
   return await executePlanHere(plan, options);
 }
 
-/** Runs a plan as a child of this program, which waits for it and hears of its failure. */
+/** Runs a plan as a child of this program, which waits for it, hears of its failure, and answers its sync points. */
 export async function executePlanHere(plan: Plan, options: PlanOptions = {}): Promise<number> {
   const [{ findExecutor }, { runPlan }] = await Promise.all([
     import("../launch/executor.ts"),

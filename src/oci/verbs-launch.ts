@@ -69,7 +69,7 @@ const forwarded = [
 ] as const;
 
 /** Signals for this command are meant for the container. */
-function forwardSignals(state: string): () => void {
+export function forwardSignals(state: string): () => void {
   const handlers = forwarded.map((signal) => {
     const handler = () => {
       try {

@@ -160,7 +160,7 @@ export const operations = {
   "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root"),
 
   // confinement and exec
-  "set-stdio": op(100, child, ["confined"], { stdin: "fd?", stdout: "fd?", stderr: "fd?" }, "puts descriptors on 0, 1 and 2; none leaves what was inherited"),
+  "set-stdio": op(100, child, ["confined"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", null: "u32" }, "puts descriptors on 0, 1 and 2; none leaves what was inherited; null 1: in the place of the host's null device comes that of the root, if it has one"),
   "set-umask": op(101, child, ["confined"], { mask: "u32" }, "sets the umask"),
   "drop-bounding": op(102, child, [], { keep: "u64" }, "drops every capability that is not in the set from the bounding set"),
   "set-user": op(103, child, ["confined"], { uid: "u32", gid: "u32", groups: "numbers", setGroups: "u32" }, "takes user, group and supplementary groups, keeping capabilities for set-capabilities"),
@@ -211,6 +211,12 @@ export const operations = {
   "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),
   "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
+  // checkpoint and restore: criu is the child's program, driven over its socket (criu's images/rpc.proto)
+  "open-place": op(220, both, [], { root: "fd?", path: "text", directory: "u32", fd: "fd+" }, "opens a directory of the host as a path; with a root, a place in it, making what is missing: a directory (directory 1) or a file"),
+  "serve-criu": op(221, child, [], { images: "text", work: "text", network: "fd?", pids: "fd?" }, "makes the socket of `criu swrk 3`, sends the other end to the host side, and puts it on descriptor 3, the two directories on 4 and 5, namespaces on those that follow"),
+  "await-criu": op(222, host, ["with-child"], { request: "bytes", point: "text" }, "sends criu a request, or says that it may go on, and waits for its notification of a point, saying yes to all others; without a point for the answer and the end of criu"),
+  "take-restored": op(223, host, ["with-child"], {}, "takes the process that criu restores, which its last notification told of, as the child"),
+  "receive-console": op(224, host, ["with-child"], { fd: "fd+" }, "takes the descriptor that came with criu's last notification"),
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
   "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),
   "layer-directory": op(141, layer, [], { root: "fd", path: "text" }, "makes a directory, replacing what is no directory; over a whiteout it is opaque"),

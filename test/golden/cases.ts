@@ -8,6 +8,7 @@ import type { ContainerRequest, EngineMode, ExecMode, OciMode } from "../../src/
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
+import { criuCases } from "./criu-cases.ts";
 import { hybridHost, limitedHost, plainHost, unprivilegedHost, v1Host, v2Host } from "./hosts.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -122,6 +123,7 @@ const ids = [{ containerID: 0, hostID: 100000, size: 65536 }];
 const hook = (name: string) => [{ path: `/hooks/${name}`, timeout: 5 }];
 
 export const cases: readonly GoldenCase[] = [
+  ...criuCases,
   golden("minimal", {}),
   engineCase("engine-default", {}, v2Host),
   engineCase("engine-privileged", { privileged: true }, v2Host),

@@ -129,7 +129,7 @@ function leaveChild(
   mode: OciMode,
   cgroups: readonly ContainerCgroup[],
 ): void {
-  const { host, cleanup } = draft;
+  const { host } = draft;
   recordOci(draft, mode, cgroups, false);
   recordQuick(draft, mode, cgroups);
   sendProcess(host, mode.pidfdSocket, "standard");
@@ -140,6 +140,12 @@ function leaveChild(
     runHooks(draft, host, "poststart", "running");
   }
   attendChild(host, mode);
+  undoChild(draft, mode);
+}
+
+/** What the clean-up does besides cgroups. */
+export function undoChild(draft: Draft, mode: OciMode): void {
+  const { cleanup } = draft;
   cleanup.unshift({ op: "kill-child", where: "" });
   // who keeps a container removes it by `delete`, which runs the hooks too
   if (mode.keep) return;

@@ -75,6 +75,7 @@ function ociRecord(
       })),
       resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
+      ...(draft.request.mode.kind === "oci" ? { descriptors: draft.request.mode.descriptors } : {}),
     },
     { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },
   );

@@ -157,9 +157,9 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
       phrase: "unable to join session keyring",
       name: `_ses.${draft.request.id}`,
     });
+  // a file of the host's /dev would be a way to that, and a mount that no checkpoint knows
+  child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2], null: 1 });
   if (mode.kind !== "engine") takeStdio(draft.child, process, mode);
-  else if (stdio.some((fd) => fd !== undefined))
-    child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2] });
   child.push({
     op: "set-cwd",
     where: "/process/cwd",

@@ -227,8 +227,11 @@ static void read_output(struct foreground *f)
 {
 	const struct stream master = {.fd = f->master};
 	char *room;
-	if (ring_room(&f->output, &room) == 0)
+	if (ring_room(&f->output, &room) == 0) {
+		/* only a hangup is told of then, and would be again at once */
+		f->hung_up = true;
 		return;
+	}
 	int r = fill(&f->output, &master);
 	/* EIO: nobody has it open; somebody may open it again as long as the container lives */
 	if (r <= 0 && f->ended)

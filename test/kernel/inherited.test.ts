@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import {
   closeSync,
   copyFileSync,
+  existsSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -193,6 +194,35 @@ for (const name of both) {
     }),
   );
 }
+
+test(
+  "a signal that comes while a container is made in the foreground leaves nothing half made",
+  {
+    skip: unready,
+  },
+  () =>
+    withBundle(
+      "gantry-oci",
+      "echo whole",
+      (files) => {
+        const hook = (name: string) => [
+          { path: "/bin/sh", args: ["sh", "-c", `kill -TERM $PPID; : > ${join(files, name)}`] },
+        ];
+        return {
+          hooks: { createRuntime: hook("first"), poststart: hook("second"), poststop: hook("third") },
+        };
+      },
+      async (runtime, bundle) => {
+        const run = ["run", "--bundle", bundle.path, containerId()];
+        const { code, stdout, stderr } = await runtime.call(run);
+        // process 1 of a pid namespace that handles no SIGTERM does not get it (pid_namespaces(7))
+        assert.deepEqual([code, stdout], [0, "whole\n"], stderr);
+        for (const name of ["first", "second", "third"])
+          assert.ok(existsSync(join(bundle.files, name)), name);
+        assert.deepEqual(readdirSync(runtime.root), []);
+      },
+    ),
+);
 
 test(
   "a hole among the preserved descriptors is refused, whatever the runtime has opened there itself",

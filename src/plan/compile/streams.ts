@@ -25,6 +25,8 @@ export function openStreams(draft: Draft): void {
   if (mode.kind !== "oci") return;
   const { host } = draft;
   proveDescriptors(draft);
+  // whoever is told to end half-way leaves what is half made: the container gets the signal when it is whole
+  if (mode.foreground) host.push({ op: "hold-signals", where: "" });
   connectConsole(host, mode);
   connectSocket(host, mode.pidfdSocket, pidfdSocketRegister);
   lendStdio(draft, mode);

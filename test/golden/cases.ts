@@ -5,6 +5,7 @@ import { capabilityNames } from "../../src/linux/capabilities.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
 import { compileExec } from "../../src/plan/compile/exec.ts";
 import type { ContainerRequest, EngineMode, ExecMode, OciMode } from "../../src/plan/compile/request.ts";
+import { compileFilter } from "../../src/plan/compile/seccomp.ts";
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
@@ -93,7 +94,7 @@ function execCase(name: string, patch: Json, facts: HostFacts, mode: Partial<Exe
     "",
   );
   const request = { id, config, bundle: "/bundle", facts, mode: { ...exec, ...mode } };
-  return { name, compile: (warn) => compileExec({ ...request, warn }) };
+  return { name, compile: (warn) => compileExec({ ...request, warn, filter: compileFilter(request) }) };
 }
 
 const host: BundleHost = {

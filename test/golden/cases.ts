@@ -459,10 +459,11 @@ export const cases: readonly GoldenCase[] = [
     cgroups: [
       { version: 1, mount: "/sys/fs/cgroup/memory", path: "/c0ffee", controllers: ["memory"] },
       { version: 1, mount: "/sys/fs/cgroup/pids", path: "/c0ffee", controllers: ["pids"] },
+      { version: 1, mount: "/sys/fs/cgroup/cpu", path: "/c0ffee", controllers: ["cpu"] },
       { version: 2, mount: "/sys/fs/cgroup/unified", path: "/c0ffee" },
     ],
-    // init has moved itself in one of them
-    initCgroups: "2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
+    // init has moved itself in two of them, and in one to where nobody sees it
+    initCgroups: "3:cpu:/../away\n2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
   }),
   execCase("exec-terminal", { process: { terminal: true } }, v2Host, {
     cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],

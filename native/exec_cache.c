@@ -2,12 +2,14 @@
  * Plans of `exec` that were compiled before. A health check asks for the same exec every few seconds: its plan is kept
  * in the container's state directory, beside all that it depends on, and taken again when nothing of that differs:
  * every word of the command line but those that only say where to put the pid, the file with the process byte by byte,
- * the cgroups that init is in, the caller's limit of open files and terminals, and this program itself.
+ * the cgroups that init is in, the caller's capabilities, its limits of open files and which of its streams are terminals,
+ * and this program itself.
  *
  * Only root has this, in a directory that only root can write to. A plan is checked whole before it runs, whoever kept
  * it.
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,26 +116,27 @@ static int terminals(void)
 	return 8;
 }
 
-/* This program, whose other half may compile another plan tomorrow; and what the caller's limits are. */
+/* This program, whose other half may compile another plan tomorrow; and what the caller may do. */
 static void add_surroundings(struct room *key, pid_t init)
 {
 	char path[64];
 	struct {
 		struct timespec changed;
 		off_t size;
-		rlim_t files;
+		struct rlimit files;
+		struct __user_cap_data_struct capabilities[2];
 		int terminals;
 	} facts;
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
 	struct stat st;
-	struct rlimit limit;
 	memset(&facts, 0, sizeof facts);
-	if (stat("/proc/self/exe", &st) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+	if (stat("/proc/self/exe", &st) < 0 || getrlimit(RLIMIT_NOFILE, &facts.files) < 0 ||
+	    syscall(SYS_capget, &header, facts.capabilities) < 0) {
 		key->full = true;
 		return;
 	}
 	facts.changed = st.st_mtim;
 	facts.size = st.st_size;
-	facts.files = limit.rlim_cur;
 	facts.terminals = terminals();
 	add(key, &facts, sizeof facts);
 	snprintf(path, sizeof path, "/proc/%d/cgroup", init);

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { GantryError } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
+import type { SeccompFilter } from "../linux/seccomp/compile.ts";
 import { compileExec } from "../plan/compile/exec.ts";
-import type { ExecMode } from "../plan/compile/request.ts";
+import type { ExecMode, ExecRequest } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type CallerStreams, callerStreams } from "./caller-streams.ts";
 import type { OciContext } from "./context.ts";
@@ -13,7 +14,8 @@ import { execProcess, processFlags } from "./exec-process.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import { type Flags, type FlagTable, numberFlag } from "./flags.ts";
 import { type OciContainer, readContainer } from "./state-directory.ts";
-import { readStoredConfig } from "./stored-config.ts";
+import { readExecConfig } from "./stored-config.ts";
+import { readStoredFilter } from "./stored-filter.ts";
 
 export const execFlags: FlagTable = {
   ...processFlags,
@@ -72,16 +74,24 @@ function modeOf(
   };
 }
 
+/** The compiler of policies is loaded only where no filter was kept. */
+async function compilePolicy(request: ExecRequest): Promise<SeccompFilter | undefined> {
+  if (!request.config.linux?.seccomp) return undefined;
+  const { compileFilter } = await import("../plan/compile/seccomp.ts");
+  return compileFilter(request);
+}
+
 /** `explained`: the plan is only looked at, so there need be no terminal for it. */
 export async function compileExecOf(context: OciContext, flags: Flags, explained = false): Promise<Exec> {
   const [id, ...args] = flags.rest as readonly [string, ...string[]];
   const container = readContainer(context.root, id);
   checkStatus(container, flags.has("ignore-paused"));
-  const config = readStoredConfig(container.directory);
+  const stored = readStoredFilter(container.directory);
+  const config = readExecConfig(container.directory, stored === undefined);
   const process = execProcess(flags, config, args);
   const streams = await callerStreams(flags, process.terminal ?? false, flags.has("detach"), explained);
   const mode = { ...modeOf(context, container, flags), ...streams };
-  const plan = compileExec({
+  const request: ExecRequest = {
     id,
     config: { ...config, process },
     bundle: container.bundle,
@@ -89,6 +99,8 @@ export async function compileExecOf(context: OciContext, flags: Flags, explained
     mode,
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
-  });
+  };
+  const filter = stored ? stored.filter : await compilePolicy(request);
+  const plan = compileExec({ ...request, filter });
   return { plan, preserveFds: mode.preserveFds, terminal: mode.foregroundConsole !== undefined };
 }

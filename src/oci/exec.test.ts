@@ -3,11 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig } from "../spec/runtime-config.ts";
 import { subCgroups } from "./exec-cgroups.ts";
 import { execFlags } from "./exec-container.ts";
 import { execProcess } from "./exec-process.ts";
 import { parseFlags } from "./flags.ts";
+import { readExecConfig, storeConfig } from "./stored-config.ts";
+import { readStoredFilter, storeFilter } from "./stored-filter.ts";
 
 const config = parseRuntimeConfig(
   JSON.stringify({
@@ -121,4 +124,50 @@ test("--cgroup goes down from the container's own cgroups, never up", () => {
   assert.throws(() => paths(":a"), /empty <controller> prefix/);
   assert.throws(() => paths("cpu:a", "cpu:b"), /multiple paths for controller cpu/);
   assert.throws(() => paths("freezer:a"), /unknown controller freezer/);
+});
+
+test("a filter is kept as it was compiled, and one that is cut short is refused", () => {
+  const dir = mkdtempSync(join(tmpdir(), "gantry-exec-"));
+  const plan = (child: Plan["child"]): Plan => ({ host: [], child, cleanup: [] });
+  const load = (listener: number) =>
+    ({ op: "load-seccomp", where: "", flags: 5, filter: program, listener }) as const;
+  const file = join(dir, "seccomp.filter");
+  const program = Uint8Array.from({ length: 24 }, (_, index) => index);
+  try {
+    assert.equal(readStoredFilter(dir), undefined);
+    storeFilter(dir, plan([load(1)]));
+    assert.equal(readStoredFilter(dir), undefined, "who gets a listener stands in the policy");
+    storeFilter(dir, plan([load(0)]));
+    const { program: kept, ...rest } = readStoredFilter(dir)!.filter!;
+    assert.deepEqual([...kept], [...program]);
+    assert.deepEqual(rest, { instructions: 3, flags: 5, listener: false });
+    assert.throws(() => storeFilter(dir, plan([])), /file exists/);
+    writeFileSync(file, Buffer.alloc(10));
+    assert.throws(() => readStoredFilter(dir), /cut short/);
+    rmSync(file);
+    storeFilter(dir, plan([]));
+    assert.deepEqual(readStoredFilter(dir), { filter: undefined });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test("of the stored config exec reads what concerns a further process", () => {
+  const dir = mkdtempSync(join(tmpdir(), "gantry-exec-"));
+  const read = (linux: object, withPolicy: boolean) => {
+    rmSync(join(dir, "config.json"), { force: true });
+    const mounts = [{ destination: "/x" }];
+    storeConfig(dir, JSON.stringify({ ociVersion: "1.3.0", hostname: "h", mounts, linux }));
+    return readExecConfig(dir, withPolicy);
+  };
+  const namespaces = [{ type: "pid" }];
+  const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
+  try {
+    const known = { ociVersion: "1.3.0", hostname: "h" };
+    assert.deepEqual(read({ namespaces, seccomp }, false), { ...known, linux: { namespaces } });
+    assert.deepEqual(read({ namespaces, seccomp }, true), { ...known, linux: { namespaces, seccomp } });
+    assert.throws(() => read({ namespaces: [{ type: "nothing" }] }, true), /\/linux\/namespaces\/0\/type/);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });

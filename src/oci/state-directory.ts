@@ -2,6 +2,7 @@
  * The state of OCI containers on disk: one directory each below --root.
  *
  *     <root>/<id>/config.json  the bundle's, as it was when the container was made
+ *     <root>/<id>/seccomp.filter  what its policy was compiled to, if it has one
  *     <root>/<id>/state.json   written by the executor, atomically, before `create` returns
  *     <root>/<id>/exec.fifo    there as long as the program waits for `start`
  *

@@ -2,9 +2,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-file.ts";
+import type { Decoder } from "../base/decode.ts";
 import { errnoOf, wrapErrno } from "../base/error.ts";
 import { stateFiles } from "../plan/state-files.ts";
-import { parseRuntimeConfig, parseRuntimeJson, type RuntimeConfig } from "../spec/runtime-config.ts";
+import {
+  parseRuntimeConfig,
+  parseRuntimeJson,
+  type RuntimeConfig,
+  runtimeConfig,
+} from "../spec/runtime-config.ts";
 import { linuxResources, type RuntimeResources } from "../spec/runtime-resources.ts";
 
 /** `directory`: the container's, below --root. Once a container. */
@@ -42,4 +48,21 @@ export function readStoredConfig(directory: string): RuntimeConfig {
   const updated = readStored(directory, stateFiles.resources);
   if (updated === undefined) return config;
   return { ...config, linux: { ...config.linux, resources: parseResources(updated, stateFiles.resources) } };
+}
+
+/**
+ * What a further process of the container needs of it: how root and limits were made is over, and decoding all takes
+ * its time. `withPolicy`: also the seccomp policy, where no filter made of it was kept.
+ */
+export function readExecConfig(directory: string, withPolicy: boolean): RuntimeConfig {
+  const decode: Decoder<RuntimeConfig> = (value, pointer) => {
+    const { mounts: _, hooks: __, linux, ...rest } = members(value);
+    const { seccomp, resources: ___, devices: ____, ...more } = members(linux);
+    return runtimeConfig({ ...rest, linux: withPolicy ? { ...more, seccomp } : more }, pointer);
+  };
+  return parseRuntimeJson(readStored(directory, stateFiles.config)!, decode, stateFiles.config);
+}
+
+function members(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }

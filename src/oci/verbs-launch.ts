@@ -11,6 +11,7 @@ import type { Flags } from "./flags.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
+import { storeFilter } from "./stored-filter.ts";
 import type { ContainerUnit } from "./systemd-unit.ts";
 
 async function launch(
@@ -28,6 +29,7 @@ async function launch(
     const request = { id, state, bundle, flags, kind, cgroups: unit?.cgroups };
     const { plan, notifyDirectory, ...streams } = await compileLaunch(context, request);
     if (notifyDirectory !== undefined) makeNotifyDirectory(notifyDirectory);
+    if (bundle.config.linux?.seccomp) storeFilter(state, plan);
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
     let status: number;
     try {

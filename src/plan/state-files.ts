@@ -8,6 +8,8 @@ export const stateFiles = {
   config: "config.json",
   /** `linux.resources` as the last update left them, in place of the config's. */
   resources: "resources.json",
+  /** The seccomp filter that the config asks for, compiled. */
+  filter: "seccomp.filter",
   fifo: "exec.fifo",
   /** What native/quick.c reads. */
   quick: "quick",

@@ -5,6 +5,7 @@ import { capabilityNames } from "../../src/linux/capabilities.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
 import { compileExec } from "../../src/plan/compile/exec.ts";
 import type { ContainerRequest, EngineMode, ExecMode, OciMode } from "../../src/plan/compile/request.ts";
+import { compileFilter } from "../../src/plan/compile/seccomp.ts";
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
@@ -93,7 +94,7 @@ function execCase(name: string, patch: Json, facts: HostFacts, mode: Partial<Exe
     "",
   );
   const request = { id, config, bundle: "/bundle", facts, mode: { ...exec, ...mode } };
-  return { name, compile: (warn) => compileExec({ ...request, warn }) };
+  return { name, compile: (warn) => compileExec({ ...request, warn, filter: compileFilter(request) }) };
 }
 
 const host: BundleHost = {
@@ -458,10 +459,11 @@ export const cases: readonly GoldenCase[] = [
     cgroups: [
       { version: 1, mount: "/sys/fs/cgroup/memory", path: "/c0ffee", controllers: ["memory"] },
       { version: 1, mount: "/sys/fs/cgroup/pids", path: "/c0ffee", controllers: ["pids"] },
+      { version: 1, mount: "/sys/fs/cgroup/cpu", path: "/c0ffee", controllers: ["cpu"] },
       { version: 2, mount: "/sys/fs/cgroup/unified", path: "/c0ffee" },
     ],
-    // init has moved itself in one of them
-    initCgroups: "2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
+    // init has moved itself in two of them, and in one to where nobody sees it
+    initCgroups: "3:cpu:/../away\n2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
   }),
   execCase("exec-terminal", { process: { terminal: true } }, v2Host, {
     cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { join } from "node:path";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ended } from "../lib/command.ts";
+import { command, ended } from "../lib/command.ts";
 import { until } from "../lib/until.ts";
 import { type Json, unready } from "./bundle.ts";
 import { type Running, withRunning } from "./running.ts";
@@ -258,4 +258,18 @@ test(
         [],
       );
     }),
+);
+
+test("a plan that was kept from another call says nothing of this caller's limits", { skip: unready }, () =>
+  withRunning(ours, {}, async ({ runtime, id }) => {
+    const look = (hard: number) =>
+      command([
+        ...["sh", "-c", `ulimit -Sn 100; ulimit -Hn ${hard}; exec "$@"`, "sh"],
+        ...[runtime.program, "--root", runtime.root, "exec", id, "grep", "open files", "/proc/self/limits"],
+      ]);
+    for (const hard of [4000, 4000, 3000, 2000]) {
+      const { stdout, stderr } = await look(hard);
+      assert.match(stdout, new RegExp(`^Max open files +100 +${hard} `), stderr);
+    }
+  }),
 );

@@ -159,15 +159,16 @@ for (const name of both) {
         writeFileSync(file, JSON.stringify(process));
         return await runtime.call(["exec", "--process", file, ...more, id]);
       };
-      const script = 'id -u; pwd; echo "$A$OF_CONFIG"; ulimit -n; grep CapEff /proc/self/status; exit 3';
+      const script =
+        'id -u; pwd; echo "$A$OF_CONFIG"; grep -c "Max file size  *100  *200 " /proc/self/limits; grep CapEff /proc/self/status; exit 3';
       const { code, stdout, stderr } = await call({
         user: { uid: 1000, gid: 1000, umask: 0o27 },
         args: ["sh", "-c", script],
         env: ["PATH=/bin", "A=b"],
         cwd: "/bin",
-        rlimits: [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }],
+        rlimits: [{ type: "RLIMIT_FSIZE", soft: 100, hard: 200 }],
       });
-      assert.equal(stdout, "1000\n/bin\nb\n100\nCapEff:\t0000000000000000\n", stderr);
+      assert.equal(stdout, "1000\n/bin\nb\n1\nCapEff:\t0000000000000000\n", stderr);
       assert.equal(code, 3);
       const detached = await call(
         { user: {}, args: ["sh", "-c", "echo > /ran"], env: ["PATH=/bin"], cwd: "/" },

@@ -79,7 +79,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   processOf(draft);
   const capabilities = readCapabilities(draft, namespaces);
   const mounts = readMounts(draft);
-  const filter = compileFilter(draft);
+  const filter = compileFilter(request);
   checkListener(draft, filter);
   checkNetDevices(draft, namespaces);
   const cgroups = cgroupsOf(draft);

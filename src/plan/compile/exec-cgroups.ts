@@ -18,7 +18,8 @@ function whereInitIs(
 ): string {
   const key = cgroup.version === 2 ? "" : (cgroup.controllers?.[0] ?? "");
   const now = paths.get(key);
-  if (now === undefined || now === cgroup.path) return cgroup.path;
+  // one that begins with /.. lies outside of what this process's cgroup namespace shows
+  if (now === undefined || now === cgroup.path || now.startsWith("/..")) return cgroup.path;
   const { unified, controllers } = draft.facts.cgroups;
   const hierarchy = cgroup.version === 2 ? unified : controllers.get(key);
   // a mount that shows a part of its hierarchy: paths in it begin at that part

@@ -26,7 +26,6 @@ import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ExecRequest } from "./request.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setAffinity } from "./scheduling.ts";
-import { compileFilter } from "./seccomp.ts";
 import { checkListener } from "./seccomp-listener.ts";
 import { attendChild, lendStdio, proveDescriptors, sendProcess } from "./streams.ts";
 import {
@@ -46,8 +45,7 @@ export function compileExec(request: ExecRequest): Plan {
   processOf(draft);
   const namespaces = readNamespaces(draft);
   const capabilities = readCapabilities(draft, namespaces);
-  const filter = compileFilter(draft);
-  checkListener(draft, filter);
+  checkListener(draft, request.filter);
 
   proveDescriptors(draft);
   connectConsole(draft.host, mode);
@@ -73,7 +71,7 @@ export function compileExec(request: ExecRequest): Plan {
   becomeProgram(draft, {
     namespaces,
     capabilities,
-    filter,
+    filter: request.filter,
     stdio: [],
     beforeFilter() {
       draft.child.push({ op: "set-death-signal", where: "", signal: 0 });

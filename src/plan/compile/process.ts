@@ -7,10 +7,10 @@ import { meetings } from "../meetings.ts";
 import { type CapabilityMasks, dropBounding, setCapabilities } from "./capabilities.ts";
 import { type Draft, procRegister } from "./draft.ts";
 import { runHooks } from "./hooks.ts";
+import { loadFilter } from "./load-filter.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setScheduling } from "./scheduling.ts";
-import { loadFilter } from "./seccomp.ts";
 import { takeStdio } from "./terminal.ts";
 
 /** runc's and crun's default; the specification leaves it open. */

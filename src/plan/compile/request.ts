@@ -1,4 +1,5 @@
 /** What compileContainer and compileExec take. */
+import type { SeccompFilter } from "../../linux/seccomp/compile.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { HostFacts } from "../host-facts.ts";
 
@@ -140,5 +141,7 @@ export interface ContainerRequest extends PlanRequest {
 }
 
 export interface ExecRequest extends PlanRequest {
+  /** What the container's policy is compiled to: it was at its start, and is kept. */
+  readonly filter?: SeccompFilter | undefined;
   readonly mode: ExecMode;
 }

@@ -1,11 +1,10 @@
-/** `linux.seccomp`: compiled here, loaded at the moment that the privileges of the process dictate. */
+/** `linux.seccomp` -> the filter, which load-filter.ts has loaded. */
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { compileSeccomp, type SeccompFilter, unknownSeccompNames } from "../../linux/seccomp/compile.ts";
 import { exactJson } from "../../spec/runtime-integers.ts";
 import type { RuntimeSeccomp } from "../../spec/runtime-seccomp.ts";
-import type { Draft } from "./draft.ts";
-import { awaitListener, handOverListener, listenerOf } from "./seccomp-listener.ts";
+import type { PlanRequest } from "./request.ts";
 
 const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
 const where = "/linux/seccomp";
@@ -36,40 +35,24 @@ function compileOnce(
   return filter;
 }
 
-export function compileFilter(draft: Draft): SeccompFilter | undefined {
-  const { seccomp } = draft.linux;
+export function compileFilter(request: PlanRequest): SeccompFilter | undefined {
+  const seccomp = request.config.linux?.seccomp;
   if (!seccomp || allowsAll(seccomp)) return undefined;
   let filter: SeccompFilter;
   try {
-    filter = compileOnce(seccomp, native[draft.facts.architecture]);
+    filter = compileOnce(seccomp, native[request.facts.architecture]);
   } catch (error) {
     if (!(error instanceof GantryError)) throw error;
     refuse(where, error.message, error.detail);
   }
-  warnOfUnknownNames(draft, seccomp);
+  warnOfUnknownNames(request, seccomp);
   return filter;
 }
 
 /** Costs a walk over all names, and profiles name the calls of every architecture: only for who asks. */
-function warnOfUnknownNames(draft: Draft, seccomp: RuntimeSeccomp): void {
-  if (!draft.request.warn || !draft.request.verbose) return;
-  const names = unknownSeccompNames(seccomp, native[draft.facts.architecture]);
+function warnOfUnknownNames({ warn, verbose, facts }: PlanRequest, seccomp: RuntimeSeccomp): void {
+  if (!warn || !verbose) return;
+  const names = unknownSeccompNames(seccomp, native[facts.architecture]);
   if (names.length > 0)
-    draft.warn(
-      `system calls that do not exist here are passed over: ${names.join(", ")}`,
-      `${where}/syscalls`,
-    );
-}
-
-export function loadFilter(draft: Draft, filter: SeccompFilter): void {
-  draft.child.push({
-    op: "load-seccomp",
-    where,
-    phrase: "unable to init seccomp",
-    flags: filter.flags,
-    filter: filter.program,
-    listener: listenerOf(draft, filter),
-  });
-  handOverListener(draft, filter);
-  awaitListener(draft, filter);
+    warn(`system calls that do not exist here are passed over: ${names.join(", ")}`, `${where}/syscalls`);
 }

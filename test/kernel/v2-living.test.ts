@@ -125,6 +125,62 @@ for (const runtime of runtimes) {
   });
 }
 
+test("resources of a new container stand in the files of v2, raw entries last", options, async () => {
+  const [device = ""] = (await vm.run("cat /sys/block/vda/dev")).stdout.trim().split("\n");
+  const [major, minor] = device.split(":").map(Number);
+  const resources = {
+    memory: { limit: 64 * MB, swap: -1, checkBeforeUpdate: true },
+    pids: { limit: 20 },
+    hugepageLimits: [{ pageSize: "2MB", limit: 4 * MB }],
+    blockIO: {
+      throttleReadBpsDevice: [{ major, minor, rate: 1_000_000 }],
+      throttleWriteIOPSDevice: [{ major, minor, rate: 500 }],
+    },
+    unified: { "pids.max": "25", "memory.high": String(32 * MB), "cgroup.max.depth": "7" },
+  };
+  for (const runtime of runtimes) {
+    const lines = await beside(
+      runtime,
+      { linux: { resources } },
+      "say memory.max memory.swap.max memory.high pids.max hugetlb.2MB.max hugetlb.2MB.rsvd.max io.max cgroup.max.depth",
+    );
+    assert.deepEqual(
+      lines.filter((line) => runtime === "gantry-oci" || !line.includes("rsvd")),
+      [
+        `memory.max ${64 * MB}`,
+        "memory.swap.max max",
+        `memory.high ${32 * MB}`,
+        "pids.max 25",
+        `hugetlb.2MB.max ${4 * MB}`,
+        ...(runtime === "gantry-oci" ? [`hugetlb.2MB.rsvd.max ${4 * MB}`] : []),
+        `io.max ${device} rbps=1000000 wbps=max riops=max wiops=500`,
+        "cgroup.max.depth 7",
+      ],
+      runtime,
+    );
+  }
+});
+
+test(
+  "on v2 a raw entry of a controller that is not there is refused in the same words",
+  options,
+  async () => {
+    const config = JSON.stringify(merge(base, { linux: { resources: { unified: { "nosuch.max": "1" } } } }));
+    for (const runtime of ["gantry-oci", "runc"]) {
+      const { code, stderr } = await vm.run(
+        `RT=${runtime}; . /tmp/lib; echo '${config}' | begin; ls -d $G 2> /dev/null`,
+        { timeoutMs: 60_000 },
+      );
+      assert.notEqual(code, 0, runtime);
+      assert.match(
+        stderr,
+        /unified resource .*nosuch.max.* can't be set: controller .*nosuch.* not available/,
+        runtime,
+      );
+    }
+  },
+);
+
 /** What an error of ours says, one line each. */
 const words = `2>&1 | sed 's/.*msg="//; s/"$//'`;
 

@@ -216,6 +216,10 @@ bool signal_cgroup(const char *mount, const char *path, int number, pid_t except
 /* --- ops_criu.c --- */
 void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
 
+/* --- ops_cgroup_control.c --- */
+/* Freezes, waiting until all of it is frozen, or thaws. 0, or -errno after a note; what did not freeze is thawed. */
+int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms);
+
 /* --- ops_record.c --- */
 /* Annotations of a config may be long; untouched pages cost nothing. */
 #define RECORD_LIMIT (1024 * 1024)

@@ -86,12 +86,10 @@ static int thaw(struct executor *x, int dir, bool v1)
 	return r < 0 ? fail(x, -r, v1 ? "freezer.state = THAWED" : "cgroup.freeze = 0") : 0;
 }
 
-int op_freeze_cgroup(struct executor *x, const struct step *s)
+int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms)
 {
-	int dir = reg(x, &s->v[FREEZE_CGROUP_DIR]);
-	bool v1 = s->v[FREEZE_CGROUP_VERSION].number == 1;
-	long deadline = now_ms() + (long)s->v[FREEZE_CGROUP_TIMEOUT_MS].number;
-	if (!s->v[FREEZE_CGROUP_FROZEN].number)
+	long deadline = now_ms() + timeout_ms;
+	if (!frozen)
 		return thaw(x, dir, v1);
 	int r = v1 ? freeze_v1(x, dir, deadline) : freeze_v2(x, dir, deadline);
 	if (r < 0) {
@@ -101,6 +99,12 @@ int op_freeze_cgroup(struct executor *x, const struct step *s)
 		x->failure = first;
 	}
 	return r;
+}
+
+int op_freeze_cgroup(struct executor *x, const struct step *s)
+{
+	bool v1 = s->v[FREEZE_CGROUP_VERSION].number == 1, frozen = s->v[FREEZE_CGROUP_FROZEN].number;
+	return freeze_cgroup(x, reg(x, &s->v[FREEZE_CGROUP_DIR]), v1, frozen, (int)s->v[FREEZE_CGROUP_TIMEOUT_MS].number);
 }
 
 /* --- device programs --- */

@@ -1,6 +1,6 @@
 /*
- * Verbs of gantry-oci that need no compiler: state, start, kill and delete of a container that has nothing unusual
- * about it. Whatever is not as simple as that, a flag, a hook, an error to be told, is left to the TypeScript program:
+ * Verbs of gantry-oci that need no compiler: state, start, kill, delete, pause and resume of a container that has
+ * nothing unusual about it. Whatever is not as simple as that, a flag, a hook, an error to be told, is left to the TypeScript program:
  * nothing was done then.
  *
  * Callers ask for these verbs more often than for a start, and the start of that program alone takes longer than
@@ -73,6 +73,20 @@ static bool send_signal(const struct container *c, int init, int number)
 	       sys_pidfd_send_signal(init, number) == 0;
 }
 
+/* One that is so already, and whatever goes wrong, takes words. */
+static bool freeze(const struct container *c, int init, bool frozen)
+{
+	static struct executor notes;
+	const char *file = c->freezer ? strrchr(c->freezer, '/') : NULL;
+	bool paused = strcmp(container_status(c, init), "paused") == 0;
+	char path[4096];
+	if (init < 0 || !file || paused == frozen ||
+	    snprintf(path, sizeof path, "%.*s", (int)(file - c->freezer), c->freezer) >= (int)sizeof path)
+		return false;
+	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir >= 0 && freeze_cgroup(&notes, dir, strcmp(file, "/freezer.state") == 0, frozen, DEADLINE_MS) == 0;
+}
+
 /* The last of its processes is gone a moment after init. */
 static bool remove_group(const char *path)
 {
@@ -102,17 +116,24 @@ static bool delete(const struct call *call, const char *id, bool force, const st
 	return root >= 0 && remove_tree(root, id) == 0;
 }
 
+static bool is_quick(const char *verb)
+{
+	static const char *const verbs[] = {"state", "start", "kill", "delete", "pause", "resume"};
+	for (size_t i = 0; i < countof(verbs); i++)
+		if (strcmp(verb, verbs[i]) == 0)
+			return true;
+	return false;
+}
+
 bool run_quick(char **argv)
 {
 	static struct container c;
 	struct call call;
 	bool force = false;
-	if (!read_call(argv, &call))
+	if (!read_call(argv, &call) || !is_quick(call.verb))
 		return false;
 	const char *verb = call.verb;
-	bool kills = strcmp(verb, "kill") == 0, deletes = strcmp(verb, "delete") == 0, tells = strcmp(verb, "state") == 0;
-	if (!kills && !deletes && !tells && strcmp(verb, "start") != 0)
-		return false;
+	bool kills = strcmp(verb, "kill") == 0, deletes = strcmp(verb, "delete") == 0;
 	char **rest = call.rest;
 	if (deletes && *rest && (strcmp(*rest, "--force") == 0 || strcmp(*rest, "-f") == 0)) {
 		force = true;
@@ -127,5 +148,9 @@ bool run_quick(char **argv)
 		return send_signal(&c, init, signal_number(signal));
 	if (deletes)
 		return delete(&call, id, force, &c, init);
-	return tells ? print_state(&c, init) : start(&c, init);
+	if (strcmp(verb, "state") == 0)
+		return print_state(&c, init);
+	if (strcmp(verb, "start") == 0)
+		return start(&c, init);
+	return freeze(&c, init, strcmp(verb, "pause") == 0);
 }

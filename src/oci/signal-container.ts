@@ -36,17 +36,19 @@ function thawKilled(cgroups: readonly StateCgroup[]): void {
   writeIfThere(cgroupFor(cgroups, 1, "freezer"), "freezer.state", "THAWED");
 }
 
-/** Signals everything in the container's cgroups. */
-export function signalAll(cgroups: readonly StateCgroup[], signal: number): void {
+/** Signals everything in the container's cgroups, and init, which may have none of its own. */
+export function signalAll(container: OciContainer, signal: number): void {
+  const { cgroups, pid } = container;
   // since Linux 5.14; what has left the v2 tree is still in those of v1
   if (signal === SIGKILL) writeIfThere(cgroupFor(cgroups, 2, ""), "cgroup.kill", "1");
   const signalled = new Set<number>();
   for (let round = 0; round < roundLimit; round++) {
-    const fresh = processesOf(cgroups).filter((pid) => !signalled.has(pid));
+    const all = new Set([...(isAlive(container) ? [pid] : []), ...processesOf(cgroups)]);
+    const fresh = [...all].filter((one) => !signalled.has(one));
     if (fresh.length === 0) break;
-    for (const pid of fresh) {
-      signalled.add(pid);
-      signalProcess(pid, signal);
+    for (const one of fresh) {
+      signalled.add(one);
+      signalProcess(one, signal);
     }
   }
   if (signal === SIGKILL) thawKilled(cgroups);
@@ -55,7 +57,7 @@ export function signalAll(cgroups: readonly StateCgroup[], signal: number): void
 /** Signals init, and with SIGKILL all of a container whose end does not come with init's. */
 export function signalContainer(container: OciContainer, signal: number): void {
   // without a pid namespace of its own the end of init does not end the rest
-  if (signal === SIGKILL && !container.ownPids) signalAll(container.cgroups, signal);
+  if (signal === SIGKILL && !container.ownPids) signalAll(container, signal);
   if (isAlive(container)) signalProcess(container.pid, signal);
   if (signal === SIGKILL) thawKilled(container.cgroups);
 }

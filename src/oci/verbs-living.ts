@@ -80,7 +80,7 @@ export const kill: Verb = {
     if (signal === undefined) throw usageError(`unknown signal "${name}"`);
     const container = readContainer(context.root, id);
     if (flags.has("all")) {
-      signalAll(container.cgroups, signal);
+      signalAll(container, signal);
       return 0;
     }
     if (container.status === "stopped") throw new GantryError("failed-precondition", phrases.notRunning);
@@ -139,7 +139,7 @@ function removeResctrlGroups({ resctrl }: OciContainer): void {
 }
 
 export async function destroy(context: OciContext, container: OciContainer): Promise<void> {
-  if (!container.ownPids) signalAll(container.cgroups, 9);
+  if (!container.ownPids) signalAll(container, 9);
   await stopRecordedUnit(context, container.directory);
   await removeCgroups(container.cgroups);
   removeResctrlGroups(container);

@@ -33,7 +33,7 @@ async function created(
 test("the life of a simple container after create starts no other program", { skip }, () =>
   created({}, async (runtime, id, files) => {
     const log = join(files, "trace");
-    const more = { start: [], state: [], kill: ["SIGKILL"], delete: [] };
+    const more = { start: [], pause: [], state: [], resume: [], kill: ["SIGKILL"], delete: [] };
     for (const [verb, rest] of Object.entries(more)) {
       const stopped = async () => (await runtime.call(["state", id])).stdout.includes('"stopped"');
       if (verb === "delete") await until("the container to stop", stopped);

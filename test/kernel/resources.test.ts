@@ -33,7 +33,7 @@ interface Case {
 
 const cases: readonly Case[] = [
   {
-    name: "memory with swap, reservation, swappiness and without the OOM killer",
+    name: "memory, swap, reservation, swappiness and the OOM killer are as asked",
     resources: {
       memory: { limit: 64 * MB, swap: 96 * MB, reservation: 32 * MB, swappiness: 7, disableOOMKiller: true },
     },
@@ -46,7 +46,7 @@ const cases: readonly Case[] = [
     ],
   },
   {
-    name: "shares, quota, period and a set of CPUs",
+    name: "shares, quota, period and CPUs are as asked",
     resources: { cpu: { shares: 777, quota: 30_000, period: 60_000, cpus: "0", mems: "0" } },
     files: [
       ["cpu", "cpu.shares", "777"],
@@ -56,36 +56,36 @@ const cases: readonly Case[] = [
     ],
   },
   {
-    name: "burst beside the quota",
+    name: "burst is as asked beside the quota",
     resources: { cpu: { quota: 30_000, period: 60_000, burst: 20_000 } },
     files: [["cpu", "cpu.cfs_burst_us", "20000"]],
     withoutReference: "runc 1.1 has no burst",
   },
   {
-    name: "a group that is idle",
+    name: "a group is idle as asked, whatever its shares",
     resources: { cpu: { shares: 512, idle: 1 } },
     files: [["cpu", "cpu.idle", "1"]],
     withoutReference: "runc 1.1 has no idle",
   },
   {
-    name: "processes without end",
+    name: "no limit of processes is written as such",
     resources: { pids: { limit: -1 } },
     files: [["pids", "pids.max", "max"]],
   },
   {
-    name: "no further process at all",
+    name: "a limit of no further process is one",
     resources: { pids: { limit: 0 } },
     files: [["pids", "pids.max", "0"]],
     withoutReference: "0 meant no limit before runtime-spec 1.3",
   },
   {
-    name: "a weight of BFQ",
+    name: "BFQ gets the weight",
     resources: { blockIO: { weight: 500 } },
     files: [["blkio", "blkio.bfq.weight", "500"]],
     skip: !hasBfq && "a kernel with BFQ for v1 alone",
   },
   {
-    name: "throttles of a disk",
+    name: "a disk is throttled",
     resources: {
       blockIO: {
         throttleReadBpsDevice: [{ major, minor, rate: 1_000_000 }],
@@ -101,7 +101,7 @@ const cases: readonly Case[] = [
 ];
 
 for (const { name, resources, files, withoutReference, ...more } of cases)
-  test(`${name} stand in the files of a new container`, { skip: skip || more.skip || false }, async () => {
+  test(name, { skip: skip || more.skip || false }, async () => {
     for (const runtime of withoutReference ? (["gantry-oci"] as const) : both)
       await withLiving(runtime, "exec sleep 100", { linux: { resources } }, async ({ pid }) => {
         for (const [controller, file, wanted] of files) {

@@ -41,7 +41,7 @@ rt() { $RT --root /run/$RT "$@"; }
 # rt's container "c", detached; its config comes on stdin
 begin() {
 	rm -rf /tmp/b && mkdir /tmp/b && cat > /tmp/b/config.json
-	rm -f /tmp/rootfs/go /tmp/rootfs/up
+	rm -f /tmp/rootfs/go /tmp/rootfs/up /tmp/rootfs/beat /tmp/rootfs/refused
 	rt run --detach --bundle /tmp/b c < /dev/null > /tmp/out 2>&1 || { cat /tmp/out >&2; exit 1; }
 }
 status() { rt state c | grep '"status"' | cut -d'"' -f4; }
@@ -125,6 +125,62 @@ for (const runtime of runtimes) {
   });
 }
 
+test("resources of a new container stand in the files of v2, raw entries last", options, async () => {
+  const [device = ""] = (await vm.run("cat /sys/block/vda/dev")).stdout.trim().split("\n");
+  const [major, minor] = device.split(":").map(Number);
+  const resources = {
+    memory: { limit: 64 * MB, swap: -1, checkBeforeUpdate: true },
+    pids: { limit: 20 },
+    hugepageLimits: [{ pageSize: "2MB", limit: 4 * MB }],
+    blockIO: {
+      throttleReadBpsDevice: [{ major, minor, rate: 1_000_000 }],
+      throttleWriteIOPSDevice: [{ major, minor, rate: 500 }],
+    },
+    unified: { "pids.max": "25", "memory.high": String(32 * MB), "cgroup.max.depth": "7" },
+  };
+  for (const runtime of runtimes) {
+    const lines = await beside(
+      runtime,
+      { linux: { resources } },
+      "say memory.max memory.swap.max memory.high pids.max hugetlb.2MB.max hugetlb.2MB.rsvd.max io.max cgroup.max.depth",
+    );
+    assert.deepEqual(
+      lines.filter((line) => runtime === "gantry-oci" || !line.includes("rsvd")),
+      [
+        `memory.max ${64 * MB}`,
+        "memory.swap.max max",
+        `memory.high ${32 * MB}`,
+        "pids.max 25",
+        `hugetlb.2MB.max ${4 * MB}`,
+        ...(runtime === "gantry-oci" ? [`hugetlb.2MB.rsvd.max ${4 * MB}`] : []),
+        `io.max ${device} rbps=1000000 wbps=max riops=max wiops=500`,
+        "cgroup.max.depth 7",
+      ],
+      runtime,
+    );
+  }
+});
+
+test(
+  "on v2 a raw entry of a controller that is not there is refused in the same words",
+  options,
+  async () => {
+    const config = JSON.stringify(merge(base, { linux: { resources: { unified: { "nosuch.max": "1" } } } }));
+    for (const runtime of ["gantry-oci", "runc"]) {
+      const { code, stderr } = await vm.run(
+        `RT=${runtime}; . /tmp/lib; echo '${config}' | begin; ls -d $G 2> /dev/null`,
+        { timeoutMs: 60_000 },
+      );
+      assert.notEqual(code, 0, runtime);
+      assert.match(
+        stderr,
+        /unified resource .*nosuch.max.* can't be set: controller .*nosuch.* not available/,
+        runtime,
+      );
+    }
+  },
+);
+
 /** What an error of ours says, one line each. */
 const words = `2>&1 | sed 's/.*msg="//; s/"$//'`;
 
@@ -200,26 +256,29 @@ test(
   options,
   async () => {
     const script = [
-      "n=0; while :; do true < /dev/null || echo null >> /refused",
-      "true < /dev/fuse && echo > /fuse; n=$((n + 1)); echo $n > /beat; done 2> /dev/null",
+      "while :; do true < /dev/null || echo null >> /refused",
+      "true > /dev/kmsg && echo > /through; echo >> /beat; done 2> /dev/null",
     ].join("; ");
-    const fuse = { allow: true, type: "c", major: 1, minor: 11, access: "w" };
+    const log = { allow: true, type: "c", major: 1, minor: 11, access: "w" };
+    // some rounds of the program, so that one that was on its way is over
+    const rounds = "B=$(beats); until [ $(beats) -gt $((B + 4)) ]; do sleep 0.02; done";
     const set = (...devices: readonly object[]) =>
-      `echo '${JSON.stringify({ devices })}' | rt update -r - c; B=$(cat /tmp/rootfs/beat); while [ "$(cat /tmp/rootfs/beat)" -lt $((B + 5)) ] 2> /dev/null; do sleep 0.02; done; rm -f /tmp/rootfs/fuse; while [ "$(cat /tmp/rootfs/beat)" -lt $((B + 20)) ] 2> /dev/null; do sleep 0.02; done; ls /tmp/rootfs/fuse 2> /dev/null || echo refused`;
+      `echo '${JSON.stringify({ devices })}' | rt update -r - c
+       ${rounds}; rm -f /tmp/rootfs/through; ${rounds}; ls /tmp/rootfs/through 2> /dev/null || echo refused`;
     const lines = await beside(
       "gantry-oci",
       {
-        process: { args: ["sh", "-c", script.replaceAll("< /dev/fuse", "> /dev/fuse")] },
-        linux: { devices: [{ path: "/dev/fuse", type: "c", major: 1, minor: 11, fileMode: 0o666 }] },
+        process: { args: ["sh", "-c", script] },
+        linux: { devices: [{ path: "/dev/kmsg", type: "c", major: 1, minor: 11, fileMode: 0o666 }] },
       },
-      `rm -f /tmp/rootfs/refused; until [ -s /tmp/rootfs/beat ]; do sleep 0.02; done
-     ${set({ allow: false }, fuse)}
+      `beats() { wc -c < /tmp/rootfs/beat; }; until [ -s /tmp/rootfs/beat ]; do sleep 0.02; done
+     ${set({ allow: false }, log)}
      ${set({ allow: false })}
      ${set({ allow: true })}
      ${set({ allow: false })}
      ls /tmp/rootfs/refused 2> /dev/null || echo never`,
     );
-    assert.deepEqual(lines, ["/tmp/rootfs/fuse", "refused", "/tmp/rootfs/fuse", "refused", "never"]);
+    assert.deepEqual(lines, ["/tmp/rootfs/through", "refused", "/tmp/rootfs/through", "refused", "never"]);
   },
 );
 

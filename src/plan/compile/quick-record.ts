@@ -1,5 +1,5 @@
 /**
- * What native/quick.c needs to answer `state`, `start`, `kill` and `delete` of a container by itself: a file of lines
+ * What native/quick.c needs to answer `state`, `start`, `kill`, `delete`, `pause` and `resume` by itself: a file of lines
  * beside state.json, in a form that needs no parser.
  *
  *     pid, start        of init, as state.json has them

@@ -117,6 +117,7 @@ struct executor {
 
 	struct layer *layer; /* layer.c's session, NULL outside of one */
 
+	const char *late_cwd; /* that set-cwd could not enter, for set-user */
 	/* for exec, set by find-program and default-home in the child */
 	char program[4096];
 	char home[4096];
@@ -198,6 +199,9 @@ uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is
 /* --- ops_cgroup.c --- */
 /* Signals every process but one in a cgroup and below it; false if there is no such cgroup. */
 bool signal_cgroup(const char *mount, const char *path, int number, pid_t except);
+
+/* --- ops_exec.c --- */
+int enter_cwd(struct executor *x, const char *path); /* and proves that it lies under the root */
 
 /* --- ops_record.c --- */
 /* Annotations of a config may be long; untouched pages cost nothing. */

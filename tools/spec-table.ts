@@ -107,6 +107,10 @@ const process: Section = {
       "/process/cwd",
       container("the working directory is made if it is missing"),
       fields("a working directory that is a file is an error"),
+      [
+        "test/kernel/surroundings",
+        "a working directory that only the user may enter is entered as that user",
+      ],
     ),
     row(
       "/process/args",
@@ -264,6 +268,10 @@ const mounts: Section = {
       "/mounts/*/source",
       container("a bind mount shows the host's file, read-only"),
       life("a mount source that does not exist is refused in runc's words"),
+      [
+        "test/kernel/surroundings",
+        "a bind keeps the flags that its source has locked for a user without privileges",
+      ],
     ),
     row(
       "/mounts/*/type",
@@ -480,6 +488,7 @@ const seccompSection: Section = {
       "/linux/seccomp/listenerPath",
       listener("gantry-oci: an agent gets the listener and decides, without no_new_privs"),
       listener("create hands the listener over before it returns, also with no_new_privs"),
+      listener("exec hands over a listener of its own, with the state of a container that runs"),
       listener("an agent that is not there is refused, and nothing runs"),
     ),
     row(

@@ -26,7 +26,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "executor.h"
+#include "container.h"
 
 extern char **environ;
 
@@ -130,10 +130,30 @@ static int status_of(pid_t pid)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The descriptor is an executable copy of this program. */
+static int become_executor(int executor, int plan, pid_t compiler, const char *pid_file)
+{
+	char fd[12], pid[12];
+	char *const args[] = {"gantry-executor", "plan", fd, pid, (char *)(uintptr_t)pid_file, NULL}, *const none[] = {NULL};
+	snprintf(fd, sizeof fd, "%d", plan);
+	snprintf(pid, sizeof pid, "%d", compiler);
+	syscall(SYS_execveat, executor, "", args, none, AT_EMPTY_PATH);
+	return die("become a sealed copy");
+}
+
 static int run_oci(const char *program, char **argv)
 {
 	sigset_t all, before;
+	struct exec_call exec = {.pid_file = NULL};
 	int from;
+	bool again = read_exec_call(argv, &exec);
+	int plan = again ? find_plan(&exec) : -1;
+	if (plan >= 0)
+		return become_executor(sealed_copy(), plan, 0, exec.pid_file);
+	if (again && exec.pid_file)
+		setenv("GANTRY_LATE_PID_FILE", "1", 1);
+	else
+		unsetenv("GANTRY_LATE_PID_FILE");
 	sigfillset(&all);
 	pid_t compiler = start_compiler(program, argv, &from);
 	if (compiler < 0)
@@ -142,15 +162,13 @@ static int run_oci(const char *program, char **argv)
 	int signals = signalfd(-1, &all, SFD_CLOEXEC);
 	int executor = sealed_copy(); /* while the other one works */
 	bool more = await_plan(from, signals, compiler);
-	int plan = more ? receive_plan(from) : -1;
+	plan = more ? receive_plan(from) : -1;
 	if (plan < 0)
 		return status_of(compiler);
+	if (again)
+		keep_plan(&exec, plan);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	char fd[12], pid[12], *const args[] = {"gantry-executor", "plan", fd, pid, NULL}, *const none[] = {NULL};
-	snprintf(fd, sizeof fd, "%d", plan);
-	snprintf(pid, sizeof pid, "%d", compiler);
-	syscall(SYS_execveat, executor, "", args, none, AT_EMPTY_PATH);
-	return die("become a sealed copy");
+	return become_executor(executor, plan, compiler, again ? exec.pid_file : NULL);
 }
 
 int run_entry(char *self, char **argv)

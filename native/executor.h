@@ -10,7 +10,9 @@
  *   layer.c     the operations that unpack a layer
  *   shim.c      what stays when the container runs; attach.c its clients, log.c its log
  *   init.c      the tiny init for --init
+ *   container.c a container of `gantry-oci`, as the entry sees it
  *   quick.c     verbs of `gantry-oci` that need no compiler
+ *   exec_cache.c plans of `exec` that were compiled before
  *   entry.c     the commands `gantry` and `gantry-oci`
  *
  * Conventions: an operation returns 0, or -errno after `fail()` has noted the object of the failure.
@@ -101,6 +103,8 @@ struct executor {
 	int peer; /* host side: socket to the child; child: socket to the host side */
 	uint32_t stage; /* STAGE_* that runs now */
 	pid_t child;
+	const char *pid_file; /* for record-pid */
+	bool pid_recorded;
 	pid_t compiler; /* the child that compiled the plan, until it is reaped; 0 for none */
 	int child_pidfd;
 	bool child_reaped;

@@ -3,7 +3,9 @@
  *
  *     gantry-executor dialogue 3     frames on descriptor 3 (a stream socket); one plan
  *     gantry-executor layers 3       the same, plans of a layer session until end of file
- *     gantry-executor plan 3 [PID]   descriptor 3 is a file that holds one plan, no dialogue; PID is a child that wrote it
+ *     gantry-executor plan 3 [PID [FILE]]
+ *                                    descriptor 3 is a file that holds one plan, no dialogue; PID is a child that
+ *                                    wrote it, or 0; FILE is where record-pid writes
  *     gantry-executor init -- args   the tiny init inside a container
  *
  * Under any other name this is the command that users call: entry.c.
@@ -132,8 +134,8 @@ int main(int argc, char **argv)
 		return run_init(argc, argv);
 	if (readlink("/proc/self/exe", self, sizeof self - 1) > 0 && !is_executor(self))
 		return run_entry(self, argv);
-	if (argc != 3 && argc != 4)
-		return dprintf(2, "usage: gantry-executor dialogue|layers|plan FD [PID]\n"), 125;
+	if (argc < 3 || argc > 5)
+		return dprintf(2, "usage: gantry-executor dialogue|layers|plan FD [PID [FILE]]\n"), 125;
 	if (seal_self(argv) < 0)
 		return die("become a sealed copy");
 	/*
@@ -147,7 +149,8 @@ int main(int argc, char **argv)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	x.controller = x.peer = x.child_pidfd = x.starter = -1;
 	memset(x.registers, 0xff, sizeof x.registers);
-	x.compiler = argc == 4 ? atoi(argv[3]) : 0;
+	x.compiler = argc > 3 ? atoi(argv[3]) : 0;
+	x.pid_file = argc > 4 ? argv[4] : NULL;
 	if (strcmp(argv[1], "dialogue") == 0)
 		return serve_dialogue(&x, fd);
 	if (strcmp(argv[1], "layers") == 0)

@@ -3,7 +3,6 @@
  * once, component by component, and used by descriptor from then on.
  */
 #include <dirent.h>
-#include <linux/bpf.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,15 +129,33 @@ int op_open_cgroup(struct executor *x, const struct step *s)
 	return 0;
 }
 
+/* Writes a value; -ENOENT, without a note, where there is no such file. */
+static int write_value(struct executor *x, int dir, const struct bytes *file, const struct bytes *value)
+{
+	if (strchr(file->at, '/'))
+		return fail(x, EINVAL, "%s holds a slash", file->at);
+	int r = write_file_at(dir, file->at, value->at, value->length);
+	return r < 0 && r != -ENOENT ? fail(x, -r, "%s = %.64s", file->at, value->at) : r;
+}
+
 int op_write_cgroup(struct executor *x, const struct step *s)
 {
 	const struct bytes *file = &s->v[WRITE_CGROUP_FILE].text, *value = &s->v[WRITE_CGROUP_VALUE].text;
-	if (strchr(file->at, '/'))
-		return fail(x, EINVAL, "%s holds a slash", file->at);
-	int r = write_file_at(reg(x, &s->v[WRITE_CGROUP_DIR]), file->at, value->at, value->length);
-	if (r == -ENOENT && s->v[WRITE_CGROUP_OPTIONAL].number)
-		return 0;
-	return r < 0 ? fail(x, -r, "%s = %.64s", file->at, value->at) : 0;
+	int r = write_value(x, reg(x, &s->v[WRITE_CGROUP_DIR]), file, value);
+	if (r != -ENOENT)
+		return r;
+	return s->v[WRITE_CGROUP_OPTIONAL].number ? 0 : fail(x, ENOENT, "%s = %.64s", file->at, value->at);
+}
+
+int op_write_cgroup_either(struct executor *x, const struct step *s)
+{
+	const struct bytes *file = &s->v[WRITE_CGROUP_EITHER_FILE].text;
+	const struct bytes *other = &s->v[WRITE_CGROUP_EITHER_OTHERWISE].text;
+	int dir = reg(x, &s->v[WRITE_CGROUP_EITHER_DIR]);
+	int r = write_value(x, dir, file, &s->v[WRITE_CGROUP_EITHER_VALUE].text);
+	if (r == -ENOENT)
+		r = write_value(x, dir, other, &s->v[WRITE_CGROUP_EITHER_OTHER_VALUE].text);
+	return r == -ENOENT ? fail(x, ENOENT, "neither %s nor %s", file->at, other->at) : r;
 }
 
 /*
@@ -205,38 +222,6 @@ int op_enter_cgroup(struct executor *x, const struct step *s)
 	int r = n < (int)sizeof file ? write_file_at(mount, file, "0", 1) : -ENAMETOOLONG;
 	close(mount);
 	return r < 0 ? fail(x, -r, "%s", file) : 0;
-}
-
-int op_set_device_filter(struct executor *x, const struct step *s)
-{
-	const struct bytes *program = &s->v[SET_DEVICE_FILTER_PROGRAM].text;
-	char log[256] = "";
-	union bpf_attr load = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-		.insns = (uint64_t)(uintptr_t)program->at,
-		.insn_cnt = program->length / 8,
-		.license = (uint64_t)(uintptr_t)"GPL",
-		.log_level = 1,
-		.log_buf = (uint64_t)(uintptr_t)log,
-		.log_size = sizeof log,
-	};
-	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
-	if (fd < 0 && errno == ENOSPC) { /* the log was too small: that is no reason to refuse the program */
-		load.log_level = 0;
-		load.log_buf = load.log_size = 0;
-		fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load);
-	}
-	if (fd < 0)
-		return fail(x, errno, "load device program %s", log);
-	char path[32];
-	snprintf(path, sizeof path, "/proc/self/fd/%d", reg(x, &s->v[SET_DEVICE_FILTER_DIR]));
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	union bpf_attr attach = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)fd, .attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
-	int r = dir < 0 || syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) < 0 ? -errno : 0;
-	if (dir >= 0)
-		close(dir);
-	close(fd);
-	return r < 0 ? fail(x, -r, "attach device program") : 0;
 }
 
 /* --- removal --- */

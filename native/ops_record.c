@@ -96,10 +96,26 @@ int op_record_start(struct executor *x, const struct step *s)
 	return write_record(x, s->v[RECORD_START_DIR].text.at, s->v[RECORD_START_NAME].text.at, text, (size_t)bytes);
 }
 
+int op_record_pid(struct executor *x, const struct step *s)
+{
+	struct number room;
+	(void)s;
+	char *name = x->pid_file ? strrchr(x->pid_file, '/') : NULL;
+	if (!name || !name[1])
+		return fail(x, EINVAL, "no file was named");
+	char dir[4096];
+	snprintf(dir, sizeof dir, "%.*s", name == x->pid_file ? 1 : (int)(name - x->pid_file), x->pid_file);
+	put(&room, (unsigned)x->child);
+	x->pid_recorded = true;
+	return write_record(x, dir, name + 1, room.text, strlen(room.text));
+}
+
 void undo_records(struct executor *x)
 {
 	const uint8_t *cursor = x->plan.host.at;
 	struct step s = {.operation = NULL};
+	if (x->pid_recorded)
+		unlink(x->pid_file);
 	for (uint32_t i = 0; i < x->plan.host.steps && x->records > 0; i++) {
 		plan_next(&x->plan, &cursor, &s);
 		if (s.operation->run != op_record_start)

@@ -96,6 +96,15 @@ void run_child(struct executor *x)
 	_exit(EXIT_FAILED);
 }
 
+/* The child's silence has a reason that its cgroups tell, as remove-cgroup saw; runc has these words for it. */
+static void explain_silence(const struct executor *x, struct failure *failure)
+{
+	if (failure->error != EPIPE || !x->oom_killed)
+		return;
+	snprintf(failure->detail, sizeof failure->detail, "container init was OOM-killed (memory limit too low?)");
+	failure->error = 0;
+}
+
 int run_plan(struct executor *x)
 {
 	/* a vanished controller must not kill the shim by SIGPIPE */
@@ -106,6 +115,7 @@ int run_plan(struct executor *x)
 		undo_links(x);
 		shim_unlisten();
 		undo_records(x);
+		explain_silence(x, &first);
 		x->failure = first;
 		if (x->controller >= 0)
 			report_failure(x);

@@ -614,7 +614,7 @@ const resources: Section = {
     row("/linux/resources/cpu/{quota,period}", container("CPU time is limited")),
     row(
       "/linux/resources/cpu/burst",
-      cgroupValues("quota, period and burst are tried before and repeated after the quota"),
+      cgroupValues("a burst that shrinks comes before the quota, one that grows after it"),
     ),
     row(
       "/linux/resources/cpu/{realtimeRuntime,realtimePeriod}",

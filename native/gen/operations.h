@@ -38,12 +38,15 @@
   X(16, open_below, "open-below", "ft+", 3, 0) \
   X(225, tell_failure, "tell-failure", "ttttt4", 1, 0) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
-  X(21, write_cgroup, "write-cgroup", "ftt4", 3, 0) \
+  X(21, write_cgroup, "write-cgroup", "ftt4", 7, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
   X(23, move_child, "move-child", "f", 1, 128) \
   X(24, enter_cgroup, "enter-cgroup", "tt", 2, 0) \
-  X(25, set_device_filter, "set-device-filter", "fb", 1, 0) \
+  X(25, set_device_filter, "set-device-filter", "fb", 5, 0) \
   X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
+  X(181, freeze_cgroup, "freeze-cgroup", "f444", 5, 0) \
+  X(182, write_cgroup_either, "write-cgroup-either", "ftttt", 5, 0) \
+  X(183, delegate_cgroup, "delegate-cgroup", "fT4", 1, 0) \
   X(30, clone, "clone", "8?", 1, 64) \
   X(31, open_namespace, "open-namespace", "t8+", 1, 0) \
   X(32, open_child_namespace, "open-child-namespace", "8+", 1, 128) \
@@ -101,6 +104,7 @@
   X(111, close_descriptors, "close-descriptors", "4", 2, 24) \
   X(112, exec, "exec", "TT", 2, 40) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
+  X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
@@ -108,7 +112,7 @@
   X(124, run_program, "run-program", "TT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
-  X(161, open_cgroup, "open-cgroup", "tt+", 1, 0) \
+  X(161, open_cgroup, "open-cgroup", "tt+", 5, 0) \
   X(162, close_others, "close-others", "4?", 2, 512) \
   X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
   X(164, hold_signals, "hold-signals", "", 1, 0) \
@@ -179,6 +183,18 @@
 #define SET_DEVICE_FILTER_PROGRAM 1
 #define REMOVE_CGROUP_MOUNT 0
 #define REMOVE_CGROUP_PATH 1
+#define FREEZE_CGROUP_DIR 0
+#define FREEZE_CGROUP_VERSION 1
+#define FREEZE_CGROUP_FROZEN 2
+#define FREEZE_CGROUP_TIMEOUT_MS 3
+#define WRITE_CGROUP_EITHER_DIR 0
+#define WRITE_CGROUP_EITHER_FILE 1
+#define WRITE_CGROUP_EITHER_VALUE 2
+#define WRITE_CGROUP_EITHER_OTHERWISE 3
+#define WRITE_CGROUP_EITHER_OTHER_VALUE 4
+#define DELEGATE_CGROUP_DIR 0
+#define DELEGATE_CGROUP_FILES 1
+#define DELEGATE_CGROUP_UID 2
 #define CLONE_NAMESPACES 0
 #define CLONE_CGROUP 1
 #define OPEN_NAMESPACE_PATH 0

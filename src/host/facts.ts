@@ -108,6 +108,13 @@ class Facts implements HostFacts {
     });
   }
 
+  get delegatedCgroupFiles() {
+    return this.#once("delegatedCgroupFiles", () => {
+      const listed = words(readIfThere("/sys/kernel/cgroup/delegate"));
+      return listed.length > 0 ? listed : ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
+    });
+  }
+
   get resctrl() {
     return this.#once("resctrl", () => {
       const lines = read("/proc/self/mountinfo").split("\n");

@@ -2,7 +2,9 @@
 import {
   type CgroupValues,
   CgroupValuesBuilder,
+  type CurrentLimits,
   checkMemory,
+  defaultCpuPeriod,
   hugePageSize,
   invalidResource,
   isSet,
@@ -19,18 +21,13 @@ import type {
   LinuxThrottleDevice,
 } from "./resources.ts";
 
-export interface CgroupV1Options {
-  /** memory.limit_in_bytes as it is now, when a living container is updated. */
-  readonly currentMemoryLimit?: number;
-}
-
 /** The writes for `resources`. A cpuset needs cpus and mems of its parent first: that is up to the caller. */
-export function cgroupV1Values(resources: LinuxResources, options: CgroupV1Options = {}): CgroupValues {
+export function cgroupV1Values(resources: LinuxResources, current: CurrentLimits = {}): CgroupValues {
   const out = new CgroupValuesBuilder();
   const { memory, cpu, pids, blockIO, network } = resources;
   if (cpu) cpusetValues(out, cpu);
-  if (memory) memoryValues(out, memory, options.currentMemoryLimit ?? Number.POSITIVE_INFINITY);
-  if (cpu) cpuValues(out, cpu);
+  if (memory) memoryValues(out, memory, current);
+  if (cpu) cpuValues(out, cpu, current);
   if (pids?.limit !== undefined) out.write("pids", "pids.max", limitText(pids.limit, "max"), "/pids/limit");
   if (blockIO) blockIOValues(out, blockIO);
   for (const [i, { pageSize, limit }] of (resources.hugepageLimits ?? []).entries()) {
@@ -62,8 +59,9 @@ function cpusetValues(out: CgroupValuesBuilder, cpu: LinuxCPU): void {
 }
 
 /** The kernel keeps limit <= memory+swap at every moment, so what grows is written first. */
-function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory, currentLimit: number): void {
+function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory, current: CurrentLimits): void {
   checkMemory(memory);
+  const currentLimit = current.memoryLimit ?? Number.POSITIVE_INFINITY;
   const swap = memorySwapOf(memory);
   const writeLimit = () => {
     if (isSet(memory.limit)) out.write("memory", "memory.limit_in_bytes", memory.limit, "/memory/limit");
@@ -83,8 +81,9 @@ function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory, currentLimi
   }
   if (isSet(memory.reservation))
     out.write("memory", "memory.soft_limit_in_bytes", memory.reservation, "/memory/reservation");
-  if (memory.disableOOMKiller === true)
-    out.write("memory", "memory.oom_control", 1, "/memory/disableOOMKiller");
+  const killerDisabled = current.oomKillerDisabled ?? false;
+  if ((memory.disableOOMKiller ?? killerDisabled) !== killerDisabled)
+    out.write("memory", "memory.oom_control", memory.disableOOMKiller ? 1 : 0, "/memory/disableOOMKiller");
   if (memory.swappiness !== undefined) {
     if (memory.swappiness > 100)
       throw invalidResource(
@@ -98,32 +97,59 @@ function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory, currentLimi
   // below the usage the kernel itself refuses a limit with EBUSY
 }
 
-/** Quota, period and burst are checked against each other and the parent, so the first two tries may fail. */
-function cpuValues(out: CgroupValuesBuilder, cpu: LinuxCPU): void {
+function cpuValues(out: CgroupValuesBuilder, cpu: LinuxCPU, current: CurrentLimits): void {
   const idle = cpu.idle === 1;
+  // the kernel refuses shares for an idle group, so a group is woken first
+  if (cpu.idle !== undefined) out.write("cpu", "cpu.idle", cpu.idle, "/cpu/idle");
   if (isSet(cpu.shares) && !idle) out.write("cpu", "cpu.shares", cpu.shares, "/cpu/shares");
   out.ignore("/cpu/shares", isSet(cpu.shares) && idle);
-  const quota = isSet(cpu.quota) ? cpu.quota : undefined;
-  const repeat = quota === undefined ? {} : { provisional: true as const };
-  const writePeriod = (extra: { provisional?: true }) => {
-    if (isSet(cpu.period)) out.write("cpu", "cpu.cfs_period_us", cpu.period, "/cpu/period", extra);
+  bandwidthValues(out, cpu, current);
+  realtimeValues(out, cpu, current.cpuRealtimeRuntime ?? 0);
+}
+
+/** How much of a CPU that is; no quota is all of them. */
+function bandwidth(quota: number, period: number): number {
+  return quota < 0 ? Number.POSITIVE_INFINITY : quota / period;
+}
+
+/**
+ * The kernel refuses a quota whose share of its period is above the parent's, and a burst above the quota. Of old
+ * and new share neither is refused, and the smaller of the two that lie between is never above both.
+ */
+function bandwidthValues(out: CgroupValuesBuilder, cpu: LinuxCPU, current: CurrentLimits): void {
+  const { quota = 0, period = 0, burst } = cpu;
+  const oldQuota = current.cpuQuota ?? -1;
+  const oldPeriod = current.cpuPeriod ?? defaultCpuPeriod;
+  const writeQuota = () => {
+    if (isSet(quota)) out.write("cpu", "cpu.cfs_quota_us", limitText(quota, "-1"), "/cpu/quota");
   };
-  const writeBurst = (extra: { provisional?: true }) => {
-    if (cpu.burst !== undefined)
-      out.write("cpu", "cpu.cfs_burst_us", cpu.burst, "/cpu/burst", { optional: true, ...extra });
+  const writePeriod = () => {
+    if (isSet(period)) out.write("cpu", "cpu.cfs_period_us", period, "/cpu/period");
   };
-  writePeriod(repeat);
-  writeBurst(repeat);
-  if (quota !== undefined) {
-    out.write("cpu", "cpu.cfs_quota_us", limitText(quota, "-1"), "/cpu/quota");
-    writePeriod({});
-    writeBurst({});
-  }
-  if (isSet(cpu.realtimePeriod))
-    out.write("cpu", "cpu.rt_period_us", cpu.realtimePeriod, "/cpu/realtimePeriod");
-  if (isSet(cpu.realtimeRuntime))
-    out.write("cpu", "cpu.rt_runtime_us", cpu.realtimeRuntime, "/cpu/realtimeRuntime");
-  if (cpu.idle !== undefined) out.write("cpu", "cpu.idle", cpu.idle, "/cpu/idle");
+  const writeBurst = () => out.write("cpu", "cpu.cfs_burst_us", burst!, "/cpu/burst", { optional: true });
+  const shrinks = burst !== undefined && burst < (current.cpuBurst ?? 0);
+  if (shrinks) writeBurst();
+  const quotaFirst =
+    isSet(quota) &&
+    isSet(period) &&
+    bandwidth(quota, oldPeriod) < bandwidth(oldQuota, period) &&
+    oldQuota >= 0;
+  if (quotaFirst) writeQuota();
+  writePeriod();
+  if (!quotaFirst) writeQuota();
+  if (burst !== undefined && !shrinks) writeBurst();
+}
+
+/** The runtime must fit the period at every moment. */
+function realtimeValues(out: CgroupValuesBuilder, cpu: LinuxCPU, oldRuntime: number): void {
+  const { realtimePeriod: period, realtimeRuntime: runtime } = cpu;
+  const writePeriod = () => {
+    if (isSet(period)) out.write("cpu", "cpu.rt_period_us", period, "/cpu/realtimePeriod");
+  };
+  const runtimeFirst = isSet(period) && isSet(runtime) && period < oldRuntime;
+  if (!runtimeFirst) writePeriod();
+  if (isSet(runtime)) out.write("cpu", "cpu.rt_runtime_us", runtime, "/cpu/realtimeRuntime");
+  if (runtimeFirst) writePeriod();
 }
 
 /** CFQ is gone since Linux 5.0: weights are BFQ's where its files exist. */

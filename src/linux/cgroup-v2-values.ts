@@ -3,7 +3,9 @@ import { GantryError } from "../base/error.ts";
 import {
   type CgroupValues,
   CgroupValuesBuilder,
+  type CurrentLimits,
   checkMemory,
+  defaultCpuPeriod,
   hugePageSize,
   invalidResource,
   isSet,
@@ -20,6 +22,7 @@ import type {
 } from "./resources.ts";
 
 export interface CgroupV2Options {
+  readonly current?: CurrentLimits | undefined;
   /** The content of cgroup.controllers, if known: keys of `unified` are checked against it. */
   readonly availableControllers?: readonly string[];
 }
@@ -31,7 +34,7 @@ export function cgroupV2Values(resources: LinuxResources, options: CgroupV2Optio
   if (cpu?.cpus) out.write("cpuset", "cpuset.cpus", cpu.cpus, "/cpu/cpus");
   if (cpu?.mems) out.write("cpuset", "cpuset.mems", cpu.mems, "/cpu/mems");
   if (memory) memoryValues(out, memory);
-  if (cpu) cpuValues(out, cpu);
+  if (cpu) cpuValues(out, cpu, options.current?.cpuBurst ?? 0);
   if (pids?.limit !== undefined) out.write("pids", "pids.max", limitText(pids.limit, "max"), "/pids/limit");
   if (blockIO) blockIOValues(out, blockIO);
   for (const [i, { pageSize, limit }] of (resources.hugepageLimits ?? []).entries()) {
@@ -62,14 +65,15 @@ export function memorySwapV2(memory: LinuxMemory): number | undefined {
 function memoryValues(out: CgroupValuesBuilder, memory: LinuxMemory): void {
   checkMemory(memory);
   const swap = memorySwapV2(memory);
-  if (memory.checkBeforeUpdate === true && isSet(memory.limit) && memory.limit > 0)
+  if (memory.checkBeforeUpdate === true) {
     // memory.max below the usage would make the kernel kill at once
-    out.checks.push({
-      controller: "memory",
-      file: "memory.current",
-      limit: memory.limit,
-      pointer: "/memory/checkBeforeUpdate",
-    });
+    const check = (limit: number | undefined, pointer: string) => {
+      if (isSet(limit) && limit > 0)
+        out.checks.push({ controller: "memory", file: "memory.current", limit, pointer });
+    };
+    check(memory.swap, "/memory/swap");
+    check(memory.limit, "/memory/limit");
+  }
   if (swap !== undefined) {
     const value = limitText(swap, "max");
     // a kernel without swap lacks the file; "no limit" and "none" then hold anyway
@@ -102,25 +106,25 @@ export function cpuWeightOfShares(shares: number): number {
   return Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34));
 }
 
-function cpuValues(out: CgroupValuesBuilder, cpu: LinuxCPU): void {
+function cpuValues(out: CgroupValuesBuilder, cpu: LinuxCPU, oldBurst: number): void {
   const idle = cpu.idle === 1;
   // the kernel refuses a weight for an idle group, so a group is woken first
   if (cpu.idle !== undefined) out.write("cpu", "cpu.idle", cpu.idle, "/cpu/idle");
   if (isSet(cpu.shares) && !idle)
     out.write("cpu", "cpu.weight", cpuWeightOfShares(cpu.shares), "/cpu/shares");
   out.ignore("/cpu/shares", isSet(cpu.shares) && idle);
-  const bandwidth = isSet(cpu.quota) || isSet(cpu.period);
-  const writeBurst = (extra: { provisional?: true }) => {
-    if (cpu.burst !== undefined)
-      out.write("cpu", "cpu.max.burst", cpu.burst, "/cpu/burst", { optional: true, ...extra });
+  // the kernel refuses a burst above the quota: what shrinks comes first
+  const writeBurst = (shrinks: boolean) => {
+    if (cpu.burst !== undefined && cpu.burst < oldBurst === shrinks)
+      out.write("cpu", "cpu.max.burst", cpu.burst, "/cpu/burst", { optional: true });
   };
-  writeBurst(bandwidth ? { provisional: true } : {});
-  if (bandwidth) {
+  writeBurst(true);
+  if (isSet(cpu.quota) || isSet(cpu.period)) {
     const quota = isSet(cpu.quota) && cpu.quota > 0 ? String(cpu.quota) : "max";
-    const period = isSet(cpu.period) ? cpu.period : 100000;
+    const period = isSet(cpu.period) ? cpu.period : defaultCpuPeriod;
     out.write("cpu", "cpu.max", `${quota} ${period}`, isSet(cpu.quota) ? "/cpu/quota" : "/cpu/period");
-    writeBurst({});
   }
+  writeBurst(false);
   out.ignore("/cpu/realtimePeriod", isSet(cpu.realtimePeriod));
   out.ignore("/cpu/realtimeRuntime", isSet(cpu.realtimeRuntime));
 }

@@ -8,10 +8,7 @@ import type { CgroupValues } from "./cgroup-values.ts";
 import type { LinuxResources } from "./resources.ts";
 
 const lines = ({ writes }: CgroupValues) =>
-  writes.map(
-    ({ file, value, optional, provisional }) =>
-      `${file}=${value}${optional ? " optional" : ""}${provisional ? " provisional" : ""}`,
-  );
+  writes.map(({ file, value, optional }) => `${file}=${value}${optional ? " optional" : ""}`);
 const v1 = (resources: LinuxResources, options = {}) => lines(cgroupV1Values(resources, options));
 const v2 = (resources: LinuxResources, options = {}) => lines(cgroupV2Values(resources, options));
 const MB = 1024 * 1024;
@@ -31,9 +28,8 @@ test("100 MB and 2 CPUs as Docker asks for them", () => {
   assert.deepEqual(v1(resources), [
     "memory.limit_in_bytes=104857600",
     "memory.memsw.limit_in_bytes=209715200",
-    "cpu.cfs_period_us=100000 provisional",
-    "cpu.cfs_quota_us=200000",
     "cpu.cfs_period_us=100000",
+    "cpu.cfs_quota_us=200000",
   ]);
   assert.deepEqual(v2(resources), [
     "memory.swap.max=104857600",
@@ -44,12 +40,12 @@ test("100 MB and 2 CPUs as Docker asks for them", () => {
 
 test("memory and swap of v1 are written in the order that keeps one below the other", () => {
   const grow = { memory: { limit: 300 * MB, swap: 600 * MB } };
-  assert.deepEqual(v1(grow, { currentMemoryLimit: 100 * MB }), [
+  assert.deepEqual(v1(grow, { memoryLimit: 100 * MB }), [
     "memory.memsw.limit_in_bytes=629145600",
     "memory.limit_in_bytes=314572800",
   ]);
   const shrink = { memory: { limit: 50 * MB, swap: 80 * MB } };
-  assert.deepEqual(v1(shrink, { currentMemoryLimit: 100 * MB }), [
+  assert.deepEqual(v1(shrink, { memoryLimit: 100 * MB }), [
     "memory.limit_in_bytes=52428800",
     "memory.memsw.limit_in_bytes=83886080",
   ]);
@@ -94,11 +90,14 @@ test("0 means not set for memory and cpu, and is a limit for processes", () => {
 });
 
 test("checkBeforeUpdate of v2 asks for the usage first", () => {
-  const { checks } = cgroupV2Values({ memory: { limit: 4096, checkBeforeUpdate: true } });
+  const check = { controller: "memory", file: "memory.current" };
+  const { checks } = cgroupV2Values({ memory: { limit: 4096, swap: 8192, checkBeforeUpdate: true } });
   assert.deepEqual(checks, [
-    { controller: "memory", file: "memory.current", limit: 4096, pointer: "/memory/checkBeforeUpdate" },
+    { ...check, limit: 8192, pointer: "/memory/swap" },
+    { ...check, limit: 4096, pointer: "/memory/limit" },
   ]);
   assert.deepEqual(cgroupV2Values({ memory: { limit: -1, checkBeforeUpdate: true } }).checks, []);
+  assert.deepEqual(cgroupV2Values({ memory: { limit: 4096 } }).checks, []);
 });
 
 test("memory knobs of v1, and what v2 cannot do", () => {
@@ -139,26 +138,72 @@ test("shares become weights on the curve that meets minimum, default and maximum
 test("an idle group has no weight, a group that wakes has one after it woke", () => {
   assert.deepEqual(v2({ cpu: { shares: 1024, idle: 1 } }), ["cpu.idle=1"]);
   assert.deepEqual(v2({ cpu: { shares: 1024, idle: 0 } }), ["cpu.idle=0", "cpu.weight=100"]);
-  assert.deepEqual(v1({ cpu: { shares: 1024, idle: 0 } }), ["cpu.shares=1024", "cpu.idle=0"]);
+  assert.deepEqual(v1({ cpu: { shares: 1024, idle: 0 } }), ["cpu.idle=0", "cpu.shares=1024"]);
 });
 
-test("quota, period and burst are tried before and repeated after the quota", () => {
+test("a fresh group takes the period, the quota, and the burst that the quota allows", () => {
   const cpu = { quota: 50000, period: 10000, burst: 2000 };
   assert.deepEqual(v1({ cpu }), [
-    "cpu.cfs_period_us=10000 provisional",
-    "cpu.cfs_burst_us=2000 optional provisional",
-    "cpu.cfs_quota_us=50000",
     "cpu.cfs_period_us=10000",
+    "cpu.cfs_quota_us=50000",
     "cpu.cfs_burst_us=2000 optional",
   ]);
-  assert.deepEqual(v2({ cpu }), [
-    "cpu.max.burst=2000 optional provisional",
-    "cpu.max=50000 10000",
-    "cpu.max.burst=2000 optional",
-  ]);
+  assert.deepEqual(v2({ cpu }), ["cpu.max=50000 10000", "cpu.max.burst=2000 optional"]);
   assert.deepEqual(v2({ cpu: { period: 20000 } }), ["cpu.max=max 20000"]);
   assert.deepEqual(v2({ cpu: { quota: -1 } }), ["cpu.max=max 100000"]);
   assert.deepEqual(v1({ cpu: { quota: -1 } }), ["cpu.cfs_quota_us=-1"]);
+});
+
+test("a burst that shrinks comes before the quota, one that grows after it", () => {
+  const cpu = { quota: 10000, burst: 5000 };
+  assert.deepEqual(v1({ cpu }, { cpuQuota: 50000, cpuBurst: 40000 }), [
+    "cpu.cfs_burst_us=5000 optional",
+    "cpu.cfs_quota_us=10000",
+  ]);
+  assert.deepEqual(v2({ cpu }, { current: { cpuBurst: 40000 } }), [
+    "cpu.max.burst=5000 optional",
+    "cpu.max=10000 100000",
+  ]);
+  assert.deepEqual(v2({ cpu }, { current: { cpuBurst: 5000 } }), [
+    "cpu.max=10000 100000",
+    "cpu.max.burst=5000 optional",
+  ]);
+});
+
+test("no step between old and new bandwidth of v1 is above both of them, nor a burst above the quota", () => {
+  const share = (quota: number, period: number) => (quota < 0 ? Number.POSITIVE_INFINITY : quota / period);
+  const period = fc.integer({ min: 1000, max: 1_000_000 });
+  const limits = fc
+    .tuple(fc.oneof(fc.constant(-1), fc.integer({ min: 1000, max: 5_000_000 })), period, fc.nat())
+    .map(([quota, cfsPeriod, burst]) => ({
+      quota,
+      period: cfsPeriod,
+      burst: quota < 0 ? 0 : burst % (quota + 1),
+    }));
+  fc.assert(
+    fc.property(limits, limits, (before, after) => {
+      const most = Math.max(share(before.quota, before.period), share(after.quota, after.period));
+      const now = { ...before };
+      const current = { cpuQuota: before.quota, cpuPeriod: before.period, cpuBurst: before.burst };
+      for (const { file, value } of cgroupV1Values({ cpu: after }, current).writes) {
+        if (file === "cpu.cfs_quota_us") now.quota = Number(value);
+        else if (file === "cpu.cfs_period_us") now.period = Number(value);
+        else now.burst = Number(value);
+        assert.ok(share(now.quota, now.period) <= most * (1 + 1e-9), `${file}=${value}`);
+        assert.ok(now.quota < 0 || now.burst <= now.quota, `${file}=${value}`);
+      }
+      assert.deepEqual(now, after);
+    }),
+  );
+});
+
+test("a real-time period that is shorter than the old runtime comes after the new one", () => {
+  const cpu = { realtimePeriod: 1000, realtimeRuntime: 500 };
+  assert.deepEqual(v1({ cpu }), ["cpu.rt_period_us=1000", "cpu.rt_runtime_us=500"]);
+  assert.deepEqual(v1({ cpu }, { cpuRealtimeRuntime: 2000 }), [
+    "cpu.rt_runtime_us=500",
+    "cpu.rt_period_us=1000",
+  ]);
 });
 
 test("real-time limits and cpusets", () => {

@@ -17,13 +17,11 @@ export interface CgroupWrite {
   readonly pointer: string;
   /** The kernel may lack the file; then nothing is written and that is no failure. */
   readonly optional?: true;
-  /** The kernel may refuse the value (EINVAL) because of another that is still old; a later write repeats it. */
-  readonly provisional?: true;
   /** What to write instead if the kernel lacks `file`. */
   readonly otherwise?: { readonly file: string; readonly value: string };
 }
 
-/** A condition to check before the writes: fail if the number in `file` is above `limit`. */
+/** A condition to check before the writes: fail if the number in `file` has reached `limit`. */
 export interface CgroupCheck {
   readonly controller: string;
   readonly file: string;
@@ -43,7 +41,28 @@ export function invalidResource(pointer: string, reason: string): GantryError {
   return new GantryError("invalid-argument", `set cgroup resources: ${reason}`, { detail: { pointer } });
 }
 
-type Extra = Partial<Pick<CgroupWrite, "optional" | "provisional" | "otherwise">>;
+/**
+ * What a cgroup has now, as far as the kernel checks one value against another; a fresh cgroup's unless told.
+ * The order of the writes depends on it.
+ */
+export interface CurrentLimits {
+  /** v1: memory.limit_in_bytes. */
+  readonly memoryLimit?: number | undefined;
+  /** v1: cpu.cfs_quota_us, negative for none. */
+  readonly cpuQuota?: number | undefined;
+  /** v1: cpu.cfs_period_us. */
+  readonly cpuPeriod?: number | undefined;
+  /** cpu.cfs_burst_us or cpu.max.burst. */
+  readonly cpuBurst?: number | undefined;
+  /** v1: cpu.rt_runtime_us. */
+  readonly cpuRealtimeRuntime?: number | undefined;
+  /** v1: oom_kill_disable of memory.oom_control. */
+  readonly oomKillerDisabled?: boolean | undefined;
+}
+
+export const defaultCpuPeriod = 100_000;
+
+type Extra = Partial<Pick<CgroupWrite, "optional" | "otherwise">>;
 
 /** Collects the outcome for one version. */
 export class CgroupValuesBuilder {

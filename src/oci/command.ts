@@ -27,19 +27,24 @@ const globalFlags: FlagTable = {
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   create: async () => (await import("./verbs-launch.ts")).create,
   delete: async () => (await import("./verbs-living.ts")).remove,
+  events: async () => (await import("./verb-events.ts")).events,
   exec: async () => (await import("./verb-exec.ts")).exec,
   explain: async () => (await import("./verbs-telling.ts")).explain,
   features: async () => (await import("./verbs-telling.ts")).features,
   kill: async () => (await import("./verbs-living.ts")).kill,
   list: async () => (await import("./verbs-living.ts")).list,
+  pause: async () => (await import("./verbs-freeze.ts")).pause,
+  ps: async () => (await import("./verb-ps.ts")).ps,
+  resume: async () => (await import("./verbs-freeze.ts")).resume,
   run: async () => (await import("./verbs-launch.ts")).run,
   spec: async () => (await import("./verbs-telling.ts")).spec,
   start: async () => (await import("./verb-start.ts")).start,
   state: async () => (await import("./verbs-living.ts")).state,
+  update: async () => (await import("./verb-update.ts")).update,
 };
 
 /** Verbs of runc that are not there yet: known, so that a caller learns why. */
-const missingVerbs = new Set(["checkpoint", "events", "pause", "ps", "restore", "resume", "update"]);
+const missingVerbs = new Set(["checkpoint", "restore"]);
 
 function defaultRoot(env: Environment): string {
   return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
@@ -149,7 +154,7 @@ export async function runOciCommand(
     });
   } catch (error) {
     const launches = name === "create" || name === "run";
-    logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error)}`);
+    logOf(flags).fatal(`${launches ? verbIntro(name) : ""}${failureText(error, name)}`);
     return statusOf(error);
   }
 }

@@ -61,7 +61,7 @@ function cgroupsOfInit(pid: number): string | undefined {
   }
 }
 
-function modeOf(container: OciContainer, flags: Flags): ExecMode {
+function modeOf(context: OciContext, container: OciContainer, flags: Flags): ExecMode {
   const pidFile = flags.text("pid-file");
   const pidfdSocket = flags.text("pidfd-socket");
   const sub = flags.texts("cgroup");
@@ -76,7 +76,8 @@ function modeOf(container: OciContainer, flags: Flags): ExecMode {
     foreground: !flags.has("detach"),
     preserveFds: numberFlag(flags, "preserve-fds"),
     noNewKeyring: container.noNewKeyring,
-    ...(pidFile ? { pidFile: resolve(pidFile) } : {}),
+    // the entry names it when the plan runs, so that it can be kept for the next call
+    ...(pidFile ? { pidFile: context.env.GANTRY_LATE_PID_FILE ? "late" : resolve(pidFile) } : {}),
     ...(pidfdSocket ? { pidfdSocket: resolve(pidfdSocket) } : {}),
   };
 }
@@ -93,7 +94,7 @@ export function compileExecOf(context: OciContext, flags: Flags): Plan {
     config: { ...config, process },
     bundle: container.bundle,
     facts: readHostFacts(),
-    mode: modeOf(container, flags),
+    mode: modeOf(context, container, flags),
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
   });

@@ -21,6 +21,11 @@ export async function executePlan(context: OciContext, verb: string, plan: Plan)
     handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
     return 0;
   }
+  return await executePlanHere(plan);
+}
+
+/** Runs a plan as a child of this program, which waits for it and hears of its failure. */
+export async function executePlanHere(plan: Plan): Promise<number> {
   const [{ findExecutor }, { runPlan }] = await Promise.all([
     import("../launch/executor.ts"),
     import("../launch/launch.ts"),

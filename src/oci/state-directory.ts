@@ -71,6 +71,7 @@ export const phrases = {
   exists: "container with given ID already exists",
   missing: "container does not exist",
   notRunning: "container not running",
+  notPaused: "container not paused",
 } as const;
 
 export function checkId(id: string): string {

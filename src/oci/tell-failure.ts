@@ -24,11 +24,15 @@ export function verbIntro(verb: string): string {
   return verb === "exec" ? "exec failed: " : `${ociName} ${verb} failed: `;
 }
 
-/** A failure that came as an error: phrase, reason, and in brackets the step and its place in the config. */
-export function failureText(error: unknown): string {
+/** Verbs whose plans start no program. */
+const withoutProgram = new Set(["delete", "pause", "resume", "update"]);
+
+/** A failure of `verb` that came as an error: phrase, reason, and in brackets the step and its place in the config. */
+export function failureText(error: unknown, verb: string): string {
   if (!(error instanceof GantryError)) return error instanceof Error ? error.message : String(error);
   const { stage, status, op, pointer } = error.detail;
   if (status !== undefined || typeof stage !== "string") return error.message;
+  if (withoutProgram.has(verb)) return error.message;
   const intro = error.message.startsWith(startIntro) ? "" : stage === "child" ? initIntro : startIntro;
   const place = op === undefined ? "" : ` [${op}${pointer ? ` ${pointer}` : ""}]`;
   return `${intro}${error.message}${place}`;
@@ -56,7 +60,7 @@ export function tellFailure(verb: string, { file, format }: LogTarget): StepOf<"
 export function failureOf(verb: string, error: unknown): GantryError {
   const { code, detail } =
     error instanceof GantryError ? error : new GantryError("internal", "", { cause: error });
-  return new GantryError(code, `${verbIntro(verb)}${failureText(error)}`, {
+  return new GantryError(code, `${verbIntro(verb)}${failureText(error, verb)}`, {
     // what is told of the step stands in the text now
     detail: { ...detail, stage: undefined, exitStatus: ownFailure(verb) },
     cause: error,

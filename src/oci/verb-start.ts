@@ -77,6 +77,9 @@ export const start: Verb = {
       throw new GantryError("failed-precondition", "cannot start a container that has stopped");
     if (container.status === "creating")
       throw new GantryError("failed-precondition", "cannot start a container that is still being created");
+    // a program that stands still takes no leave to go on
+    if (container.status === "paused")
+      throw new GantryError("failed-precondition", "cannot start a container in the paused state");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
       throw new GantryError("failed-precondition", alreadyRunning);
     releaseProgram(container);
@@ -90,7 +93,7 @@ export const start: Verb = {
       );
     } catch (error) {
       // such an error stops the container (runtime-spec 1.3, runtime.md "Lifecycle")
-      const { signalContainer } = await import("./verbs-living.ts");
+      const { signalContainer } = await import("./signal-container.ts");
       signalContainer(container, 9);
       throw error;
     }

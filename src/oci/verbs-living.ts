@@ -1,11 +1,12 @@
 /** state, list, kill and delete. */
-import { readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
 import { parseSignal } from "../linux/signals.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { usageError } from "./flags.ts";
 import { runStateHooks } from "./hooks.ts";
+import { signalAll, signalContainer } from "./signal-container.ts";
 import {
   checkId,
   isAlive,
@@ -67,49 +68,6 @@ export const list: Verb = {
   },
 };
 
-/** 0 stands for a process of another pid namespace, and would be a signal to our own group. */
-function processesOf(cgroups: readonly StateCgroup[]): readonly number[] {
-  for (const { mount, path } of cgroups) {
-    try {
-      return readFileSync(`${mount}${path}/cgroup.procs`, "utf8")
-        .split("\n")
-        .map(Number)
-        .filter((pid) => pid > 1);
-    } catch {
-      // this hierarchy has lost it; another one may not have
-    }
-  }
-  return [];
-}
-
-/** Kills everything in the container's cgroups. */
-function killAll({ cgroups }: OciContainer): void {
-  for (const { version, mount, path } of cgroups) {
-    if (version !== 2) continue;
-    try {
-      writeFileSync(`${mount}${path}/cgroup.kill`, "1");
-      return;
-    } catch {
-      // before Linux 5.14, or gone
-    }
-  }
-  for (const pid of processesOf(cgroups)) signalProcess(pid, 9);
-}
-
-function signalProcess(pid: number, signal: number): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (errnoOf(error) !== "ESRCH") throw wrapErrno(error, `signal process ${pid}`);
-  }
-}
-
-export function signalContainer(container: OciContainer, signal: number): void {
-  // without a pid namespace of its own the end of init does not end the rest
-  if (signal === 9 && !container.ownPids) killAll(container);
-  if (isAlive(container)) signalProcess(container.pid, signal);
-}
-
 export const kill: Verb = {
   usage: "kill [flags] <container-id> [signal]",
   help: "kill sends the specified signal (default: SIGTERM) to the container's init process",
@@ -121,8 +79,7 @@ export const kill: Verb = {
     if (signal === undefined) throw usageError(`unknown signal "${name}"`);
     const container = readContainer(context.root, id);
     if (flags.has("all")) {
-      if (signal === 9) killAll(container);
-      else for (const pid of processesOf(container.cgroups)) signalProcess(pid, signal);
+      signalAll(container.cgroups, signal);
       return 0;
     }
     if (container.status === "stopped") throw new GantryError("failed-precondition", phrases.notRunning);
@@ -181,7 +138,7 @@ function removeResctrlGroups({ resctrl }: OciContainer): void {
 }
 
 async function destroy(context: OciContext, container: OciContainer): Promise<void> {
-  if (!container.ownPids) killAll(container);
+  if (!container.ownPids) signalAll(container.cgroups, 9);
   await removeCgroups(container.cgroups);
   removeResctrlGroups(container);
   removeStateDirectory(container.directory);

@@ -28,6 +28,8 @@ export interface HostFacts {
   readonly cgroups: CgroupLayout;
   /** What the root of the v2 hierarchy offers (cgroup.controllers). */
   readonly unifiedControllers: readonly string[];
+  /** Files of a v2 cgroup that go to whom it is delegated to (/sys/kernel/cgroup/delegate). */
+  readonly delegatedCgroupFiles: readonly string[];
   /** Where a resctrl file system is mounted (cache and memory bandwidth of the processor). */
   readonly resctrl?: string | undefined;
   /** Linux security modules that are switched on ("capability", "apparmor", "selinux", …). */

@@ -66,6 +66,7 @@ const both = ["host", "child"] as const;
 const cleanup = ["cleanup"] as const;
 const layer = ["layer"] as const;
 const anywhere = ["host", "child", "cleanup"] as const;
+const outside = ["host", "cleanup"] as const;
 
 function op<const O extends Readonly<Record<string, OperandKind>>>(
   number: number,
@@ -99,12 +100,15 @@ export const operations = {
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),
-  "write-cgroup": op(21, both, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
+  "write-cgroup": op(21, anywhere, [], { dir: "fd", file: "text", value: "text", optional: "u32" }, "writes a value to a file of a cgroup; optional 1 passes over a file that does not exist"),
   "enable-controllers": op(22, host, [], { mount: "text", path: "text", controllers: "texts" }, "enables controllers in cgroup.subtree_control from the mount down to the parent of path (v2), as far as this may be done"),
   "move-child": op(23, host, ["with-child"], { dir: "fd" }, "moves the child into the cgroup"),
   "enter-cgroup": op(24, child, [], { mount: "text", path: "text" }, "moves the calling thread, the only one of its process, into a v1 cgroup; before pivot"),
-  "set-device-filter": op(25, host, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup"),
+  "set-device-filter": op(25, outside, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup in place of those that are attached to it; one takes another's place in one step"),
   "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
+  "freeze-cgroup": op(181, outside, [], { dir: "fd", version: "u32", frozen: "u32", timeoutMs: "u32" }, "freezes a cgroup (frozen 1) or thaws it (0), through the freezer controller (version 1) or cgroup.freeze (2); waits until all of it is frozen, and thaws it again if that does not come in time"),
+  "write-cgroup-either": op(182, outside, [], { dir: "fd", file: "text", value: "text", otherwise: "text", otherValue: "text" }, "writes a value to a file of a cgroup or, where the kernel has no such file, another value to another one"),
+  "delegate-cgroup": op(183, host, [], { dir: "fd", files: "texts", uid: "u32" }, "gives a v2 cgroup and the named files in it to a user; files that the kernel does not have are passed over"),
 
   // the child
   "clone": op(30, host, ["clone"], { namespaces: "u64", cgroup: "fd?" }, "starts the child stage in a new process with new namespaces (CLONE_NEW* bits), in a v2 cgroup if given"),
@@ -172,6 +176,7 @@ export const operations = {
 
   // the life of a container
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
+  "record-pid": op(226, host, ["with-child"], {}, "writes the child's pid, without a line feed, to the file that whoever started the executor has named"),
   "open-shim": op(126, host, [], { socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32" }, "opens the log (format 0 none, 1 json-file, 2 CRI; a new file at limitBytes, of which so many are kept) and the socket that supervise serves, so that neither can fail once the program runs"),
   "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
   "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true if remove-cgroup found that the kernel had killed something for want of memory, @LOST@ the bytes that could not be written to the log"),
@@ -180,7 +185,7 @@ export const operations = {
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
   // a further process in a container that runs
   "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),
-  "open-cgroup": op(161, host, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),
+  "open-cgroup": op(161, outside, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),
   "close-others": op(162, child, ["empties"], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side"),
   "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),

@@ -6,6 +6,8 @@ export const stateFiles = {
   oci: "state.json",
   /** The bundle's config as it was when the container was made. */
   config: "config.json",
+  /** `linux.resources` as the last update left them, in place of the config's. */
+  resources: "resources.json",
   fifo: "exec.fifo",
   /** What native/quick.c reads. */
   quick: "quick",

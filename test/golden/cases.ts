@@ -180,6 +180,28 @@ export const cases: readonly GoldenCase[] = [
     hybridHost,
   ),
   golden(
+    "cgroups-hybrid-raw",
+    { linux: { cgroupsPath: "/pod/c", resources: { unified: { "hugetlb.2MB.max": "0" } } } },
+    hybridHost,
+  ),
+  golden(
+    "cgroups-v2-delegated",
+    merge(ns("cgroup", "user"), {
+      process: { user: { uid: 5, gid: 0 } },
+      mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup" }],
+      linux: {
+        cgroupsPath: "/pod/c",
+        uidMappings: ids,
+        gidMappings: ids,
+        resources: {
+          cpu: { quota: 5000, period: 10000, burst: 1000 },
+          memory: { limit: 1 << 20, swap: 3 << 20 },
+        },
+      },
+    }),
+    v2Host,
+  ),
+  golden(
     "cgroups-without-namespace",
     { mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro"] }] },
     v1Host,

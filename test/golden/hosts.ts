@@ -24,6 +24,7 @@ export const plainHost: HostFacts = {
   rlimits: { RLIMIT_NOFILE: { soft: 1024n, hard: 4096n }, RLIMIT_CORE: { soft: 0n, hard: unlimited } },
   cgroups: none,
   unifiedControllers: [],
+  delegatedCgroupFiles: ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"],
   securityModules: [],
 };
 

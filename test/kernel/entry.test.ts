@@ -1,7 +1,7 @@
 /** The entry in C: verbs that it does by itself, what it leaves to the other program, and what a caller gets of it. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { command, must } from "../lib/command.ts";
@@ -42,6 +42,70 @@ test("the life of a simple container after create starts no other program", { sk
     assert.ok(!existsSync(join(runtime.root, id)));
   }),
 );
+
+test("an exec that was asked for before is not compiled again, and any difference is", { skip }, () =>
+  created({}, async (runtime, id, files) => {
+    await must([...argvOf(runtime), "start", id]);
+    const log = join(files, "trace");
+    const file = join(files, "process.json");
+    const processOf = (word: string) =>
+      JSON.stringify({ cwd: "/", args: ["echo", word], env: ["PATH=/bin"] });
+    const exec = async (pidFile: string) => {
+      const args = ["exec", "--pid-file", join(files, pidFile), "--process", file, id];
+      const programs = await executed(runtime, args, log);
+      return {
+        compiled: programs.includes("gantry-program"),
+        pid: readFileSync(join(files, pidFile), "utf8"),
+      };
+    };
+    writeFileSync(file, processOf("one"));
+    const first = await exec("a.pid");
+    const second = await exec("b.pid");
+    assert.deepEqual([first.compiled, second.compiled], [true, false]);
+    assert.match(`${first.pid} ${second.pid}`, /^\d+ \d+$/);
+    assert.notEqual(first.pid, second.pid);
+    writeFileSync(file, processOf("two"));
+    assert.equal((await exec("a.pid")).compiled, true);
+    const { stdout } = await runtime.call(["exec", "--process", file, id]);
+    assert.equal(stdout, "two\n");
+    const programs = await executed(runtime, ["exec", "--env", "A=1", id, "true"], log);
+    assert.ok(programs.includes("gantry-program"));
+    const limited = await command([
+      "sh",
+      "-c",
+      'ulimit -S -n 99; exec "$@"',
+      "sh",
+      ...argvOf(runtime),
+      "exec",
+      id,
+      "true",
+    ]);
+    assert.equal(limited.code, 0, limited.stderr);
+  }),
+);
+
+test(
+  "a kept plan that somebody has changed is checked, and its failure told as ever",
+  { skip: unready },
+  () =>
+    created({}, async (runtime, id) => {
+      await must([...argvOf(runtime), "start", id]);
+      const call = () => runtime.call(["exec", id, "nope"]);
+      const fresh = await call();
+      const kept = readdirSync(join(runtime.root, id)).filter((name) => name.endsWith(".plan"));
+      assert.equal(kept.length, 1);
+      const again = await call();
+      assert.deepEqual([again.code, withoutTime(again.stderr)], [255, withoutTime(fresh.stderr)]);
+      const path = join(runtime.root, id, kept[0]!);
+      const bytes = readFileSync(path);
+      const at = bytes.lastIndexOf("GNTP");
+      writeFileSync(path, Buffer.concat([bytes.subarray(0, at + 12), bytes.subarray(at + 16)]));
+      assert.match((await call()).stderr, /refused plan/);
+    }),
+);
+
+const argvOf = ({ program, root }: Runtime) => [program, "--root", root];
+const withoutTime = (text: string) => text.replace(/time="[^"]*"/, "");
 
 test("what hooks ask for is left to the other program, and is done", { skip }, () =>
   created({ hooks: { poststart: [{ path: "/bin/true" }] } }, async (runtime, id, files) => {

@@ -322,7 +322,10 @@ for (const name of both) {
     withRunning(name, {}, async ({ exec, id, pid, runtime }) => {
       const look = () => ({
         fds: readdirSync(`/proc/${pid}/fd`),
-        state: readdirSync(join(runtime.root, id)).sort(),
+        // plans that are kept for the next time have a bounded number of places
+        state: readdirSync(join(runtime.root, id))
+          .filter((name) => !/^exec-(\d|1[0-5])\.plan$/.test(name))
+          .sort(),
       });
       const before = look();
       for (let round = 0; round < 5; round++) {

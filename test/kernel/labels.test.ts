@@ -17,21 +17,11 @@ import { containerId, type Json, merge, runOnce, unready, withBundle } from "./b
 
 /** Facts of this machine with other security modules. */
 function factsWith(securityModules: readonly string[]): HostFacts {
-  const {
-    kernel,
-    architecture,
-    uid,
-    gid,
-    capabilities,
-    lastCapability,
-    rlimits,
-    cgroups,
-    unifiedControllers,
-  } = readHostFacts();
-  return {
-    ...{ kernel, architecture, uid, gid, capabilities, lastCapability, rlimits, cgroups, unifiedControllers },
-    securityModules,
-  };
+  const real = readHostFacts();
+  // the facts are read when they are asked for: a copy would have none
+  return new Proxy(real, {
+    get: (facts, name) => (name === "securityModules" ? securityModules : Reflect.get(facts, name, facts)),
+  });
 }
 
 const attributes = ["attr/exec", "attr/apparmor/exec"];

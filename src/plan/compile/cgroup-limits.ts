@@ -1,13 +1,13 @@
 /** `linux.resources` -> writes to the cgroups of cgroups.ts. */
 import { refuse } from "../../base/decode.ts";
-import { GantryError } from "../../base/error.ts";
-import { cgroupV1Values } from "../../linux/cgroup-v1-values.ts";
-import { cgroupV2Values } from "../../linux/cgroup-v2-values.ts";
-import type { CgroupValues, CgroupWrite } from "../../linux/cgroup-values.ts";
+import { bug, GantryError } from "../../base/error.ts";
+import type { CgroupWrite } from "../../linux/cgroup-values.ts";
 import { compileDeviceFilter } from "../../linux/device-filter.ts";
 import { deviceWritesV1, isForAll, parseDeviceRule, runtimeDeviceRules } from "../../linux/devices.ts";
-import type { LinuxDeviceCgroup } from "../../linux/resources.ts";
+import { type CgroupPlaces, type PlacedWrite, placeResources } from "../../linux/place-resources.ts";
+import type { LinuxDeviceCgroup, LinuxResources } from "../../linux/resources.ts";
 import { type HostFacts, holds } from "../host-facts.ts";
+import type { Step } from "../plan.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 
@@ -16,7 +16,7 @@ const phrase = "error setting cgroup config for procHooks process";
 const capSysAdmin = 21;
 
 /** Runs a compiler of src/linux, whose pointers start at `linux.resources`. */
-function atResources<T>(compile: () => T): T {
+export function atResources<T>(compile: () => T): T {
   try {
     return compile();
   } catch (error) {
@@ -25,61 +25,29 @@ function atResources<T>(compile: () => T): T {
   }
 }
 
-function registerOf(
-  cgroups: readonly ContainerCgroup[],
-  facts: HostFacts,
-  write: CgroupWrite,
-  version: 1 | 2,
-): string | undefined {
-  const { controller } = write;
-  if (version === 1) return cgroups.find(({ controllers }) => controllers.includes(controller))?.register;
-  const unified = cgroups.find((cgroup) => cgroup.version === 2);
-  // files of the core ("cgroup.…") need no controller
-  return unified && (controller === "cgroup" || facts.unifiedControllers.includes(controller))
-    ? unified.register
-    : undefined;
+/** Where these cgroups are, in the words of src/linux. */
+function placesOf(cgroups: readonly ContainerCgroup[], facts: HostFacts): CgroupPlaces {
+  return {
+    v1: new Set(cgroups.flatMap(({ controllers }) => controllers)),
+    v2: cgroups.some(({ version }) => version === 2) ? facts.unifiedControllers : undefined,
+  };
 }
 
-function pushWrite(draft: Draft, dir: string, write: CgroupWrite): void {
-  const at = `${where}${write.pointer}`;
-  // which of the two files there is depends on the IO scheduler; the kernel has one of them
-  const optional = write.optional || write.otherwise ? 1 : 0;
-  draft.host.push({
-    op: "write-cgroup",
-    where: at,
-    phrase,
-    dir,
-    file: write.file,
-    value: write.value,
-    optional,
-  });
-  if (write.otherwise)
-    draft.host.push({ op: "write-cgroup", where: at, phrase, dir, ...write.otherwise, optional: 1 });
+function registerOf(cgroups: readonly ContainerCgroup[], { version, controller }: PlacedWrite): string {
+  const cgroup = cgroups.find((one) =>
+    version === 2 ? one.version === 2 : one.controllers.includes(controller),
+  );
+  return cgroup?.register ?? bug(`no cgroup for ${controller}`);
 }
 
-/** A fresh cgroup has no quota yet, so every period is good; a burst must not be above the quota. */
-function isPremature(write: CgroupWrite): boolean {
-  return write.provisional === true && write.file.endsWith("burst_us")
-    ? true
-    : write.provisional === true && write.file.endsWith(".burst");
-}
-
-/** The writes of one version; what it cannot place is handed back. */
-function pushValues(
-  draft: Draft,
-  cgroups: readonly ContainerCgroup[],
-  values: CgroupValues,
-  version: 1 | 2,
-  only?: ReadonlySet<string>,
-): readonly CgroupWrite[] {
-  const missing: CgroupWrite[] = [];
-  for (const write of values.writes) {
-    if (only && !only.has(write.controller)) continue;
-    const register = registerOf(cgroups, draft.facts, write, version);
-    if (register === undefined) missing.push(write);
-    else if (!isPremature(write)) pushWrite(draft, register, write);
-  }
-  return missing;
+/** The step for one write; `dir` holds the cgroup. */
+export function writeStep(dir: string, write: CgroupWrite, at: string, words: string): Step {
+  const { file, value, otherwise } = write;
+  const common = { where: at, phrase: words, dir, file, value };
+  // which of the two files there is depends on the IO scheduler
+  return otherwise
+    ? { op: "write-cgroup-either", ...common, otherwise: otherwise.file, otherValue: otherwise.value }
+    : { op: "write-cgroup", ...common, optional: write.optional ? 1 : 0 };
 }
 
 /**
@@ -87,48 +55,24 @@ function pushValues(
  * hybrid one those that limits are asked of: one that is in use there can no longer be mounted as v1, which others
  * of the machine may want to do (crun before 1.9 demands it).
  */
-export function controllersToEnable(draft: Draft): readonly string[] {
-  const { unifiedControllers, cgroups } = draft.facts;
+export function controllersToEnable(draft: Draft, cgroups: readonly ContainerCgroup[]): readonly string[] {
+  const { unifiedControllers, cgroups: layout } = draft.facts;
   const { resources } = draft.linux;
-  if (cgroups.mode !== "hybrid") return unifiedControllers;
+  if (layout.mode !== "hybrid") return unifiedControllers;
   if (!resources || unifiedControllers.length === 0) return [];
-  const { writes } = atResources(() =>
-    cgroupV2Values(resources, { availableControllers: unifiedControllers }),
-  );
-  const asked = new Set(writes.map(({ controller }) => controller));
+  const { writes } = atResources(() => placeResources(placesOf(cgroups, draft.facts), resources));
+  const asked = new Set(writes.filter(({ version }) => version === 2).map(({ controller }) => controller));
   return unifiedControllers.filter((name) => asked.has(name));
 }
 
 /** Limits, written while the child does not run its program yet. */
 export function limitCgroups(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const { resources } = draft.linux;
-  const { mode } = draft.facts.cgroups;
   if (resources) {
-    const version = mode === "v2" ? 2 : 1;
-    const options = { availableControllers: draft.facts.unifiedControllers };
-    const values = atResources(() =>
-      version === 2 ? cgroupV2Values(resources, options) : cgroupV1Values(resources),
-    );
-    let missing = pushValues(draft, cgroups, values, version);
-    if (mode === "hybrid" && (missing.length > 0 || resources.unified)) {
-      // a controller without a v1 hierarchy may be in the v2 tree
-      const others = new Set(missing.map(({ controller }) => controller));
-      for (const key of Object.keys(resources.unified ?? {})) others.add(key.slice(0, key.indexOf(".")));
-      missing = pushValues(
-        draft,
-        cgroups,
-        atResources(() => cgroupV2Values(resources, options)),
-        2,
-        others,
-      );
-    }
-    for (const write of missing)
-      if (!write.optional)
-        refuse(
-          `${where}${write.pointer}`,
-          `the cgroup controller "${write.controller}" is not available on this host`,
-        );
-    for (const pointer of values.ignored)
+    const { writes, ignored } = atResources(() => placeResources(placesOf(cgroups, draft.facts), resources));
+    for (const write of writes)
+      draft.host.push(writeStep(registerOf(cgroups, write), write, `${where}${write.pointer}`, phrase));
+    for (const pointer of ignored)
       draft.warn("has no meaning for the cgroups of this host and is left out", `${where}${pointer}`);
   }
   limitDevices(draft, cgroups);
@@ -138,10 +82,10 @@ export function limitCgroups(draft: Draft, cgroups: readonly ContainerCgroup[]):
  * Nothing is allowed but what the config and the runtime allow; the last matching rule wins. Rules that
  * only repeat "everything is allowed" are left out.
  */
-export function deviceRules(draft: Draft): readonly LinuxDeviceCgroup[] {
+export function deviceRules(devices: LinuxResources["devices"]): readonly LinuxDeviceCgroup[] {
   const rules: readonly LinuxDeviceCgroup[] = [
     { allow: false },
-    ...(draft.linux.resources?.devices ?? []).filter(({ type }) => type !== "p"),
+    ...(devices ?? []).filter(({ type }) => type !== "p"),
     ...runtimeDeviceRules,
   ].map((rule) => (rule.type === "u" ? { ...rule, type: "c" } : rule));
   const parsed = atResources(() => rules.map(parseDeviceRule));
@@ -152,7 +96,7 @@ export function deviceRules(draft: Draft): readonly LinuxDeviceCgroup[] {
 
 function limitDevices(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const at = `${where}/devices`;
-  const rules = deviceRules(draft);
+  const rules = deviceRules(draft.linux.resources?.devices);
   const v1 = cgroups.find(({ controllers }) => controllers.includes("devices"));
   if (v1) {
     for (const { file, value } of deviceWritesV1(rules))

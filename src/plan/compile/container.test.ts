@@ -20,6 +20,7 @@ const facts: HostFacts = {
   rlimits: { RLIMIT_NOFILE: { soft: 1024n, hard: 4096n } },
   cgroups: cgroupLayout(parseMountinfo("30 20 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"), "0::/\n"),
   unifiedControllers: ["memory"],
+  delegatedCgroupFiles: ["cgroup.procs"],
   securityModules: [],
 };
 

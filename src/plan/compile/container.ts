@@ -20,6 +20,7 @@ import { kernelAtLeast } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
+import { delegateCgroup } from "./cgroup-delegation.ts";
 import { controllersToEnable, limitCgroups } from "./cgroup-limits.ts";
 import { cgroupsOf, enterCgroups, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
@@ -82,7 +83,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   openDevices(draft, namespaces);
   if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
-  const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft));
+  const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft, cgroups));
   draft.host.push({
     op: "clone",
     where: "/linux/namespaces",
@@ -99,6 +100,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   announceNetwork(draft, namespaces);
   makeControllerCgroups(draft, cgroups);
   limitCgroups(draft, cgroups);
+  delegateCgroup(draft, cgroups, mounts);
   const enter = enterCgroups(draft, cgroups, namespaces);
   setOomScore(draft);
   joinResctrl(draft);

@@ -125,7 +125,8 @@ function hasRoot(draft: Draft, { private: kinds, joined }: NamespacePlan): boole
 /** Before the program runs its pid stands where the caller looks for it: so none runs that nobody knows of. */
 function introduceProcess({ host, request }: Draft<ExecRequest>): void {
   const { pidFile, pidfdSocket, foreground } = request.mode;
-  if (pidFile !== undefined) host.push(pidRecord(pidFile));
+  if (pidFile !== undefined)
+    host.push(pidFile === "late" ? { op: "record-pid", where: "" } : pidRecord(pidFile));
   if (pidfdSocket !== undefined)
     host.push({
       op: "send-pidfd",

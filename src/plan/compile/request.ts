@@ -64,6 +64,7 @@ export interface ExecMode {
   /** Text of /proc/PID/cgroup of init; left out, the process goes where `cgroups` says, wherever init is. */
   readonly initCgroups?: string | undefined;
   readonly foreground: boolean;
+  /** Absolute path, or "late": whoever starts the executor names it. */
   readonly pidFile?: string | undefined;
   /** Path of a unix socket that gets a pidfd of the process. */
   readonly pidfdSocket?: string | undefined;

@@ -1,0 +1,104 @@
+/* A container of gantry-oci as the entry sees it: the lines beside state.json (src/plan/compile/quick-record.ts). */
+#include "container.h"
+#include <ctype.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool is_id(const char *id)
+{
+	if (!*id || *id == '.' || strlen(id) > 255)
+		return false;
+	for (; *id; id++)
+		if (!isalnum((unsigned char)*id) && !strchr("_+-.", *id))
+			return false;
+	return true;
+}
+
+/* Flags before the verb whose value may follow as a word of its own. */
+static bool is_passed_over(const char *flag)
+{
+	return strcmp(flag, "--log") == 0 || strcmp(flag, "--log-format") == 0 || strcmp(flag, "--rootless") == 0;
+}
+
+bool read_call(char **argv, struct call *call)
+{
+	int at = 1;
+	call->root = geteuid() == 0 ? "/run/gantry-oci" : "";
+	for (; argv[at] && argv[at][0] == '-'; at++) {
+		if (strncmp(argv[at], "--root=", 7) == 0)
+			call->root = argv[at] + 7;
+		else if (argv[at + 1] && strcmp(argv[at], "--root") == 0)
+			call->root = argv[++at];
+		else if (argv[at + 1] && is_passed_over(argv[at]))
+			at++;
+		else if (strncmp(argv[at], "--log=", 6) && strncmp(argv[at], "--log-format=", 13) && strcmp(argv[at], "--systemd-cgroup"))
+			return false;
+	}
+	call->verb = argv[at] ? argv[at] : "";
+	call->rest = argv[at] ? argv + at + 1 : argv + at;
+	return *call->root == '/' && call->root[1];
+}
+
+bool read_container(const struct call *call, const char *id, struct container *c)
+{
+	char path[4096];
+	if (!is_id(id) || snprintf(path, sizeof path, "%s/%s", call->root, id) >= (int)sizeof path)
+		return false;
+	c->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t length = c->dir < 0 ? -1 : read_file_at(c->dir, "quick", c->text, sizeof c->text);
+	if (length <= 0 || length >= (ssize_t)sizeof c->text - 1)
+		return false;
+	for (char *line = c->text, *next; (next = strchr(line, '\n')); line = next + 1) {
+		*next = 0;
+		if (strncmp(line, "pid ", 4) == 0)
+			c->pid = atoi(line + 4);
+		else if (strncmp(line, "start ", 6) == 0)
+			c->start = strtoull(line + 6, NULL, 10);
+		else if (strncmp(line, "freezer ", 8) == 0)
+			c->freezer = line + 8;
+		else if (strncmp(line, "cgroup ", 7) == 0)
+			c->cgroups = c->cgroups ? c->cgroups : line;
+		else if (strcmp(line, "may start") == 0)
+			c->may_start = true;
+		else if (strcmp(line, "may kill") == 0)
+			c->may_kill = true;
+		else if (strcmp(line, "may delete") == 0)
+			c->may_delete = true;
+		else if (strcmp(line, "state") == 0) {
+			c->state = next + 1;
+			return c->pid > 1 && c->start > 0;
+		}
+	}
+	return false;
+}
+
+int open_init(const struct container *c)
+{
+	int pidfd = sys_pidfd_open(c->pid, 0);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	if (pidfd >= 0 && process_start_time(c->pid) == c->start && poll(&end, 1, 0) == 0)
+		return pidfd;
+	close(pidfd);
+	return -1;
+}
+
+static bool is_paused(const struct container *c)
+{
+	char text[32];
+	if (!c->freezer || read_file_at(AT_FDCWD, c->freezer, text, sizeof text) <= 0)
+		return false;
+	return text[0] == '1' || text[0] == 'F';
+}
+
+const char *container_status(const struct container *c, int init)
+{
+	if (init < 0)
+		return "stopped";
+	if (is_paused(c))
+		return "paused";
+	return faccessat(c->dir, "exec.fifo", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? "created" : "running";
+}

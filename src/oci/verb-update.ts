@@ -1,0 +1,112 @@
+/** update: new limits for a living container, all of them or none. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { GantryError, wrapErrno } from "../base/error.ts";
+import { lockFile } from "../base/lock.ts";
+import { type PlacedCheck, placeResources } from "../linux/place-resources.ts";
+import { updateResources } from "../linux/update-resources.ts";
+import { atResources } from "../plan/compile/cgroup-limits.ts";
+import { cgroupFor } from "../plan/compile/living-cgroups.ts";
+import { compileUpdate } from "../plan/compile/update.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RuntimeResources } from "../spec/runtime-resources.ts";
+import { readCgroupFile, readCgroupNumber } from "./cgroup-files.ts";
+import type { OciContext, Verb } from "./context.ts";
+import { readCurrentLimits, readPlaces } from "./current-limits.ts";
+import { executePlanHere } from "./execute-plan.ts";
+import type { Flags } from "./flags.ts";
+import { type OciContainer, phrases, readContainer } from "./state-directory.ts";
+import { parseResources, readStoredConfig, storeResources } from "./stored-config.ts";
+import { resourcesOfFlags, updateFlags } from "./update-flags.ts";
+
+function readPatch(context: OciContext, flags: Flags): RuntimeResources {
+  const file = flags.text("resources");
+  if (!file) return resourcesOfFlags(flags, (message) => context.log.warn(message));
+  let text: string;
+  try {
+    text = readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (error) {
+    throw wrapErrno(error, "open", file);
+  }
+  return parseResources(text, file === "-" ? "resources" : file);
+}
+
+/** A limit of v2 below what is in use would kill at once; the kernel itself does not refuse it. */
+function checkUsage({ cgroups }: OciContainer, checks: readonly PlacedCheck[]): void {
+  for (const { controller, file, limit, pointer } of checks) {
+    const usage = readCgroupNumber(cgroupFor(cgroups, 2, controller), file);
+    if (usage === undefined || limit > usage) continue;
+    const what = pointer === "/memory/swap" ? "memory+swap" : "memory";
+    throw new GantryError("failed-precondition", `rejecting ${what} limit ${limit} <= usage ${usage}`, {
+      detail: { pointer: `/linux/resources${pointer}` },
+    });
+  }
+}
+
+/** v1 refuses a limit below what is in use: runc tells of the usage then. */
+function explain(error: unknown, { cgroups }: OciContainer, patch: RuntimeResources): unknown {
+  const pointer = "/linux/resources/memory/limit";
+  const memory = cgroupFor(cgroups, 1, "memory");
+  if (!(error instanceof GantryError) || !memory) return error;
+  if (error.detail.errno !== "EBUSY" || error.detail.pointer !== pointer) return error;
+  const usage = readCgroupNumber(memory, "memory.usage_in_bytes");
+  const peak = readCgroupNumber(memory, "memory.max_usage_in_bytes");
+  const asked = `${error.message.split(":", 1)[0]}: unable to set memory limit to ${patch.memory?.limit}`;
+  return new GantryError(error.code, `${asked} (current usage: ${usage}, peak usage: ${peak})`, {
+    detail: error.detail,
+    cause: error,
+  });
+}
+
+/** The plan, and the container's resources once it is done. */
+function compile(container: OciContainer, patch: RuntimeResources): { plan: Plan; merged: RuntimeResources } {
+  const { cgroups, directory, status } = container;
+  const old = readStoredConfig(directory).linux?.resources ?? {};
+  const { merged, effective } = updateResources(old, patch);
+  const { checks, writes } = atResources(() =>
+    placeResources(readPlaces(cgroups), effective, readCurrentLimits(cgroups)),
+  );
+  checkUsage(container, checks);
+  const plan = compileUpdate({
+    cgroups,
+    writes,
+    before: readCgroupFile,
+    frozen: status === "paused",
+    ...(patch.devices ? { devices: { old: old.devices, new: patch.devices } } : {}),
+  });
+  // what was decoded stays decoded: members and their kinds are those of the two that were merged
+  return { plan, merged: merged as RuntimeResources };
+}
+
+async function apply(container: OciContainer, patch: RuntimeResources): Promise<void> {
+  const { plan, merged } = compile(container, patch);
+  try {
+    if (plan.host.length > 0) await executePlanHere(plan);
+  } catch (error) {
+    throw explain(error, container, patch);
+  }
+  try {
+    storeResources(container.directory, merged);
+  } catch (error) {
+    await executePlanHere({ host: [], child: [], cleanup: plan.cleanup });
+    throw error;
+  }
+}
+
+export const update: Verb = {
+  usage: "update [flags] <container-id>",
+  help: "update container resource constraints",
+  flags: updateFlags,
+  arguments: [1, 1],
+  async run(context, flags) {
+    const id = flags.rest[0]!;
+    const { directory } = readContainer(context.root, id);
+    const patch = readPatch(context, flags);
+    // two at once would not know of each other's values
+    using _lock = await lockFile(join(directory, "update.lock"));
+    const container = readContainer(context.root, id);
+    if (container.status === "stopped") throw new GantryError("failed-precondition", phrases.notRunning);
+    await apply(container, patch);
+    return 0;
+  },
+};

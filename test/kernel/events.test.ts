@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import test from "node:test";
+import { until } from "../lib/until.ts";
+import { unready } from "./bundle.ts";
+import { both, type Living, withLiving } from "./living.ts";
+
+const MB = 1 << 20;
+interface Event {
+  readonly type: string;
+  readonly id: string;
+  readonly data?: Record<string, Record<string, Record<string, unknown>>>;
+}
+
+/** `events` in the background, its lines as they come, and its exit status. */
+function follow({ runtime, id }: Living, ...flags: readonly string[]) {
+  const child: ChildProcess = spawn(runtime.program, ["--root", runtime.root, "events", ...flags, id], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const seen: Event[] = [];
+  createInterface({ input: child.stdout! }).on("line", (line) => seen.push(JSON.parse(line) as Event));
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { seen, ended, kill: () => child.kill("SIGKILL") };
+}
+
+/** "data.cpu.usage.kernel number", for every member. */
+function shape(value: unknown, path = "data"): readonly string[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return [`${path} ${Array.isArray(value) ? "array" : typeof value}`];
+  return Object.entries(value).flatMap(([name, member]) => shape(member, `${path}.${name}`));
+}
+
+const limits = { linux: { resources: { memory: { limit: 32 * MB }, pids: { limit: 20 } } } };
+/** What a member has that says nothing is left out, so these may be on one side alone. */
+const comesAndGoes =
+  /\.(usage|max|cache|percpu|intel_rdt|network_interfaces|total|current)\b|hugetlb|blkio|psi|raw/;
+
+test("statistics have every member that the reference's have, in the same kinds", {
+  skip: unready,
+}, async () => {
+  const shapes: Record<string, readonly string[]> = {};
+  for (const name of both)
+    await withLiving(name, "exec sleep 100", limits, async ({ id, must }) => {
+      const lines = (await must("events", "--stats", id)).trim().split("\n");
+      assert.equal(lines.length, 1);
+      const event = JSON.parse(lines[0]!) as Event;
+      assert.deepEqual([event.type, event.id], ["stats", id]);
+      const groups = "blkio,cpu,cpuset,hugetlb,intel_rdt,memory,network_interfaces,pids";
+      assert.equal(Object.keys(event.data!).sort().join(), groups);
+      assert.equal(event.data!.memory!.usage!.limit, 32 * MB);
+      assert.deepEqual({ ...event.data!.pids }, { current: 1, limit: 20 });
+      shapes[name] = shape(event.data);
+    });
+  const missing = shapes.runc!.filter(
+    (one) => !shapes["gantry-oci"]!.includes(one) && !comesAndGoes.test(one),
+  );
+  assert.deepEqual(missing, []);
+});
+
+for (const name of both) {
+  test(`${name}: statistics come at the interval, and end with the container`, { skip: unready }, () =>
+    withLiving(name, "exec sleep 100", limits, async (living) => {
+      const { seen, ended, kill } = follow(living, "--interval", "100ms");
+      try {
+        await until("three statistics", () => seen.length >= 3);
+        assert.ok(seen.every(({ type, id }) => type === "stats" && id === living.id));
+        await living.must("delete", "--force", living.id);
+        assert.equal(await ended, 0);
+      } finally {
+        kill();
+      }
+    }),
+  );
+
+  test(`${name}: what is killed for want of memory is told as oom`, { skip: unready }, () =>
+    withLiving(
+      name,
+      "until [ -e /go ]; do sleep 0.02; done; tail /dev/zero; exec sleep 100",
+      { linux: { resources: { memory: { limit: 16 * MB, swap: 16 * MB } } } },
+      async (living) => {
+        const { seen, kill } = follow(living, "--interval", "200ms");
+        try {
+          await until("the first statistics", () => seen.length > 0);
+          writeFileSync(join(living.bundle.rootfs, "go"), "");
+          const { type, id, data } = await until("the event", () => seen.find((one) => one.type !== "stats"));
+          assert.deepEqual([type, id, data], ["oom", living.id, undefined]);
+        } finally {
+          kill();
+        }
+      },
+    ),
+  );
+
+  test(
+    `${name}: events of what does not run are refused, and so is an interval of nothing`,
+    { skip: unready },
+    () =>
+      withLiving(name, "exec sleep 100", {}, async ({ id, must, refused, status }) => {
+        assert.match(await refused("events", "--interval", "0s", id), /interval must be greater than 0/);
+        await must("kill", id, "KILL");
+        await until("the container to stop", async () => (await status()) === "stopped");
+        assert.equal(await refused("events", id), `container with id ${id} is not running`);
+      }),
+  );
+}
+
+test("a container that is killed as a whole is told as oom before events end", { skip: unready }, () =>
+  withLiving(
+    "gantry-oci",
+    "until [ -e /go ]; do sleep 0.02; done; exec tail /dev/zero",
+    { linux: { resources: { memory: { limit: 16 * MB, swap: 16 * MB } } } },
+    async (living) => {
+      const { seen, ended, kill } = follow(living, "--interval", "100ms");
+      try {
+        await until("the first statistics", () => seen.length > 0);
+        writeFileSync(join(living.bundle.rootfs, "go"), "");
+        assert.equal(await ended, 0);
+        assert.equal(seen.filter(({ type }) => type === "oom").length, 1);
+      } finally {
+        kill();
+      }
+    },
+  ),
+);

@@ -46,6 +46,10 @@ export interface Section {
   readonly rows: readonly Row[];
 }
 
+const resourceFiles = (what: string): Proof => [
+  "test/kernel/resources",
+  `${what} stand in the files of a new container`,
+];
 const cgroupValues = (test: string): Proof => ["src/linux/cgroup-values", test];
 const cli = (test: string): Proof => ["src/oci/command", test];
 
@@ -206,8 +210,14 @@ const process: Section = {
       "/process/ioPriority/class={IOPRIO_CLASS_RT,IOPRIO_CLASS_BE,IOPRIO_CLASS_IDLE}",
       fields("the IO priority ${kind as string} is the kernel's"),
     ),
-    unproved("/process/execCPUAffinity", "for exec alone"),
-    unproved("/process/execCPUAffinity/{initial,final}", "for exec alone; the form is checked"),
+    noted("for exec alone", "/process/execCPUAffinity", [
+      "test/kernel/exec-further",
+      "exec has limits, OOM score, CPUs and a new session as its process says",
+    ]),
+    row("/process/execCPUAffinity/{initial,final}", [
+      "test/kernel/exec-further",
+      "exec has limits, OOM score, CPUs and a new session as its process says",
+    ]),
   ],
 };
 
@@ -594,11 +604,17 @@ const resources: Section = {
     ),
     row(
       "/linux/resources/memory/{reservation,swap}",
+      resourceFiles("memory with swap, reservation, swappiness and without the OOM killer"),
       v2("limits stand in the files of the container's own v2 cgroup"),
       cgroupValues("swap of v2 is what the v1 notion leaves beside memory, and must fit it"),
     ),
     row(
-      "/linux/resources/memory/{kernel,kernelTCP,swappiness,disableOOMKiller,useHierarchy}",
+      "/linux/resources/memory/{swappiness,disableOOMKiller}",
+      resourceFiles("memory with swap, reservation, swappiness and without the OOM killer"),
+      cgroupValues("memory knobs of v1, and what v2 cannot do"),
+    ),
+    row(
+      "/linux/resources/memory/{kernel,kernelTCP,useHierarchy}",
       cgroupValues("memory knobs of v1, and what v2 cannot do"),
     ),
     row(
@@ -608,12 +624,14 @@ const resources: Section = {
     row("/linux/resources/cpu", container("CPU time is limited")),
     row(
       "/linux/resources/cpu/shares",
+      resourceFiles("shares, quota, period and a set of CPUs"),
       v2("limits stand in the files of the container's own v2 cgroup"),
       cgroupValues("shares become weights on the curve that meets minimum, default and maximum"),
     ),
     row("/linux/resources/cpu/{quota,period}", container("CPU time is limited")),
     row(
       "/linux/resources/cpu/burst",
+      resourceFiles("burst beside the quota"),
       cgroupValues("a burst that shrinks comes before the quota, one that grows after it"),
     ),
     row(
@@ -621,19 +639,27 @@ const resources: Section = {
       fields("the scheduling policy SCHED_FIFO is the kernel's"),
       cgroupValues("real-time limits and cpusets"),
     ),
-    row("/linux/resources/cpu/{cpus,mems}", cgroupValues("real-time limits and cpusets")),
+    row(
+      "/linux/resources/cpu/{cpus,mems}",
+      resourceFiles("shares, quota, period and a set of CPUs"),
+      cgroupValues("real-time limits and cpusets"),
+    ),
     row(
       "/linux/resources/cpu/idle",
+      resourceFiles("a group that is idle"),
       cgroupValues("an idle group has no weight, a group that wakes has one after it woke"),
     ),
     row("/linux/resources/pids", container("processes are limited")),
     row(
       "/linux/resources/pids/limit",
       container("processes are limited"),
+      resourceFiles("no further process at all"),
       cgroupValues("0 means not set for memory and cpu, and is a limit for processes"),
     ),
     row(
       "/linux/resources/blockIO",
+      resourceFiles("a weight of BFQ"),
+      resourceFiles("throttles of a disk"),
       cgroupValues("block I/O: weights fall back where BFQ is absent, throttles go to one file of v2"),
     ),
     row(

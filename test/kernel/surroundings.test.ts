@@ -61,12 +61,15 @@ test(
     ),
 );
 
-test("a bind keeps the flags that its source has locked for a user without privileges", {
-  skip: unready || needs("setpriv", "unshare"),
-}, async () => {
-  for (const name of both)
-    await withBundle(
-      name,
+/** runc 1.1.5 does not keep them, and is refused by the kernel. */
+test(
+  "a bind keeps the flags that its source has locked for a user without privileges",
+  {
+    skip: unready || needs("setpriv", "unshare"),
+  },
+  () =>
+    withBundle(
+      "gantry-oci",
       "grep ' /data ' /proc/self/mountinfo | cut -d' ' -f6",
       (files) => ({
         mounts: [
@@ -85,17 +88,14 @@ test("a bind keeps the flags that its source has locked for a user without privi
         await must(["chown", "-R", "1000:1000", bundle.path]);
         const user = "setpriv --reuid 1000 --regid 1000 --clear-groups";
         const run = `${runtime.program} --root ${bundle.path}/state run --bundle ${bundle.path} ${containerId()}`;
-        // runc 1.1.5 forgets about access times, and is refused
-        const atime = name === "runc" ? "relatime" : "noatime";
-        const script = `mount -t tmpfs -o nosuid,nodev,noexec,${atime} tmpfs ${locked}; exec ${user} ${run}`;
+        const script = `mount -t tmpfs -o nosuid,nodev,noexec,noatime tmpfs ${locked}; exec ${user} ${run}`;
         const { stdout, stderr } = await command(["unshare", "-m", "sh", "-ec", script], {
-          env: { XDG_RUNTIME_DIR: bundle.path },
           timeoutMs: 20_000,
         });
-        assert.equal(stdout, `ro,nosuid,nodev,noexec,${atime}\n`, `${name}: ${stderr}`);
+        assert.equal(stdout, "ro,nosuid,nodev,noexec,noatime\n", stderr);
       },
-    );
-});
+    ),
+);
 
 test("a working directory that only the user may enter is entered as that user", {
   skip: unready,

@@ -113,6 +113,7 @@ struct executor {
 	struct moved_link moved[32];
 	uint32_t moved_count;
 	char started[40]; /* when the first of them was */
+	uint32_t cgroups; /* of make-cgroup that went well */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	uint64_t log_bytes_lost; /* that the shim could not write */
 	bool oom_killed; /* as remove-cgroup found it */

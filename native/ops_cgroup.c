@@ -107,6 +107,7 @@ int op_make_cgroup(struct executor *x, const struct step *s)
 		return fail(x, EEXIST, "%s holds processes", s->v[MAKE_CGROUP_PATH].text.at);
 	}
 	set_reg(x, &s->v[MAKE_CGROUP_DIR], dir);
+	x->cgroups++;
 	return 0;
 }
 
@@ -359,8 +360,33 @@ static bool oom_killed_in(int cgroup)
 	return killed;
 }
 
+static bool same_text(const union operand *a, const union operand *b)
+{
+	return strcmp(a->text.at, b->text.at) == 0;
+}
+
+/* True if this plan was to make the cgroup and did not come to it: it may be somebody else's then. */
+static bool was_not_made(const struct executor *x, const struct step *s)
+{
+	const uint8_t *cursor = x->plan.host.at;
+	uint32_t makings = 0;
+	struct step host;
+	for (uint32_t i = 0; i < x->plan.host.steps; i++) {
+		plan_next(&x->plan, &cursor, &host);
+		if (host.operation->run != op_make_cgroup)
+			continue;
+		if (same_text(&host.v[MAKE_CGROUP_MOUNT], &s->v[REMOVE_CGROUP_MOUNT]) &&
+		    same_text(&host.v[MAKE_CGROUP_PATH], &s->v[REMOVE_CGROUP_PATH]))
+			return makings >= x->cgroups;
+		makings++;
+	}
+	return false;
+}
+
 int op_remove_cgroup(struct executor *x, const struct step *s)
 {
+	if (was_not_made(x, s))
+		return 0;
 	const char *path = s->v[REMOVE_CGROUP_PATH].text.at;
 	char above[4096], name[256];
 	int patience = 400; /* two seconds */

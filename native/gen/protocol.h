@@ -24,6 +24,7 @@
 #define POINT_NETWORK 3
 #define POINT_PRESTART 4
 #define POINT_READY 5
+#define POINT_UNIT 9
 #define STAGE_CHECK 0
 #define STAGE_HOST 1
 #define STAGE_CHILD 2

@@ -3,6 +3,7 @@ import { writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GantryError } from "../base/error.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
+import { cgroupManagerOf } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
 import { type OciLog, openLog } from "./log.ts";
@@ -17,7 +18,11 @@ const globalFlags: FlagTable = {
   log: { kind: "text", help: "set the log file to write logs to (default: stderr)" },
   "log-format": { kind: "text", help: "set the log format: text or json" },
   debug: { kind: "switch", help: "enable debug logging" },
-  "systemd-cgroup": { kind: "switch", help: "enable systemd cgroup support (not supported yet)" },
+  "systemd-cgroup": {
+    kind: "switch",
+    help: 'enable systemd cgroup support; cgroupsPath is "slice:prefix:name" then',
+  },
+  "cgroup-manager": { kind: "text", help: "crun's flag: cgroupfs, systemd or disabled" },
   rootless: { kind: "text", help: "accepted for runc's callers: true, false or auto" },
   version: { kind: "switch", short: "v", help: "print the version" },
   help: { kind: "switch", short: "h", help: "show help" },
@@ -136,11 +141,6 @@ export async function runOciCommand(
       print(flags.has("version") ? versionText() : await helpText());
       return 0;
     }
-    if (flags.has("systemd-cgroup"))
-      throw new GantryError(
-        "unimplemented",
-        "--systemd-cgroup: the systemd cgroup driver is not supported yet",
-      );
     const root = resolve(flags.text("root") ?? defaultRoot(env));
     if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
     const logTarget = targetOf(flags);
@@ -148,6 +148,7 @@ export async function runOciCommand(
       root,
       log: openLog({ ...logTarget, debug: flags.has("debug") }).logger,
       logTarget,
+      cgroupManager: cgroupManagerOf(flags),
       debug: flags.has("debug"),
       env,
       print,

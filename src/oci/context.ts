@@ -1,5 +1,6 @@
 /** What every verb of the OCI command gets. */
 import type { Logger } from "../base/log.ts";
+import type { CgroupManager } from "./cgroup-manager.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import type { LogTarget } from "./tell-failure.ts";
 
@@ -9,6 +10,7 @@ export interface OciContext {
   readonly log: Logger;
   /** Where that log and errors go. */
   readonly logTarget: LogTarget;
+  readonly cgroupManager: CgroupManager;
   /** --debug */
   readonly debug: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;

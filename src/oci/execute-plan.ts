@@ -6,6 +6,7 @@
  * plan has points at which somebody must say go, and where there is no such entry.
  */
 import { writeSync } from "node:fs";
+import type { LaunchOptions } from "../launch/launch.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { OciContext } from "./context.ts";
@@ -13,19 +14,24 @@ import { tellFailure } from "./tell-failure.ts";
 
 /**
  * Runs a plan with the caller's own stdio. The status is the child's where the plan waited for its end, else 0; where
- * the entry runs the plan, nobody hears of it here.
+ * the entry runs the plan, nobody hears of it here. `onSync` does this program's part at the plan's sync points.
  */
-export async function executePlan(context: OciContext, verb: string, plan: Plan): Promise<number> {
+export async function executePlan(
+  context: OciContext,
+  verb: string,
+  plan: Plan,
+  onSync?: LaunchOptions["onSync"],
+): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
   if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
     handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
     return 0;
   }
-  return await executePlanHere(plan);
+  return await executePlanHere(plan, onSync);
 }
 
 /** Runs a plan as a child of this program, which waits for it and hears of its failure. */
-export async function executePlanHere(plan: Plan): Promise<number> {
+export async function executePlanHere(plan: Plan, onSync?: LaunchOptions["onSync"]): Promise<number> {
   const [{ findExecutor }, { runPlan }] = await Promise.all([
     import("../launch/executor.ts"),
     import("../launch/launch.ts"),
@@ -33,6 +39,7 @@ export async function executePlanHere(plan: Plan): Promise<number> {
   const { status = 0 } = await runPlan(plan, {
     executor: findExecutor(),
     stdio: ["inherit", "inherit", "inherit"],
+    ...(onSync ? { onSync } : {}),
   });
   return status;
 }

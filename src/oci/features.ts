@@ -19,7 +19,7 @@ export function featuresDocument(): Readonly<Record<string, unknown>> {
     linux: {
       namespaces: namespaceTypes,
       capabilities: capabilityNames,
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: {
         enabled: true,
         actions: seccompActions,

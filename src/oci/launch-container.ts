@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
 import { compileContainer } from "../plan/compile/container.ts";
-import type { OciMode } from "../plan/compile/request.ts";
+import type { ForeignCgroups, OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig, type RuntimeConfig } from "../spec/runtime-config.ts";
 import type { OciContext } from "./context.ts";
@@ -69,9 +69,13 @@ export interface LaunchRequest {
   readonly flags: Flags;
   /** create; or run, in the foreground or detached. */
   readonly kind: "create" | "foreground" | "detached";
+  /** Where systemd makes the container's unit. */
+  readonly cgroups?: ForeignCgroups | undefined;
 }
 
-export function compileLaunch(context: OciContext, { id, state, bundle, flags, kind }: LaunchRequest): Plan {
+export function compileLaunch(context: OciContext, request: LaunchRequest): Plan {
+  const { id, state, bundle, flags, kind } = request;
+  const cgroups = context.cgroupManager === "disabled" ? ({ kind: "none" } as const) : request.cgroups;
   checkConsole(flags, bundle.config, kind !== "foreground");
   if (numberFlag(flags, "preserve-fds") > 0)
     throw new GantryError("unimplemented", "--preserve-fds: further descriptors are not supported yet");
@@ -83,6 +87,7 @@ export function compileLaunch(context: OciContext, { id, state, bundle, flags, k
     foreground: kind === "foreground",
     noPivot: flags.has("no-pivot"),
     noNewKeyring: flags.has("no-new-keyring"),
+    ...(cgroups ? { cgroups } : {}),
     ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
   };
   return compileContainer({

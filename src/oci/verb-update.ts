@@ -11,6 +11,7 @@ import { compileUpdate } from "../plan/compile/update.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { RuntimeResources } from "../spec/runtime-resources.ts";
 import { readCgroupFile, readCgroupNumber } from "./cgroup-files.ts";
+import { updateRecordedUnit } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { readCurrentLimits, readPlaces } from "./current-limits.ts";
 import { executePlanHere } from "./execute-plan.ts";
@@ -59,7 +60,13 @@ function explain(error: unknown, { cgroups }: OciContainer, patch: RuntimeResour
 }
 
 /** The plan, and the container's resources once it is done. */
-function compile(container: OciContainer, patch: RuntimeResources): { plan: Plan; merged: RuntimeResources } {
+interface Update {
+  readonly plan: Plan;
+  readonly old: RuntimeResources;
+  readonly merged: RuntimeResources;
+}
+
+function compile(container: OciContainer, patch: RuntimeResources): Update {
   const { cgroups, directory, status } = container;
   const old = readStoredConfig(directory).linux?.resources ?? {};
   const { merged, effective } = updateResources(old, patch);
@@ -75,19 +82,26 @@ function compile(container: OciContainer, patch: RuntimeResources): { plan: Plan
     ...(patch.devices ? { devices: { old: old.devices, new: patch.devices } } : {}),
   });
   // what was decoded stays decoded: members and their kinds are those of the two that were merged
-  return { plan, merged: merged as RuntimeResources };
+  return { plan, old, merged: merged as RuntimeResources };
 }
 
-async function apply(container: OciContainer, patch: RuntimeResources): Promise<void> {
-  const { plan, merged } = compile(container, patch);
+async function apply(context: OciContext, container: OciContainer, patch: RuntimeResources): Promise<void> {
+  const { directory } = container;
+  const { plan, old, merged } = compile(container, patch);
+  const devices = patch.devices !== undefined;
+  // before the files: what systemd writes may be less exact than what the files get then
+  await updateRecordedUnit(context, directory, { from: old, to: merged, devices });
+  const takeBack = () => updateRecordedUnit(context, directory, { from: merged, to: old, devices });
   try {
     if (plan.host.length > 0) await executePlanHere(plan);
   } catch (error) {
+    await takeBack();
     throw explain(error, container, patch);
   }
   try {
-    storeResources(container.directory, merged);
+    storeResources(directory, merged);
   } catch (error) {
+    await takeBack();
     await executePlanHere({ host: [], child: [], cleanup: plan.cleanup });
     throw error;
   }
@@ -106,7 +120,7 @@ export const update: Verb = {
     using _lock = await lockFile(join(directory, "update.lock"));
     const container = readContainer(context.root, id);
     if (container.status === "stopped") throw new GantryError("failed-precondition", phrases.notRunning);
-    await apply(container, patch);
+    await apply(context, container, patch);
     return 0;
   },
 };

@@ -3,12 +3,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError } from "../base/error.ts";
 import { stateFiles } from "../plan/state-files.ts";
+import type { RuntimeConfig } from "../spec/runtime-config.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
+import type { ContainerUnit } from "./systemd-unit.ts";
 
 async function launch(
   context: OciContext,
@@ -21,19 +23,34 @@ async function launch(
   let handedOver = false;
   try {
     storeConfig(state, bundle.text);
-    const plan = compileLaunch(context, { id, state, bundle, flags, kind });
+    await using unit = await unitFor(context, { id, config: bundle.config, state });
+    const plan = compileLaunch(context, { id, state, bundle, flags, kind, cgroups: unit?.cgroups });
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
+    let status: number;
     try {
-      const status = await executePlan(context, kind === "create" ? "create" : "run", plan);
+      const verb = kind === "create" ? "create" : "run";
+      status = await executePlan(context, verb, plan, unit && ((_point, pid) => unit.start(pid)));
       // the plan's own clean-up removes the state from here on
       handedOver = true;
-      return status;
     } finally {
       stop?.();
+      if (!handedOver) await unit?.stop();
     }
+    if (kind === "foreground") await unit?.stop();
+    return status;
   } finally {
     if (!handedOver) removeStateDirectory(state);
   }
+}
+
+/** The systemd unit of the container, where systemd makes its cgroups. */
+export async function unitFor(
+  context: OciContext,
+  container: { readonly id: string; readonly config: RuntimeConfig; readonly state: string },
+): Promise<ContainerUnit | undefined> {
+  if (context.cgroupManager !== "systemd") return undefined;
+  const { prepareUnit } = await import("./systemd-unit.ts");
+  return await prepareUnit(context, container);
 }
 
 const forwarded = [

@@ -3,6 +3,7 @@ import { rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
 import { parseSignal } from "../linux/signals.ts";
+import { stopRecordedUnit } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { usageError } from "./flags.ts";
 import { runStateHooks } from "./hooks.ts";
@@ -139,6 +140,7 @@ function removeResctrlGroups({ resctrl }: OciContainer): void {
 
 async function destroy(context: OciContext, container: OciContainer): Promise<void> {
   if (!container.ownPids) signalAll(container.cgroups, 9);
+  await stopRecordedUnit(context, container.directory);
   await removeCgroups(container.cgroups);
   removeResctrlGroups(container);
   removeStateDirectory(container.directory);
@@ -152,8 +154,10 @@ async function destroy(context: OciContext, container: OciContainer): Promise<vo
 }
 
 /** A `create` that was killed half-way leaves a directory without a state. */
-function removeUnborn(context: OciContext, id: string): void {
-  removeStateDirectory(join(context.root, checkId(id)));
+async function removeUnborn(context: OciContext, id: string): Promise<void> {
+  const directory = join(context.root, checkId(id));
+  await stopRecordedUnit(context, directory);
+  removeStateDirectory(directory);
 }
 
 export const remove: Verb = {
@@ -169,7 +173,7 @@ export const remove: Verb = {
       container = readContainer(context.root, id);
     } catch (error) {
       if (!force || !isGantryError(error, "not-found")) throw error;
-      removeUnborn(context, id);
+      await removeUnborn(context, id);
       return 0;
     }
     // runc lets a container go that was never started

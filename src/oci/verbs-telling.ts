@@ -12,6 +12,7 @@ import { type Flags, usageError } from "./flags.ts";
 import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
 import { checkId } from "./state-directory.ts";
 import { ociName } from "./tell-failure.ts";
+import { unitFor } from "./verbs-launch.ts";
 
 export const spec: Verb = {
   usage: "spec [flags]",
@@ -56,21 +57,25 @@ export const explain: Verb = {
     phrases: { kind: "switch", help: "also what each step would say if it failed" },
   },
   arguments: [0, Number.POSITIVE_INFINITY],
-  run(context, flags) {
-    const plan = flags.has("exec") ? compileExecOf(context, flags) : launchPlan(context, flags);
+  async run(context, flags) {
+    const plan = flags.has("exec") ? compileExecOf(context, flags) : await launchPlan(context, flags);
     context.print(printPlan(plan, { phrases: flags.has("phrases") }));
     return 0;
   },
 };
 
-function launchPlan(context: OciContext, flags: Flags): Plan {
+async function launchPlan(context: OciContext, flags: Flags): Promise<Plan> {
   if (flags.rest.length > 1) throw usageError(`"${ociName} explain" takes a command only with --exec`);
   const id = checkId(flags.rest[0] ?? "example");
+  const state = join(context.root, id);
+  const bundle = readBundle(flags);
+  await using unit = await unitFor(context, { id, config: bundle.config, state });
   return compileLaunch(context, {
     id,
-    state: join(context.root, id),
-    bundle: readBundle(flags),
+    state,
+    bundle,
     flags,
+    cgroups: unit?.cgroups,
     kind: flags.has("create") ? "create" : "foreground",
   });
 }

@@ -105,7 +105,7 @@ export const operations = {
   "move-child": op(23, host, ["with-child"], { dir: "fd" }, "moves the child into the cgroup"),
   "enter-cgroup": op(24, child, [], { mount: "text", path: "text" }, "moves the calling thread, the only one of its process, into a v1 cgroup; before pivot"),
   "set-device-filter": op(25, outside, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup in place of those that are attached to it; one takes another's place in one step"),
-  "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it; missing is fine"),
+  "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it, unless make-cgroup of the same plan was refused it; missing is fine"),
   "freeze-cgroup": op(181, outside, [], { dir: "fd", version: "u32", frozen: "u32", timeoutMs: "u32" }, "freezes a cgroup (frozen 1) or thaws it (0), through the freezer controller (version 1) or cgroup.freeze (2); waits until all of it is frozen, and thaws it again if that does not come in time"),
   "write-cgroup-either": op(182, outside, [], { dir: "fd", file: "text", value: "text", otherwise: "text", otherValue: "text" }, "writes a value to a file of a cgroup or, where the kernel has no such file, another value to another one"),
   "delegate-cgroup": op(183, host, [], { dir: "fd", files: "texts", uid: "u32" }, "gives a v2 cgroup and the named files in it to a user; files that the kernel does not have are passed over"),

@@ -11,4 +11,6 @@ export const stateFiles = {
   fifo: "exec.fifo",
   /** What native/quick.c reads. */
   quick: "quick",
+  /** The systemd unit that holds the container, written before systemd is asked for it. */
+  unit: "unit.json",
 } as const;

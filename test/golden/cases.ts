@@ -159,6 +159,30 @@ export const cases: readonly GoldenCase[] = [
     v2Host,
   ),
   golden(
+    "cgroups-systemd-scope",
+    merge(ns("pid", "cgroup"), {
+      mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro"] }],
+      linux: { cgroupsPath: "machine.slice:pod:c", resources: { memory: { limit: 64 << 20 } } },
+    }),
+    v2Host,
+    {
+      ...foreground,
+      cgroups: { kind: "unit", path: "/machine.slice/pod-c.scope", moveChild: false },
+    },
+  ),
+  golden(
+    "cgroups-systemd-slice",
+    merge(ns("pid"), { linux: { cgroupsPath: "a.slice::a-b.slice" } }),
+    v2Host,
+    { ...foreground, cgroups: { kind: "unit", path: "/a.slice/a-b.slice", moveChild: true } },
+  ),
+  golden(
+    "cgroups-disabled",
+    merge(ns("pid"), { linux: { resources: { memory: { limit: 64 << 20 } } } }),
+    v2Host,
+    { ...foreground, cgroups: { kind: "none" } },
+  ),
+  golden(
     "cgroups-v1",
     merge(ns("cgroup"), {
       mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "nosuid"] }],

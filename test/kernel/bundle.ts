@@ -117,6 +117,9 @@ export interface Bundle {
   readonly config: Json;
 }
 
+/** Emulated processors take their time. */
+const callMs = process.env.GANTRY_TEST_SLOW ? 120_000 : 20_000;
+
 let counter = 0;
 
 /** A name that no other container on the machine has: both runtimes make cgroups of it. */
@@ -124,15 +127,24 @@ export function containerId(): string {
   return `gantrytest-${process.pid}-${++counter}`;
 }
 
+/** Global flags that say who makes the cgroups: on a machine whose first process is systemd both ways are tried. */
+const driver = process.env.GANTRY_TEST_CGROUPS === "systemd" ? ["--systemd-cgroup"] : [];
+
+/** A value of linux.cgroupsPath in the form that these flags want. */
+export function cgroupsPathFor(id: string): string {
+  return driver.length > 0 ? `:gantrytest:${id}` : `/${id}`;
+}
+
 function runtimeAt(name: Runtime["name"], dir: string): Runtime {
   const program = name === "gantry-oci" ? gantryOciProgram : programPath(name)!;
   const root = join(dir, `${name}-root`);
+  const global = ["--root", root, ...driver];
   return {
     name,
     program,
     root,
-    call: (args, options) => command([program, "--root", root, ...args], { timeoutMs: 20_000, ...options }),
-    spawn: (args) => spawn(program, ["--root", root, ...args], { stdio: "ignore" }),
+    call: (args, options) => command([program, ...global, ...args], { timeoutMs: callMs, ...options }),
+    spawn: (args) => spawn(program, [...global, ...args], { stdio: "ignore" }),
   };
 }
 

@@ -3,7 +3,15 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path";
 import test from "node:test";
 import { until } from "../lib/until.ts";
-import { containerId, type Json, type Runtime, runOnce, unready, withBundle } from "./bundle.ts";
+import {
+  cgroupsPathFor,
+  containerId,
+  type Json,
+  type Runtime,
+  runOnce,
+  unready,
+  withBundle,
+} from "./bundle.ts";
 
 const both = ["gantry-oci", "runc"] as const;
 
@@ -199,6 +207,23 @@ for (const name of both) {
     }),
   );
 }
+
+test("a cgroup that another container is in is refused, and that one lives on", { skip: unready }, () =>
+  withBundle(
+    "gantry-oci",
+    "exec sleep 100",
+    () => ({ linux: { cgroupsPath: `${cgroupsPathFor(containerId())}` } }),
+    async (runtime, bundle) => {
+      const [first, second] = [containerId(), containerId()];
+      const started = await runtime.call(["run", "--detach", "--bundle", bundle.path, first]);
+      assert.equal(started.code, 0, started.stderr);
+      const refused = await runtime.call(["run", "--detach", "--bundle", bundle.path, second]);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /holds processes|already exists|already loaded/);
+      assert.equal((await state(runtime, first)).status, "running");
+    },
+  ),
+);
 
 test("a hook may ask for the state of its container", { skip: unready }, () =>
   withBundle(

@@ -7,11 +7,13 @@
  */
 import { posix } from "node:path";
 import { refuse } from "../../base/decode.ts";
-import type { CgroupHierarchy } from "../../linux/cgroup-mounts.ts";
+import { GantryError } from "../../base/error.ts";
+import { type CgroupHierarchy, cgroupDirectory } from "../../linux/cgroup-mounts.ts";
 import { holds } from "../host-facts.ts";
-import type { Step } from "../plan.ts";
+import { type Step, syncPoints } from "../plan.ts";
 import type { Draft } from "./draft.ts";
 import type { NamespacePlan } from "./namespaces.ts";
+import type { ForeignCgroups } from "./request.ts";
 
 const capDacOverride = 1;
 
@@ -55,6 +57,8 @@ function pathIn(draft: Draft, hierarchy: CgroupHierarchy, version: 1 | 2): strin
  * a user without privileges who asks for no limits stays in the cgroups of the caller, as with runc.
  */
 export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
+  const foreign = foreignCgroups(draft);
+  if (foreign) return foreign.kind === "unit" ? [cgroupOfUnit(draft, foreign.path)] : [];
   if (!mayMakeCgroups(draft)) return [];
   const { unified, controllers } = draft.facts.cgroups;
   const cgroups: ContainerCgroup[] = [];
@@ -82,6 +86,45 @@ export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
   return cgroups;
 }
 
+/** Who else makes the cgroups; undefined where the plan does. */
+export function foreignCgroups({ request: { mode } }: Draft): ForeignCgroups | undefined {
+  return mode.kind === "oci" ? mode.cgroups : undefined;
+}
+
+function cgroupOfUnit({ facts: { cgroups } }: Draft, path: string): ContainerCgroup {
+  const hierarchy = cgroups.unified;
+  const directory = hierarchy && cgroupDirectory(hierarchy.mountPoint, hierarchy.root, path);
+  if (cgroups.mode !== "v2" || directory === undefined)
+    throw new GantryError(
+      "failed-precondition",
+      cgroups.mode === "v2"
+        ? `the cgroup ${path} of the systemd unit is not below /sys/fs/cgroup as it is mounted here`
+        : `systemd cgroups need cgroup v2 alone, this host has ${cgroups.mode}: use the cgroupfs driver`,
+      { detail: { pointer: where } },
+    );
+  const below = directory.slice(hierarchy!.mountPoint.length);
+  return { hierarchy: hierarchy!, version: 2, controllers: [], path: below, register: unifiedRegister };
+}
+
+/**
+ * The controller has systemd make the unit with the child in it, which waits. What systemd has made is opened then,
+ * and everything else is as with a cgroup of our own.
+ */
+export function awaitUnit(
+  draft: Draft,
+  cgroups: readonly ContainerCgroup[],
+  controllers: readonly string[],
+): void {
+  const foreign = foreignCgroups(draft);
+  const [cgroup] = cgroups;
+  if (foreign?.kind !== "unit" || !cgroup) return;
+  const phrase = "unable to apply cgroup configuration";
+  draft.host.push({ op: "sync", where, phrase, point: syncPoints.unit });
+  enableControllers(draft, cgroup, controllers);
+  makeCgroup(draft, cgroup);
+  if (foreign.moveChild) draft.host.push({ op: "move-child", where, phrase, dir: cgroup.register });
+}
+
 function mayMakeCgroups(draft: Draft): boolean {
   const { devices: _everyConfigHasThem, ...limits } = draft.linux.resources ?? {};
   return draft.facts.uid === 0 || holds(draft.facts, capDacOverride) || Object.keys(limits).length > 0;
@@ -94,7 +137,7 @@ function makeCgroup(draft: Draft, cgroup: ContainerCgroup): void {
     phrase: "unable to apply cgroup configuration",
     mount: cgroup.hierarchy.mountPoint,
     path: cgroup.path,
-    init: cgroup.controllers.includes("cpuset") ? 1 : 2,
+    init: foreignCgroups(draft) ? 0 : cgroup.controllers.includes("cpuset") ? 1 : 2,
     dir: cgroup.register,
   });
   draft.cleanup.push({ op: "remove-cgroup", where, mount: cgroup.hierarchy.mountPoint, path: cgroup.path });
@@ -107,18 +150,27 @@ export function makeUnifiedCgroup(
   controllers: readonly string[],
 ): string | undefined {
   const unified = cgroups.find(({ version }) => version === 2);
-  if (!unified) return undefined;
-  if (controllers.length > 0)
-    draft.host.push({
-      op: "enable-controllers",
-      where,
-      phrase: "unable to apply cgroup configuration",
-      mount: unified.hierarchy.mountPoint,
-      path: unified.path,
-      controllers,
-    });
+  if (!unified || foreignCgroups(draft)) return undefined;
+  enableControllers(draft, unified, controllers);
   makeCgroup(draft, unified);
   return unified.register;
+}
+
+function enableControllers(
+  draft: Draft,
+  { hierarchy, path }: ContainerCgroup,
+  controllers: readonly string[],
+): void {
+  if (controllers.length === 0) return;
+  const phrase = "unable to apply cgroup configuration";
+  draft.host.push({
+    op: "enable-controllers",
+    where,
+    phrase,
+    mount: hierarchy.mountPoint,
+    path,
+    controllers,
+  });
 }
 
 /** What is done after the clone, beside the child. */

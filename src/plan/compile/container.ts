@@ -22,7 +22,14 @@ import { type Plan, syncPoints } from "../plan.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { delegateCgroup } from "./cgroup-delegation.ts";
 import { controllersToEnable, limitCgroups } from "./cgroup-limits.ts";
-import { cgroupsOf, enterCgroups, makeControllerCgroups, makeUnifiedCgroup } from "./cgroups.ts";
+import {
+  awaitUnit,
+  cgroupsOf,
+  enterCgroups,
+  foreignCgroups,
+  makeControllerCgroups,
+  makeUnifiedCgroup,
+} from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
@@ -98,8 +105,9 @@ export function compileContainer(request: ContainerRequest): Plan {
   enterNamespaces(draft, namespaces, cloned, () => mapIds(draft, namespaces, mounts, true));
 
   announceNetwork(draft, namespaces);
+  awaitUnit(draft, cgroups, controllersToEnable(draft, cgroups));
   makeControllerCgroups(draft, cgroups);
-  limitCgroups(draft, cgroups);
+  if (foreignCgroups(draft)?.kind !== "none") limitCgroups(draft, cgroups);
   delegateCgroup(draft, cgroups, mounts);
   const enter = enterCgroups(draft, cgroups, namespaces);
   setOomScore(draft);

@@ -39,9 +39,9 @@ export function recordQuick(
   };
   const record = quickRecord({
     config,
-    resctrl: resctrlOf(draft) !== undefined,
     cgroups,
     ownPids: hasOwnPids(draft),
+    hasMore: resctrlOf(draft) !== undefined || mode.cgroups?.kind === "unit",
     state,
   });
   draft.host.push({ op: "record-start", where: "", dir: mode.state, name: stateFiles.quick, record });

@@ -14,10 +14,10 @@ import type { ContainerCgroup } from "./cgroups.ts";
 export interface QuickContainer {
   readonly config: RuntimeConfig;
   readonly cgroups: readonly ContainerCgroup[];
-  /** Whether groups of resctrl go with the container. */
-  readonly resctrl: boolean;
   /** Whether the end of init is the end of all. */
   readonly ownPids: boolean;
+  /** Whether `delete` has more to remove than cgroups: a group of resctrl, a unit of systemd. */
+  readonly hasMore: boolean;
   /** Members of the state that do not change, in the order in which they are printed; `pid` and `created` among them. */
   readonly state: Readonly<Record<string, unknown>>;
 }
@@ -25,7 +25,7 @@ export interface QuickContainer {
 const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
   version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
 
-export function quickRecord({ config, cgroups, resctrl, ownPids, state }: QuickContainer): string {
+export function quickRecord({ config, cgroups, ownPids, hasMore, state }: QuickContainer): string {
   const { startContainer = [], poststart = [], poststop = [] } = config.hooks ?? {};
   const paths = cgroups.map((cgroup) => ({
     directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
@@ -41,7 +41,7 @@ export function quickRecord({ config, cgroups, resctrl, ownPids, state }: QuickC
     // hooks before the program may fail, which start has to tell
     ...(startContainer.length + poststart.length === 0 ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),
-    ...(ownPids && !resctrl && poststop.length === 0 ? ["may delete"] : []),
+    ...(ownPids && !hasMore && poststop.length === 0 ? ["may delete"] : []),
     "state",
   ];
   return `${lines.join("\n")}\n${stateText(state)}`;

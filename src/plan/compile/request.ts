@@ -38,6 +38,18 @@ export interface EngineMode {
   readonly onExit?: { readonly args: readonly string[]; readonly env: readonly string[] } | undefined;
 }
 
+/** Who makes the container's cgroups, where that is not the plan. */
+export type ForeignCgroups =
+  /** The controller has systemd make a unit at the sync point `unit`; `path` is its cgroup in the v2 hierarchy. */
+  | {
+      readonly kind: "unit";
+      readonly path: string;
+      /** systemd puts the child into a scope, but into nothing else. */
+      readonly moveChild: boolean;
+    }
+  /** There shall be none: the child stays in those of the caller, and limits have no place. */
+  | { readonly kind: "none" };
+
 /** The executor leaves (or waits, in the foreground); stdio is inherited. */
 export interface OciMode {
   readonly kind: "oci";
@@ -48,6 +60,7 @@ export interface OciMode {
   /** Whether the executor waits for the program's end and passes its exit status on. */
   readonly foreground: boolean;
   readonly pidFile?: string | undefined;
+  readonly cgroups?: ForeignCgroups | undefined;
   readonly noPivot?: boolean | undefined;
   readonly noNewKeyring?: boolean | undefined;
   /** How many descriptors from 3 on the program keeps. */

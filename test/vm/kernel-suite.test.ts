@@ -1,0 +1,61 @@
+/**
+ * The kernel suite once more where cgroup v2 is all there is, with Debian's runc as the reference there as well: in a
+ * machine whose first process is busybox, and in one where systemd makes the cgroups of either runtime.
+ */
+import assert from "node:assert/strict";
+import { globSync } from "node:fs";
+import { basename } from "node:path";
+import test, { after, before, describe } from "node:test";
+import { parseJunit } from "../../scripts/junit.ts";
+import { needs } from "../lib/needs.ts";
+import { gantryOciProgram, top } from "../lib/sandbox.ts";
+import { bootDebian } from "./debian.ts";
+import { type Machine, machineMissing } from "./machine.ts";
+import { withSuiteTree } from "./suite-tree.ts";
+
+const skip = machineMissing() || needs("root", gantryOciProgram);
+
+/** All but the one that boots a machine itself. */
+const files = globSync("test/kernel/*.test.ts", { cwd: top }).filter((file) => !file.endsWith("/v2.test.ts"));
+
+const fileMs = 15 * 60_000;
+
+for (const { name, init, cgroups } of [
+  { name: "cgroup v2 alone", init: "busybox", cgroups: "cgroupfs" },
+  { name: "cgroups made by systemd", init: "systemd", cgroups: "systemd" },
+] as const)
+  describe(name, () => {
+    let vm: Machine;
+    before(async () => {
+      if (!skip) vm = await withSuiteTree((tree) => bootDebian({ init, tree }));
+    });
+    after(async () => {
+      await vm?.[Symbol.asyncDispose]();
+    });
+
+    for (const file of files.sort())
+      test(`${name}: ${basename(file)} passes`, { skip, timeout: fileMs }, async () => {
+        const bun = "/opt/gantry/node_modules/.bin/bun test --timeout=240000";
+        const report = "--reporter=junit --reporter-outfile=/tmp/report.xml";
+        const { stdout, stderr } = await vm.run(
+          `cd /opt/gantry; rm -f /tmp/report.xml
+           export GANTRY_TEST_CGROUPS=${cgroups} GANTRY_TEST_SLOW=1 GANTRY_SKIP_LOG=/tmp/skips
+           ${bun} ${report} ./${file} > /tmp/log 2>&1 || tail -n 60 /tmp/log >&2
+           cat /tmp/report.xml`,
+          { timeoutMs: fileMs },
+        );
+        assert.ok(stdout.includes("<testsuites"), stderr);
+        const { passed, failed, failures } = parseJunit(stdout);
+        const told = failures.map((failure) => `${failure.name}\n${failure.text}`).join("\n");
+        assert.equal(failed, 0, `${told}\n${stderr}`);
+        assert.ok(passed > 0, `no test of ${file} ran\n${stderr}`);
+      });
+
+    test(`${name}: nothing is left after it`, { skip, timeout: 120_000 }, async () => {
+      const { stdout } = await vm.run(
+        `find /sys/fs/cgroup -name '*gantrytest*'; pgrep -a gantry-executor
+         [ ${init} = busybox ] || systemctl list-units --all --plain --no-legend '*gantrytest*'`,
+      );
+      assert.equal(stdout, "");
+    });
+  });

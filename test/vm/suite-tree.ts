@@ -1,0 +1,23 @@
+/** The folder that becomes /opt/gantry of a Debian machine: what is built, the tests, and Bun to run them. */
+import { copyFileSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { busyboxTar } from "../lib/fixtures.ts";
+import { top } from "../lib/sandbox.ts";
+
+/** Makes the tree, hands it over, and removes it: a machine has its own copy once it runs. */
+export async function withSuiteTree<T>(body: (tree: string) => Promise<T>): Promise<T> {
+  const tree = mkdtempSync(join(tmpdir(), "gantry-suite-"));
+  try {
+    for (const folder of ["src", "test"]) cpSync(join(top, folder), join(tree, folder), { recursive: true });
+    for (const file of ["package.json", "tsconfig.json"]) copyFileSync(join(top, file), join(tree, file));
+    for (const folder of ["dist", "node_modules/.bin"]) mkdirSync(join(tree, folder), { recursive: true });
+    for (const program of globSync("dist/gantry*", { cwd: top }))
+      copyFileSync(join(top, program), join(tree, "dist", basename(program)));
+    copyFileSync(join(top, "node_modules/.bin/bun"), join(tree, "node_modules/.bin/bun"));
+    copyFileSync(await busyboxTar(), join(tree, "busybox.tar"));
+    return await body(tree);
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
+}

@@ -2,7 +2,7 @@
  * Plans of `exec` that were compiled before. A health check asks for the same exec every few seconds: its plan is kept
  * in the container's state directory, beside all that it depends on, and taken again when nothing of that differs:
  * every word of the command line but those that only say where to put the pid, the file with the process byte by byte,
- * the cgroups that init is in, the caller's limit of open files, and this program itself.
+ * the cgroups that init is in, the caller's limit of open files and terminals, and this program itself.
  *
  * Only root has this, in a directory that only root can write to. A plan is checked whole before it runs, whoever kept
  * it.
@@ -101,6 +101,19 @@ static bool read_flags(char ***rest, struct exec_call *call, struct room *key)
 	return true;
 }
 
+/* Which of the caller's streams are terminals: a plan names the one that it relays to. */
+static int terminals(void)
+{
+	int bits = 0;
+	for (int fd = 0; fd < 3; fd++)
+		bits |= isatty(fd) << fd;
+	int tty = bits ? -1 : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0)
+		return bits;
+	close(tty);
+	return 8;
+}
+
 /* This program, whose other half may compile another plan tomorrow; and what the caller's limits are. */
 static void add_surroundings(struct room *key, pid_t init)
 {
@@ -109,6 +122,7 @@ static void add_surroundings(struct room *key, pid_t init)
 		struct timespec changed;
 		off_t size;
 		rlim_t files;
+		int terminals;
 	} facts;
 	struct stat st;
 	struct rlimit limit;
@@ -120,6 +134,7 @@ static void add_surroundings(struct room *key, pid_t init)
 	facts.changed = st.st_mtim;
 	facts.size = st.st_size;
 	facts.files = limit.rlim_cur;
+	facts.terminals = terminals();
 	add(key, &facts, sizeof facts);
 	snprintf(path, sizeof path, "/proc/%d/cgroup", init);
 	add_file(key, path);

@@ -9,6 +9,7 @@
  *   ops_*.c     one function per operation, named op_<operation>
  *   layer.c     the operations that unpack a layer
  *   shim.c      what stays when the container runs; attach.c its clients, log.c its log
+ *   foreground.c  waits for a child in the foreground: its terminal, its readiness, its signals
  *   init.c      the tiny init for --init
  *   container.c a container of `gantry-oci`, as the entry sees it
  *   quick.c     verbs of `gantry-oci` that need no compiler
@@ -109,6 +110,13 @@ struct executor {
 	int child_pidfd;
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
+	struct {
+		int socket; /* to criu, -1 for none */
+		pid_t pid; /* criu's, once the child is what it restores */
+		int pidfd;
+		pid_t restored; /* as the last notification told */
+		int passed; /* descriptor that came with it, or -1 */
+	} criu;
 	uint32_t records; /* of record-start that were written */
 	struct moved_link moved[32];
 	uint32_t moved_count;
@@ -126,6 +134,7 @@ struct executor {
 	/* for exec, set by find-program and default-home in the child */
 	char program[4096];
 	char home[4096];
+	bool names_listener; /* LISTEN_PID is set by exec */
 };
 
 /* --- plan.c --- */
@@ -207,6 +216,8 @@ bool signal_cgroup(const char *mount, const char *path, int number, pid_t except
 
 /* --- ops_exec.c --- */
 int enter_cwd(struct executor *x, const char *path); /* and proves that it lies under the root */
+/* --- ops_criu.c --- */
+void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
 
 /* --- ops_record.c --- */
 /* Annotations of a config may be long; untouched pages cost nothing. */
@@ -225,6 +236,14 @@ long fill_in_pid(const struct executor *x, const char *text, char *out, size_t s
 /* --- ops_network.c --- */
 void undo_links(struct executor *x); /* of a start that failed: what was moved goes back */
 void forget_links(struct executor *x); /* of one that went well: nothing keeps the namespace alive */
+
+void reap_child(struct executor *x);
+
+/* --- ops_socket.c --- */
+/* Takes one message of the container: true if it says READY=1. */
+bool read_ready(int socket);
+/* Tells the service manager. Returns a descriptor that hangs up when it has taken that in; -1 if there is none. */
+int tell_ready(int manager, pid_t main_pid);
 
 /* --- tree.c --- */
 /* Removes a tree with a bounded number of descriptors, crossing no symlink. 0 or -errno; missing is fine. */

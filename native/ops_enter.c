@@ -2,8 +2,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "executor.h"
 
@@ -68,50 +66,4 @@ int op_hold_signals(struct executor *x, const struct step *s)
 	sigset_t all;
 	sigfillset(&all);
 	return sigprocmask(SIG_BLOCK, &all, NULL) < 0 ? fail(x, errno, "block signals") : 0;
-}
-
-/* Connects to a socket whose path may be longer than an address holds. */
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *slash = strrchr(path, '/');
-	char folder[4096] = ".";
-	if (slash && (size_t)(slash - path) >= sizeof folder)
-		return -ENAMETOOLONG;
-	if (slash)
-		snprintf(folder, sizeof folder, "%.*s/", (int)(slash - path), path);
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
-	int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, slash ? slash + 1 : path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r = length >= (int)sizeof address.sun_path ? -ENAMETOOLONG : 0;
-	if (r == 0 && (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0))
-		r = -errno;
-	close(dir);
-	if (r == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
-int op_send_pidfd(struct executor *x, const struct step *s)
-{
-	const char *path = s->v[SEND_PIDFD_SOCKET].text.at;
-	/* what runc writes beside the descriptor of a process that joins a container */
-	struct iovec name = {(char[]){"setns"}, sizeof "setns" - 1};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = {.msg_iov = &name, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.header), &x->child_pidfd, sizeof(int));
-	int fd = connect_to(path), r = fd;
-	if (fd >= 0) {
-		r = sendmsg(fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
-		close(fd);
-	}
-	return r < 0 ? fail(x, -r, "%s", path) : 0;
 }

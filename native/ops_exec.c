@@ -4,11 +4,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "executor.h"
 
 /* Docker's and the shells' exit codes for a program that cannot be started. */
 enum { NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
+
+static bool is_null(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* Anything else in its place leaves the host's where it is. */
+static int take_own_null(void)
+{
+	int own = -1, r = 0;
+	for (int target = 0; r == 0 && target < 3; target++) {
+		if (!is_null(target))
+			continue;
+		if (own < 0)
+			own = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+		if (!is_null(own))
+			break;
+		if (fcntl(own, F_SETFL, 0) < 0 || dup2(own, target) < 0)
+			r = -errno;
+	}
+	if (own >= 0)
+		close(own);
+	return r;
+}
 
 int op_set_stdio(struct executor *x, const struct step *s)
 {
@@ -19,7 +45,8 @@ int op_set_stdio(struct executor *x, const struct step *s)
 		if (fd == target ? fcntl(fd, F_SETFD, 0) < 0 : dup2(fd, target) < 0)
 			return fail(x, errno, "descriptor %d", target);
 	}
-	return 0;
+	int r = s->v[SET_STDIO_NULL].number ? take_own_null() : 0;
+	return r < 0 ? fail(x, -r, "/dev/null") : 0;
 }
 
 /* mkdir -p after pivot, where every path is the container's own. */
@@ -171,8 +198,8 @@ int op_close_descriptors(struct executor *x, const struct step *s)
 
 int op_exec(struct executor *x, const struct step *s)
 {
-	static char home[sizeof x->home + 5] = "HOME=";
-	char **args = text_vector(s->v[EXEC_ARGS].list, 0), **env = text_vector(s->v[EXEC_ENV].list, 1);
+	static char home[sizeof x->home + 5] = "HOME=", listen_pid[32];
+	char **args = text_vector(s->v[EXEC_ARGS].list, 0), **env = text_vector(s->v[EXEC_ENV].list, 2);
 	bool has_home = false;
 	size_t count = 0;
 	if (!args || !env)
@@ -181,7 +208,11 @@ int op_exec(struct executor *x, const struct step *s)
 		has_home |= strncmp(env[count], "HOME=", 5) == 0;
 	if (!has_home && x->home[0]) {
 		strcat(home, x->home);
-		env[count] = home;
+		env[count++] = home;
+	}
+	if (x->names_listener) {
+		snprintf(listen_pid, sizeof listen_pid, "LISTEN_PID=%d", getpid());
+		env[count] = listen_pid;
 	}
 	execve(x->program, args, env);
 	int error = errno;

@@ -156,7 +156,7 @@ int op_record_exit(struct executor *x, const struct step *s)
 
 /* --- the end of the child --- */
 
-static void reap_child(struct executor *x)
+void reap_child(struct executor *x)
 {
 	if (!x->child_reaped && waitpid(x->child, &x->wait_status, 0) == x->child)
 		x->child_reaped = true;
@@ -171,6 +171,7 @@ void reap_compiler(struct executor *x, int options)
 int op_kill_child(struct executor *x, const struct step *s)
 {
 	(void)s;
+	end_criu(x);
 	if (x->child <= 0 || x->child_reaped)
 		return 0;
 	sys_pidfd_send_signal(x->child_pidfd, SIGKILL);

@@ -26,6 +26,7 @@ const further = (test: string): Proof => ["test/kernel/further", test];
 const hooks = (test: string): Proof => ["test/kernel/hooks", test];
 const life = (test: string): Proof => ["test/kernel/lifecycle", test];
 const joined = (test: string): Proof => ["test/kernel/namespaces", test];
+const terminal = (test: string): Proof => ["test/kernel/terminal", test];
 const labels = (test: string): Proof => ["test/kernel/labels", test];
 const listener = (test: string): Proof => ["test/kernel/seccomp-listener", test];
 const devices = (test: string): Proof => ["test/kernel/net-devices", test];
@@ -87,9 +88,23 @@ const process: Section = {
   title: "process",
   rows: [
     row("/process", life("a config without a program is refused in runc's words")),
-    unproved("/process/terminal", "terminals are refused with a sentence, until they are done"),
-    unproved("/process/consoleSize", "as for terminal"),
-    unproved("/process/consoleSize/{height,width}", "as for terminal"),
+    row(
+      "/process/terminal",
+      terminal("gantry-oci: the console socket gets the master of a terminal in the container's own devpts"),
+      terminal("gantry-oci: ^C, a new size and the hangup of a terminal reach the program"),
+      terminal(
+        "gantry-oci: consoles are refused where nobody could use them, in the words that callers know",
+      ),
+    ),
+    row(
+      "/process/consoleSize",
+      terminal("gantry-oci: create hands the terminal over before the program starts"),
+      terminal("gantry-oci: consoleSize means nothing without a terminal"),
+    ),
+    row(
+      "/process/consoleSize/{height,width}",
+      terminal("gantry-oci: create hands the terminal over before the program starts"),
+    ),
     row("/process/user", container("uid, gid and groups are the config's")),
     row(
       "/process/user/{uid,gid}",

@@ -90,7 +90,7 @@
   X(81, make_device, "make-device", "ft444444", 2, 1) \
   X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
   X(83, set_cwd, "set-cwd", "t4", 2, 8) \
-  X(100, set_stdio, "set-stdio", "???", 2, 8) \
+  X(100, set_stdio, "set-stdio", "???4", 2, 8) \
   X(101, set_umask, "set-umask", "4", 2, 8) \
   X(102, drop_bounding, "drop-bounding", "8", 2, 0) \
   X(103, set_user, "set-user", "44N4", 2, 8) \
@@ -103,6 +103,16 @@
   X(110, await_start, "await-start", "-f", 2, 8) \
   X(111, close_descriptors, "close-descriptors", "4", 2, 24) \
   X(112, exec, "exec", "TT", 2, 40) \
+  X(170, open_terminal, "open-terminal", "?t44444+", 2, 1) \
+  X(171, receive_terminal, "receive-terminal", "+", 1, 128) \
+  X(172, take_terminal, "take-terminal", "-", 2, 8) \
+  X(173, own_stdio, "own-stdio", "44", 3, 8) \
+  X(174, connect_socket, "connect-socket", "t+", 1, 0) \
+  X(175, send_descriptor, "send-descriptor", "-t?", 1, 128) \
+  X(176, attend_child, "attend-child", "4???4", 1, 160) \
+  X(177, open_notify, "open-notify", "ttt++", 1, 0) \
+  X(178, relay_notify, "relay-notify", "--4", 1, 0) \
+  X(179, set_listen_pid, "set-listen-pid", "", 2, 8) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
   X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
@@ -116,7 +126,6 @@
   X(162, close_others, "close-others", "4?", 2, 512) \
   X(163, set_own_oom_score, "set-own-oom-score", "t", 2, 0) \
   X(164, hold_signals, "hold-signals", "", 1, 0) \
-  X(165, send_pidfd, "send-pidfd", "t", 1, 128) \
   X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
   X(200, move_link, "move-link", "ttf", 1, 128) \
   X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 1, 0) \
@@ -125,6 +134,11 @@
   X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
   X(206, remount, "remount", "ftT884", 2, 1) \
   X(205, send_listener, "send-listener", "-tt", 1, 128) \
+  X(220, open_place, "open-place", "?t4+", 3, 0) \
+  X(221, serve_criu, "serve-criu", "tt??", 2, 0) \
+  X(222, await_criu, "await-criu", "bt", 1, 128) \
+  X(223, take_restored, "take-restored", "", 1, 128) \
+  X(224, receive_console, "receive-console", "+", 1, 128) \
   X(140, layer_root, "layer-root", "t4+", 8, 0) \
   X(141, layer_directory, "layer-directory", "ft", 8, 0) \
   X(142, layer_attributes, "layer-attributes", "ft44484", 8, 0) \
@@ -304,6 +318,7 @@
 #define SET_STDIO_STDIN 0
 #define SET_STDIO_STDOUT 1
 #define SET_STDIO_STDERR 2
+#define SET_STDIO_NULL 3
 #define SET_UMASK_MASK 0
 #define DROP_BOUNDING_KEEP 0
 #define SET_USER_UID 0
@@ -327,6 +342,36 @@
 #define CLOSE_DESCRIPTORS_KEEP 0
 #define EXEC_ARGS 0
 #define EXEC_ENV 1
+#define OPEN_TERMINAL_ROOT 0
+#define OPEN_TERMINAL_CONSOLE 1
+#define OPEN_TERMINAL_ROWS 2
+#define OPEN_TERMINAL_COLUMNS 3
+#define OPEN_TERMINAL_LIKE 4
+#define OPEN_TERMINAL_UID 5
+#define OPEN_TERMINAL_PLAIN 6
+#define OPEN_TERMINAL_FD 7
+#define RECEIVE_TERMINAL_FD 0
+#define TAKE_TERMINAL_FD 0
+#define OWN_STDIO_UID 0
+#define OWN_STDIO_KINDS 1
+#define CONNECT_SOCKET_PATH 0
+#define CONNECT_SOCKET_FD 1
+#define SEND_DESCRIPTOR_SOCKET 0
+#define SEND_DESCRIPTOR_PAYLOAD 1
+#define SEND_DESCRIPTOR_DESCRIPTOR 2
+#define ATTEND_CHILD_CONSOLE 0
+#define ATTEND_CHILD_TERMINAL 1
+#define ATTEND_CHILD_NOTIFY 2
+#define ATTEND_CHILD_MANAGER 3
+#define ATTEND_CHILD_MAIN_PID 4
+#define OPEN_NOTIFY_DIR 0
+#define OPEN_NOTIFY_NAME 1
+#define OPEN_NOTIFY_MANAGER 2
+#define OPEN_NOTIFY_FD 3
+#define OPEN_NOTIFY_PEER 4
+#define RELAY_NOTIFY_SOCKET 0
+#define RELAY_NOTIFY_MANAGER 1
+#define RELAY_NOTIFY_PID 2
 #define RECORD_START_DIR 0
 #define RECORD_START_NAME 1
 #define RECORD_START_RECORD 2
@@ -356,7 +401,6 @@
 #define CLOSE_OTHERS_KEEP 0
 #define CLOSE_OTHERS_FD 1
 #define SET_OWN_OOM_SCORE_VALUE 0
-#define SEND_PIDFD_SOCKET 0
 #define PROVE_DESCRIPTORS_COUNT 0
 #define MOVE_LINK_NAME 0
 #define MOVE_LINK_AS 1
@@ -380,6 +424,17 @@
 #define SEND_LISTENER_FD 0
 #define SEND_LISTENER_PATH 1
 #define SEND_LISTENER_STATE 2
+#define OPEN_PLACE_ROOT 0
+#define OPEN_PLACE_PATH 1
+#define OPEN_PLACE_DIRECTORY 2
+#define OPEN_PLACE_FD 3
+#define SERVE_CRIU_IMAGES 0
+#define SERVE_CRIU_WORK 1
+#define SERVE_CRIU_NETWORK 2
+#define SERVE_CRIU_PIDS 3
+#define AWAIT_CRIU_REQUEST 0
+#define AWAIT_CRIU_POINT 1
+#define RECEIVE_CONSOLE_FD 0
 #define LAYER_ROOT_PATH 0
 #define LAYER_ROOT_OPTIONS 1
 #define LAYER_ROOT_ROOT 2

@@ -1,5 +1,5 @@
 /**
- * One executor process and the dialogue with it on descriptor 3. Owns the process until it is told to
+ * One executor process and the dialogue with it on the first descriptor after those it is given. Owns the process until it is told to
  * stay alone (`release`): a shim outlives the program that started it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -13,8 +13,10 @@ export interface DialogueOptions {
   readonly executor: string;
   /** `dialogue`: one plan. `layers`: plans of a layer session until the stream ends. */
   readonly mode: "dialogue" | "layers";
-  /** Descriptors or "ignore" for the executor's 0, 1 and 2; all ignored unless told. */
+  /** Descriptors or "ignore" for the executor's 0, 1, 2 and further ones; the first three ignored unless told. */
   readonly stdio?: readonly ("ignore" | "inherit" | number)[];
+  /** Stay in the caller's session and job, as who works with its terminal must. */
+  readonly sameSession?: boolean;
   /** Environment of the executor itself; empty unless told. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -23,16 +25,17 @@ export class Dialogue {
   readonly #child: ChildProcess;
   readonly #stream: FrameStream;
 
-  /** Starts an executor in a session of its own. */
+  /** Starts an executor, in a session of its own unless told. */
   constructor(options: DialogueOptions) {
-    const [stdin = "ignore", stdout = "ignore", stderr = "ignore"] = options.stdio ?? [];
-    this.#child = spawn(options.executor, [options.mode, "3"], {
+    const [stdin = "ignore", stdout = "ignore", stderr = "ignore", ...more] = options.stdio ?? [];
+    const dialogue = 3 + more.length;
+    this.#child = spawn(options.executor, [options.mode, String(dialogue)], {
       cwd: "/",
       env: options.env ?? {},
-      stdio: [stdin, stdout, stderr, "pipe"],
-      detached: true,
+      stdio: [stdin, stdout, stderr, ...more, "pipe"],
+      detached: !options.sameSession,
     });
-    const socket = this.#child.stdio[3] as unknown as Socket | null;
+    const socket = (this.#child.stdio as readonly unknown[])[dialogue] as unknown as Socket | null;
     this.#child.on("error", (error) =>
       this.#stream?.fail(wrapErrno(error, "start executor", options.executor)),
     );

@@ -15,6 +15,7 @@ export interface LaunchOptions {
   readonly started?: Dialogue | undefined;
   readonly stdio?: DialogueOptions["stdio"];
   readonly env?: DialogueOptions["env"];
+  readonly sameSession?: DialogueOptions["sameSession"];
   /** Does the controller's part at a sync point; a rejection undoes the whole plan. */
   readonly onSync?: (point: SyncPoint, pid: number) => Promise<void> | void;
   /**

@@ -195,8 +195,6 @@ test("errors go to the log as one JSON object, with status 1", () =>
     };
     assert.match(await message("state", "x"), /^container does not exist$/);
     assert.match(await message("state"), /requires exactly 1 argument/);
-    assert.match(await message("checkpoint", "x"), /not supported yet/);
-    assert.match(await message("run", "--keep", "x"), /--keep: is not supported yet$/);
     assert.match(await message("nonsense"), /No help topic for 'nonsense'/);
     assert.match(await message("kill", "x", "NOSIG"), /unknown signal "NOSIG"/);
     assert.match(

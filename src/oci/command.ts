@@ -1,7 +1,6 @@
 /** The command line of the OCI runtime: global flags, verbs, and how an error is told. */
 import { writeSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { GantryError } from "../base/error.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import { cgroupManagerOf } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
@@ -30,6 +29,7 @@ const globalFlags: FlagTable = {
 
 /** Each verb's module is loaded when it is asked for. */
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  checkpoint: async () => (await import("./verb-checkpoint.ts")).checkpoint,
   create: async () => (await import("./verbs-launch.ts")).create,
   delete: async () => (await import("./verbs-living.ts")).remove,
   events: async () => (await import("./verb-events.ts")).events,
@@ -41,15 +41,13 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   pause: async () => (await import("./verbs-freeze.ts")).pause,
   ps: async () => (await import("./verb-ps.ts")).ps,
   resume: async () => (await import("./verbs-freeze.ts")).resume,
+  restore: async () => (await import("./verb-restore.ts")).restore,
   run: async () => (await import("./verbs-launch.ts")).run,
   spec: async () => (await import("./verbs-telling.ts")).spec,
   start: async () => (await import("./verb-start.ts")).start,
   state: async () => (await import("./verbs-living.ts")).state,
   update: async () => (await import("./verb-update.ts")).update,
 };
-
-/** Verbs of runc that are not there yet: known, so that a caller learns why. */
-const missingVerbs = new Set(["checkpoint", "restore"]);
 
 function defaultRoot(env: Environment): string {
   return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
@@ -84,8 +82,6 @@ function print(text: string): void {
 async function findVerb(name: string): Promise<Verb> {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
   if (load) return await load();
-  if (missingVerbs.has(name))
-    throw new GantryError("unimplemented", `${name}: this command is not supported yet`);
   throw usageError(`No help topic for '${name}'`);
 }
 

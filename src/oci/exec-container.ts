@@ -6,10 +6,11 @@ import { readHostFacts } from "../host/facts.ts";
 import { compileExec } from "../plan/compile/exec.ts";
 import type { ExecMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { RuntimeProcess } from "../spec/runtime-process.ts";
+import { type CallerStreams, callerStreams } from "./caller-streams.ts";
 import type { OciContext } from "./context.ts";
 import { subCgroups } from "./exec-cgroups.ts";
 import { execProcess, processFlags } from "./exec-process.ts";
+import type { PlanStreams } from "./execute-plan.ts";
 import { type Flags, type FlagTable, numberFlag } from "./flags.ts";
 import { type OciContainer, readContainer } from "./state-directory.ts";
 import { readStoredConfig } from "./stored-config.ts";
@@ -25,21 +26,8 @@ export const execFlags: FlagTable = {
   "ignore-paused": { kind: "switch", help: "allow exec in a paused container" },
 };
 
-/** runc's rules for consoles; what is asked for rightly is not there yet. */
-function checkConsole(flags: Flags, { terminal = false }: RuntimeProcess): void {
-  const socket = flags.text("console-socket");
-  const detached = flags.has("detach");
-  if (terminal && detached && !socket)
-    throw new GantryError(
-      "invalid-argument",
-      "cannot allocate tty if runc will detach without setting console socket",
-    );
-  if (!(terminal && detached) && socket)
-    throw new GantryError(
-      "invalid-argument",
-      "cannot use console socket if runc will not detach or allocate tty",
-    );
-  if (terminal) throw new GantryError("unimplemented", "/process/terminal: a terminal is not supported yet");
+export interface Exec extends PlanStreams {
+  readonly plan: Plan;
 }
 
 function checkStatus({ status }: OciContainer, ignorePaused: boolean): void {
@@ -61,9 +49,12 @@ function cgroupsOfInit(pid: number): string | undefined {
   }
 }
 
-function modeOf(context: OciContext, container: OciContainer, flags: Flags): ExecMode {
+function modeOf(
+  context: OciContext,
+  container: OciContainer,
+  flags: Flags,
+): Omit<ExecMode, keyof CallerStreams> {
   const pidFile = flags.text("pid-file");
-  const pidfdSocket = flags.text("pidfd-socket");
   const sub = flags.texts("cgroup");
   const { pid, pidStart, cgroups } = container;
   return {
@@ -78,24 +69,26 @@ function modeOf(context: OciContext, container: OciContainer, flags: Flags): Exe
     noNewKeyring: container.noNewKeyring,
     // the entry names it when the plan runs, so that it can be kept for the next call
     ...(pidFile ? { pidFile: context.env.GANTRY_LATE_PID_FILE ? "late" : resolve(pidFile) } : {}),
-    ...(pidfdSocket ? { pidfdSocket: resolve(pidfdSocket) } : {}),
   };
 }
 
-export function compileExecOf(context: OciContext, flags: Flags): Plan {
+/** `explained`: the plan is only looked at, so there need be no terminal for it. */
+export async function compileExecOf(context: OciContext, flags: Flags, explained = false): Promise<Exec> {
   const [id, ...args] = flags.rest as readonly [string, ...string[]];
   const container = readContainer(context.root, id);
   checkStatus(container, flags.has("ignore-paused"));
   const config = readStoredConfig(container.directory);
   const process = execProcess(flags, config, args);
-  checkConsole(flags, process);
-  return compileExec({
+  const streams = await callerStreams(flags, process.terminal ?? false, flags.has("detach"), explained);
+  const mode = { ...modeOf(context, container, flags), ...streams };
+  const plan = compileExec({
     id,
     config: { ...config, process },
     bundle: container.bundle,
     facts: readHostFacts(),
-    mode: modeOf(context, container, flags),
+    mode,
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
   });
+  return { plan, preserveFds: mode.preserveFds, terminal: mode.foregroundConsole !== undefined };
 }

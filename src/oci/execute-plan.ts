@@ -12,34 +12,48 @@ import type { Plan } from "../plan/plan.ts";
 import type { OciContext } from "./context.ts";
 import { tellFailure } from "./tell-failure.ts";
 
+export interface PlanStreams {
+  /** How many of the caller's descriptors from 3 on the program gets. */
+  readonly preserveFds?: number | undefined;
+  /** The plan works with the caller's terminal. */
+  readonly terminal?: boolean | undefined;
+}
+
+export interface PlanOptions extends PlanStreams {
+  /** Does this program's part at the plan's sync points. */
+  readonly onSync?: LaunchOptions["onSync"] | undefined;
+}
+
 /**
- * Runs a plan with the caller's own stdio. The status is the child's where the plan waited for its end, else 0; where
- * the entry runs the plan, nobody hears of it here. `onSync` does this program's part at the plan's sync points.
+ * Runs a plan with the caller's own stdio and descriptors. The status is the child's where the plan waited for its end,
+ * else 0; where the entry runs the plan, nobody hears of it here.
  */
 export async function executePlan(
   context: OciContext,
   verb: string,
   plan: Plan,
-  onSync?: LaunchOptions["onSync"],
+  options: PlanOptions = {},
 ): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
   if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
     handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
     return 0;
   }
-  return await executePlanHere(plan, onSync);
+  return await executePlanHere(plan, options);
 }
 
-/** Runs a plan as a child of this program, which waits for it and hears of its failure. */
-export async function executePlanHere(plan: Plan, onSync?: LaunchOptions["onSync"]): Promise<number> {
+/** Runs a plan as a child of this program, which waits for it, hears of its failure, and answers its sync points. */
+export async function executePlanHere(plan: Plan, options: PlanOptions = {}): Promise<number> {
   const [{ findExecutor }, { runPlan }] = await Promise.all([
     import("../launch/executor.ts"),
     import("../launch/launch.ts"),
   ]);
+  const preserved = Array.from({ length: options.preserveFds ?? 0 }, (_, index) => 3 + index);
   const { status = 0 } = await runPlan(plan, {
     executor: findExecutor(),
-    stdio: ["inherit", "inherit", "inherit"],
-    ...(onSync ? { onSync } : {}),
+    stdio: ["inherit", "inherit", "inherit", ...preserved],
+    sameSession: options.terminal ?? false,
+    ...(options.onSync ? { onSync: options.onSync } : {}),
   });
   return status;
 }

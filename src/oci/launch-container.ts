@@ -1,14 +1,16 @@
 /** What create, run and explain share: bundle -> config -> plan. */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { GantryError, wrapErrno } from "../base/error.ts";
+import { wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
 import { compileContainer } from "../plan/compile/container.ts";
 import type { ForeignCgroups, OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig, type RuntimeConfig } from "../spec/runtime-config.ts";
+import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } from "./caller-streams.ts";
 import type { OciContext } from "./context.ts";
-import { type Flags, type FlagTable, numberFlag } from "./flags.ts";
+import type { PlanStreams } from "./execute-plan.ts";
+import type { Flags, FlagTable } from "./flags.ts";
 
 export const launchFlags: FlagTable = {
   bundle: {
@@ -23,6 +25,7 @@ export const launchFlags: FlagTable = {
     help: "do not use pivot root to jail the process inside the root file system",
   },
   "no-new-keyring": { kind: "switch", help: "do not create a new session keyring for the container" },
+  "pidfd-socket": { kind: "text", help: "path to a socket that receives a pidfd of the container's process" },
   "preserve-fds": { kind: "text", help: "pass N additional file descriptors to the container" },
 };
 
@@ -45,21 +48,16 @@ export function readBundle(flags: Flags): Bundle {
   return { path, text, config: parseRuntimeConfig(text) };
 }
 
-/** runc's rules for consoles; what is asked for rightly is not there yet. */
-function checkConsole(flags: Flags, config: RuntimeConfig, detached: boolean): void {
-  const terminal = config.process?.terminal ?? false;
-  const socket = flags.text("console-socket");
-  if (terminal && detached && !socket)
-    throw new GantryError(
-      "invalid-argument",
-      "cannot allocate tty if runc will detach without setting console socket",
-    );
-  if (!terminal && socket)
-    throw new GantryError(
-      "invalid-argument",
-      "cannot use console socket if runc will not detach or allocate tty",
-    );
-  if (terminal) throw new GantryError("unimplemented", "/process/terminal: a terminal is not supported yet");
+/** What this process has on 0, 1 and 2, which its container inherits. */
+export function ownDescriptors(): readonly string[] {
+  return [0, 1, 2].map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // closed
+      return "";
+    }
+  });
 }
 
 export interface LaunchRequest {
@@ -71,14 +69,25 @@ export interface LaunchRequest {
   readonly kind: "create" | "foreground" | "detached";
   /** Where systemd makes the container's unit. */
   readonly cgroups?: ForeignCgroups | undefined;
+  /** The plan is only looked at: there need be no terminal for it. */
+  readonly explained?: boolean;
 }
 
-export function compileLaunch(context: OciContext, request: LaunchRequest): Plan {
-  const { id, state, bundle, flags, kind } = request;
+export interface Launch extends PlanStreams {
+  readonly plan: Plan;
+  /** To be made before the plan runs. */
+  readonly notifyDirectory?: string | undefined;
+}
+
+export async function compileLaunch(
+  context: OciContext,
+  { id, state, bundle, flags, kind, explained, ...request }: LaunchRequest,
+): Promise<Launch> {
   const cgroups = context.cgroupManager === "disabled" ? ({ kind: "none" } as const) : request.cgroups;
-  checkConsole(flags, bundle.config, kind !== "foreground");
-  if (numberFlag(flags, "preserve-fds") > 0)
-    throw new GantryError("unimplemented", "--preserve-fds: further descriptors are not supported yet");
+  const terminal = bundle.config.process?.terminal ?? false;
+  const inherited = inheritedDescriptors(context.env, flags);
+  const streams = await callerStreams(flags, terminal, kind !== "foreground", explained);
+  const { config, notify } = withNotifySocket(context.env, state, bundle.config, kind === "foreground");
   const pidFile = flags.text("pid-file");
   const mode: OciMode = {
     kind: "oci",
@@ -88,15 +97,27 @@ export function compileLaunch(context: OciContext, request: LaunchRequest): Plan
     noPivot: flags.has("no-pivot"),
     noNewKeyring: flags.has("no-new-keyring"),
     ...(cgroups ? { cgroups } : {}),
+    ...streams,
+    preserveFds: inherited.count,
+    listens: inherited.listening > 0,
+    notify,
+    keep: flags.has("keep"),
+    descriptors: ownDescriptors(),
     ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
   };
-  return compileContainer({
+  const plan = compileContainer({
     id,
-    config: bundle.config,
+    config: withListening(config, inherited),
     bundle: bundle.path,
     facts: readHostFacts(),
     mode,
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
   });
+  return {
+    plan,
+    notifyDirectory: notify?.directory,
+    preserveFds: inherited.count,
+    terminal: streams.foregroundConsole !== undefined,
+  };
 }

@@ -49,6 +49,8 @@ const stateFile = object({
   /** Groups of resctrl that go with the container, the innermost first. */
   resctrl: optional(object({ mount: string, own: array(pattern(/^\/./, "a path below the mount"), 10) })),
   hooks: runtimeHooks,
+  /** What was on 0, 1 and 2 when the container was made, as /proc/PID/fd names it. */
+  descriptors: optional(array(string, 3)),
   pid: integer(1, 0x7fffffff),
   pidStart: integer(0),
   created: string,

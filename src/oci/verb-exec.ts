@@ -12,7 +12,8 @@ export const exec: Verb = {
   arguments: [1, Number.POSITIVE_INFINITY],
   async run(context, flags) {
     try {
-      return await executePlan(context, "exec", compileExecOf(context, flags));
+      const { plan, ...streams } = await compileExecOf(context, flags);
+      return await executePlan(context, "exec", plan, streams);
     } catch (error) {
       throw failureOf("exec", error);
     }

@@ -3,7 +3,7 @@ import { closeSync, constants, existsSync, openSync, readSync, rmSync } from "no
 import { join } from "node:path";
 import { errnoOf, GantryError } from "../base/error.ts";
 import { stateFiles } from "../plan/state-files.ts";
-import type { Verb } from "./context.ts";
+import type { OciContext, Verb } from "./context.ts";
 import { runStateHooks } from "./hooks.ts";
 import { isAlive, type OciContainer, readContainer } from "./state-directory.ts";
 
@@ -66,6 +66,14 @@ function awaitProgram(fd: number): void {
   if (reason !== "") throw new GantryError("failed-precondition", reason.trimEnd());
 }
 
+/** With a socket that `create` has put into the container `start` stays until the program is ready. */
+async function release({ env }: OciContext, container: OciContainer): Promise<void> {
+  const manager = env.NOTIFY_SOCKET;
+  if (!manager || !existsSync(join(container.directory, stateFiles.notify))) return releaseProgram(container);
+  const { releaseNotified } = await import("./release-notified.ts");
+  await releaseNotified(container, manager, () => releaseProgram(container));
+}
+
 export const start: Verb = {
   usage: "start <container-id>",
   help: "executes the user defined process in a created container",
@@ -82,7 +90,7 @@ export const start: Verb = {
       throw new GantryError("failed-precondition", "cannot start a container in the paused state");
     if (!existsSync(join(container.directory, stateFiles.fifo)))
       throw new GantryError("failed-precondition", alreadyRunning);
-    releaseProgram(container);
+    await release(context, container);
     const { id, pid, bundle, annotations } = container;
     try {
       await runStateHooks(

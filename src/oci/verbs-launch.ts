@@ -1,9 +1,10 @@
 /** create and run. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { GantryError } from "../base/error.ts";
+import type { SyncPoint } from "../plan/plan.ts";
 import { stateFiles } from "../plan/state-files.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
+import { makeNotifyDirectory } from "./caller-streams.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
@@ -24,19 +25,22 @@ async function launch(
   try {
     storeConfig(state, bundle.text);
     await using unit = await unitFor(context, { id, config: bundle.config, state });
-    const plan = compileLaunch(context, { id, state, bundle, flags, kind, cgroups: unit?.cgroups });
+    const request = { id, state, bundle, flags, kind, cgroups: unit?.cgroups };
+    const { plan, notifyDirectory, ...streams } = await compileLaunch(context, request);
+    if (notifyDirectory !== undefined) makeNotifyDirectory(notifyDirectory);
     const stop = kind === "foreground" ? forwardSignals(state) : undefined;
     let status: number;
     try {
       const verb = kind === "create" ? "create" : "run";
-      status = await executePlan(context, verb, plan, unit && ((_point, pid) => unit.start(pid)));
+      const onSync = unit && ((_point: SyncPoint, pid: number) => unit.start(pid));
+      status = await executePlan(context, verb, plan, { ...streams, onSync });
       // the plan's own clean-up removes the state from here on
       handedOver = true;
     } finally {
       stop?.();
       if (!handedOver) await unit?.stop();
     }
-    if (kind === "foreground") await unit?.stop();
+    if (kind === "foreground" && !flags.has("keep")) await unit?.stop();
     return status;
   } finally {
     if (!handedOver) removeStateDirectory(state);
@@ -65,7 +69,7 @@ const forwarded = [
 ] as const;
 
 /** Signals for this command are meant for the container. */
-function forwardSignals(state: string): () => void {
+export function forwardSignals(state: string): () => void {
   const handlers = forwarded.map((signal) => {
     const handler = () => {
       try {
@@ -97,12 +101,9 @@ export const run: Verb = {
   flags: {
     ...launchFlags,
     detach: { kind: "switch", short: "d", help: "detach from the container's process" },
-    keep: { kind: "switch", help: "do not delete the container after it exits (not supported yet)" },
+    keep: { kind: "switch", help: "do not delete the container after it exits" },
     "no-subreaper": { kind: "switch", help: "accepted for runc's callers; no subreaper is ever used" },
   },
   arguments: [1, 1],
-  run(context, flags) {
-    if (flags.has("keep")) throw new GantryError("unimplemented", "--keep: is not supported yet");
-    return launch(context, flags, flags.has("detach") ? "detached" : "foreground");
-  },
+  run: (context, flags) => launch(context, flags, flags.has("detach") ? "detached" : "foreground"),
 };

@@ -91,7 +91,7 @@ export const kill: Verb = {
 
 const endDeadlineMs = 10_000;
 
-async function awaitEnd(container: OciContainer): Promise<void> {
+export async function awaitEnd(container: OciContainer): Promise<void> {
   const deadline = Date.now() + endDeadlineMs;
   for (let waitMs = 1; isAlive(container); waitMs = Math.min(waitMs * 2, 100)) {
     if (Date.now() > deadline)
@@ -138,7 +138,7 @@ function removeResctrlGroups({ resctrl }: OciContainer): void {
   }
 }
 
-async function destroy(context: OciContext, container: OciContainer): Promise<void> {
+export async function destroy(context: OciContext, container: OciContainer): Promise<void> {
   if (!container.ownPids) signalAll(container.cgroups, 9);
   await stopRecordedUnit(context, container.directory);
   await removeCgroups(container.cgroups);

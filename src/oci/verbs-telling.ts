@@ -58,7 +58,9 @@ export const explain: Verb = {
   },
   arguments: [0, Number.POSITIVE_INFINITY],
   async run(context, flags) {
-    const plan = flags.has("exec") ? compileExecOf(context, flags) : await launchPlan(context, flags);
+    const plan = flags.has("exec")
+      ? (await compileExecOf(context, flags, true)).plan
+      : await launchPlan(context, flags);
     context.print(printPlan(plan, { phrases: flags.has("phrases") }));
     return 0;
   },
@@ -70,12 +72,14 @@ async function launchPlan(context: OciContext, flags: Flags): Promise<Plan> {
   const state = join(context.root, id);
   const bundle = readBundle(flags);
   await using unit = await unitFor(context, { id, config: bundle.config, state });
-  return compileLaunch(context, {
+  const { plan } = await compileLaunch(context, {
     id,
     state,
     bundle,
     flags,
     cgroups: unit?.cgroups,
     kind: flags.has("create") ? "create" : "foreground",
+    explained: true,
   });
+  return plan;
 }

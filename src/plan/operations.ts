@@ -160,7 +160,7 @@ export const operations = {
   "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root; one that root may not enter is left to set-user"),
 
   // confinement and exec
-  "set-stdio": op(100, child, ["confined"], { stdin: "fd?", stdout: "fd?", stderr: "fd?" }, "puts descriptors on 0, 1 and 2; none leaves what was inherited"),
+  "set-stdio": op(100, child, ["confined"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", null: "u32" }, "puts descriptors on 0, 1 and 2; none leaves what was inherited; null 1: in the place of the host's null device comes that of the root, if it has one"),
   "set-umask": op(101, child, ["confined"], { mask: "u32" }, "sets the umask"),
   "drop-bounding": op(102, child, [], { keep: "u64" }, "drops every capability that is not in the set from the bounding set"),
   "set-user": op(103, child, ["confined"], { uid: "u32", gid: "u32", groups: "numbers", setGroups: "u32" }, "takes user, group and supplementary groups, keeping capabilities for set-capabilities"),
@@ -174,6 +174,17 @@ export const operations = {
   "close-descriptors": op(111, child, ["confined", "close"], { keep: "u32" }, "marks all descriptors from 3 + keep on as close-on-exec"),
   "exec": op(112, child, ["confined", "last"], { args: "texts", env: "texts" }, "becomes the program that find-program found"),
 
+  // terminals and inherited descriptors
+  "open-terminal": op(170, child, ["in-root"], { root: "fd?", console: "text", rows: "u32", columns: "u32", like: "u32", uid: "u32", plain: "u32", fd: "fd+" }, "makes a terminal in the devpts at /dev/pts of the root (none: the root of this process), proved to be one, sends its master to the host side and keeps the slave, which uid owns; rows and columns are its size, or if 0 that of descriptor `like` (3 for none); the slave is bound over the path `console`, if there is one; plain 1: it adds no carriage returns"),
+  "receive-terminal": op(171, host, ["with-child"], { fd: "fd+" }, "receives the master of the terminal that the child made"),
+  "take-terminal": op(172, child, ["confined"], { fd: "fd-" }, "puts the terminal on 0, 1 and 2 and makes it the controlling one of the session"),
+  "own-stdio": op(173, both, ["confined"], { uid: "u32", kinds: "u32" }, "gives 0, 1 and 2 to a user, as far as that may be done: kinds 1 pipes and sockets, 2 anything but /dev/null"),
+  "connect-socket": op(174, host, [], { path: "text", fd: "fd+" }, "connects to a stream socket on the host, at a path of any length"),
+  "send-descriptor": op(175, host, ["with-child"], { socket: "fd-", payload: "text", descriptor: "fd?" }, "sends one message with a descriptor over a socket and closes the socket; none is a pidfd of the child"),
+  "attend-child": op(176, host, ["with-child", "last"], { console: "u32", terminal: "fd?", notify: "fd?", manager: "fd?", mainPid: "u32" }, "await-exit which also relays between stdin and stdout and the master of a terminal, with the terminal outside (descriptor `console`, 3 for /dev/tty) in raw mode and its size followed, and tells the service manager as relay-notify does"),
+  "open-notify": op(177, host, [], { dir: "text", name: "text", manager: "text", fd: "fd+", peer: "fd+" }, "makes a datagram socket in a directory of the host, to which everybody may write, and connects another to that of the service manager; one that is not there is not told"),
+  "relay-notify": op(178, host, [], { socket: "fd-", manager: "fd-", pid: "u32" }, "waits until READY=1 comes from a container or its process (0: the child) ends; tells the service manager, and that the process is the main one, and waits until it has taken that in"),
+  "set-listen-pid": op(179, child, ["confined"], {}, "sets LISTEN_PID for exec to the pid that the program has"),
   // the life of a container
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
   "record-pid": op(226, host, ["with-child"], {}, "writes the child's pid, without a line feed, to the file that whoever started the executor has named"),
@@ -189,7 +200,6 @@ export const operations = {
   "close-others": op(162, child, ["empties"], { keep: "u32", fd: "fd?" }, "closes every descriptor from 3 + keep on but the one given and the connection to the host side"),
   "set-own-oom-score": op(163, child, [], { value: "text" }, "writes oom_score_adj of the calling process, while it sees the host's proc"),
   "hold-signals": op(164, host, [], {}, "keeps signals for await-exit, so that none is lost when the program may run already"),
-  "send-pidfd": op(165, host, ["with-child"], { socket: "text" }, "sends a pidfd of the child to a unix socket on the host"),
   "prove-descriptors": op(166, host, [], { count: "u32" }, "proves that the caller has handed over as many descriptors from 3 on, none of which is the executor's own"),
 
   // what a container has of the host besides mounts and cgroups
@@ -201,6 +211,12 @@ export const operations = {
   "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),
   "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
+  // checkpoint and restore: criu is the child's program, driven over its socket (criu's images/rpc.proto)
+  "open-place": op(220, both, [], { root: "fd?", path: "text", directory: "u32", fd: "fd+" }, "opens a directory of the host as a path; with a root, a place in it, making what is missing: a directory (directory 1) or a file"),
+  "serve-criu": op(221, child, [], { images: "text", work: "text", network: "fd?", pids: "fd?" }, "makes the socket of `criu swrk 3`, sends the other end to the host side, and puts it on descriptor 3, the two directories on 4 and 5, namespaces on those that follow"),
+  "await-criu": op(222, host, ["with-child"], { request: "bytes", point: "text" }, "sends criu a request, or says that it may go on, and waits for its notification of a point, saying yes to all others; without a point for the answer and the end of criu"),
+  "take-restored": op(223, host, ["with-child"], {}, "takes the process that criu restores, which its last notification told of, as the child"),
+  "receive-console": op(224, host, ["with-child"], { fd: "fd+" }, "takes the descriptor that came with criu's last notification"),
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
   "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),
   "layer-directory": op(141, layer, [], { root: "fd", path: "text" }, "makes a directory, replacing what is no directory; over a whiteout it is opaque"),

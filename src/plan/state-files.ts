@@ -13,4 +13,7 @@ export const stateFiles = {
   quick: "quick",
   /** The systemd unit that holds the container, written before systemd is asked for it. */
   unit: "unit.json",
+  /** Directory of the socket at which the container says that it is ready. */
+  notify: "notify",
+  notifySocket: "notify.sock",
 } as const;

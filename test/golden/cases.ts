@@ -8,6 +8,7 @@ import type { ContainerRequest, EngineMode, ExecMode, OciMode } from "../../src/
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
+import { criuCases } from "./criu-cases.ts";
 import { hybridHost, limitedHost, plainHost, unprivilegedHost, v1Host, v2Host } from "./hosts.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -122,6 +123,7 @@ const ids = [{ containerID: 0, hostID: 100000, size: 65536 }];
 const hook = (name: string) => [{ path: `/hooks/${name}`, timeout: 5 }];
 
 export const cases: readonly GoldenCase[] = [
+  ...criuCases,
   golden("minimal", {}),
   engineCase("engine-default", {}, v2Host),
   engineCase("engine-privileged", { privileged: true }, v2Host),
@@ -149,6 +151,28 @@ export const cases: readonly GoldenCase[] = [
     preserveFds: 2,
     noPivot: true,
     noNewKeyring: false,
+  }),
+  golden(
+    "oci-terminal-detached",
+    { process: { terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 1000, gid: 1000 } } },
+    plainHost,
+    { ...foreground, foreground: false, consoleSocket: "/run/console.sock", pidfdSocket: "/run/pidfd.sock" },
+  ),
+  golden("oci-terminal-foreground", { process: { terminal: true } }, plainHost, {
+    ...foreground,
+    foregroundConsole: 2,
+  }),
+  golden("oci-notify", {}, plainHost, {
+    ...foreground,
+    preserveFds: 1,
+    listens: true,
+    keep: true,
+    notify: { directory: "/run/oci/c0ffee/notify", manager: "/run/systemd/notify", mainPid: 77 },
+  }),
+  golden("oci-notify-detached", {}, plainHost, {
+    ...foreground,
+    foreground: false,
+    notify: { directory: "/run/oci/c0ffee/notify", manager: "@/org/manager" },
   }),
   golden(
     "cgroups-v2",
@@ -439,6 +463,22 @@ export const cases: readonly GoldenCase[] = [
     // init has moved itself in one of them
     initCgroups: "2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
   }),
+  execCase("exec-terminal", { process: { terminal: true } }, v2Host, {
+    cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+    initCgroups: "0::/pod/c\n",
+    foregroundConsole: 3,
+  }),
+  execCase(
+    "exec-terminal-detached",
+    { process: { terminal: true, consoleSize: { height: 24, width: 80 }, user: { uid: 1000, gid: 1000 } } },
+    v2Host,
+    {
+      cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
+      initCgroups: "0::/pod/c\n",
+      foreground: false,
+      consoleSocket: "/run/console.sock",
+    },
+  ),
   execCase(
     "exec-detached",
     {

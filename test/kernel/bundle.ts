@@ -24,7 +24,7 @@ export type Json = Readonly<Record<string, unknown>>;
 
 const busybox = "/bin/busybox";
 const applets =
-  "sh true false cat echo id ls mount hostname sleep env pwd stat touch mkdir readlink grep ulimit dd kill wc sort head tail test ip dmesg nice ps";
+  "sh true false cat echo id ls mount hostname sleep env pwd stat touch mkdir readlink grep ulimit dd kill wc sort head tail test ip dmesg nice ps stty tty cut umount";
 
 /**
  * Whether Debian's crun runs here: it refuses a hybrid machine whose v2 tree has a controller, which hugetlb is

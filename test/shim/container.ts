@@ -84,7 +84,14 @@ export function planFor(dir: string, args: readonly string[], options: Container
     child: [
       { op: "await-host", where, step: 1 },
       { op: "new-session", where },
-      { op: "set-stdio", where, stdin: options.stdin ? "in" : undefined, stdout: "out", stderr: "err" },
+      {
+        op: "set-stdio",
+        where,
+        stdin: options.stdin ? "in" : undefined,
+        stdout: "out",
+        stderr: "err",
+        null: 0,
+      },
       { op: "find-program", where, name: args[0]!, directories: ["/usr/bin", "/bin"] },
       { op: "close-descriptors", where, keep: 0 },
       { op: "exec", where, args, env: ["PATH=/usr/bin:/bin"] },

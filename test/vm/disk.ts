@@ -28,9 +28,9 @@ export async function makeInitrd(dir: string, kernel: Kernel): Promise<string> {
 }
 
 /** Puts the agent, what makes a machine ready, and the kernel's modules into the tree of a disk. */
-export async function putGuest(tree: string, kernel: Kernel): Promise<void> {
+export async function putGuest(tree: string, kernel: Kernel, more: readonly string[] = []): Promise<void> {
   for (const name of ["etc", "opt/guest/modules"]) mkdirSync(join(tree, name), { recursive: true });
-  const modules = moduleFiles(kernel, laterModules);
+  const modules = moduleFiles(kernel, [...laterModules, ...more]);
   for (const file of modules) copyFileSync(file, join(tree, "opt/guest/modules", basename(file)));
   writeFileSync(join(tree, "opt/guest/modules/order"), modules.map((file) => `${basename(file)}\n`).join(""));
   for (const name of ["boot", "agent", "prepare"]) {

@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly kernelArguments?: string;
   /** More files for the disk: absolute path there, path here. */
   readonly files?: Readonly<Record<string, string>>;
+  /** More kernel modules to load. */
+  readonly modules?: readonly string[];
 }
 
 const programs = ["gantry", "gantry-program", "gantry-executor"].map((name) => join(top, "dist", name));
@@ -40,7 +42,7 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
   const dir = mkdtempSync(join(tmpdir(), "gantry-vm-"));
   try {
     const initrd = await makeInitrd(dir, kernel);
-    const disk = await makeDisk(dir, kernel, options.files ?? {});
+    const disk = await makeDisk(dir, kernel, options);
     return await startQemu({
       dir,
       kernel: kernel.image,
@@ -58,7 +60,7 @@ export async function bootMachine(options: MachineOptions = {}): Promise<Machine
 async function makeDisk(
   dir: string,
   kernel: Kernel,
-  files: Readonly<Record<string, string>>,
+  { files = {}, modules: more = [] }: MachineOptions,
 ): Promise<string> {
   const tree = join(dir, "tree");
   mkdirSync(tree);
@@ -70,7 +72,7 @@ async function makeDisk(
   for (const name of ["disk", "run", "opt/gantry", "var/lib"]) {
     mkdirSync(join(tree, name), { recursive: true });
   }
-  await putGuest(tree, kernel);
+  await putGuest(tree, kernel, more);
   put(join(guest, "inittab"), "etc/inittab");
   for (const program of programs.filter((path) => existsSync(path))) {
     put(program, `opt/gantry/${basename(program)}`);

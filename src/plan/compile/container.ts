@@ -55,6 +55,7 @@ import { attachRoot, openRoot, rootOf, spreadRoot } from "./root.ts";
 import { setOomScore } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
 import { checkListener } from "./seccomp-listener.ts";
+import { forgetStreams, openConsole, openStreams } from "./streams.ts";
 import { openProcForSysctls, writeSysctls } from "./sysctl.ts";
 import { openUserNamespace } from "./user-namespace.ts";
 
@@ -90,6 +91,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   openDevices(draft, namespaces);
   if (namespaces.joined.has("user")) mapIds(draft, namespaces, mounts, false);
   const stdio = openStdio(draft);
+  openStreams(draft);
   const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft, cgroups));
   draft.host.push({
     op: "clone",
@@ -99,6 +101,7 @@ export function compileContainer(request: ContainerRequest): Plan {
     cgroup,
   });
   closeChildStdio(draft, stdio);
+  forgetStreams(draft);
   // a directory of the host's cgroup tree is a way out for who can trace the child (CVE-2024-21626)
   if (cgroup !== undefined) draft.child.push({ op: "close", where: "/linux/cgroupsPath", fd: cgroup });
 
@@ -128,6 +131,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   awaitNetDevices(draft);
   meetController(draft);
   meetHooks(draft);
+  openConsole(draft);
   hidePaths(draft);
   makeRootReadOnly(draft);
   draft.child.push({

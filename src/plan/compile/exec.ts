@@ -28,6 +28,14 @@ import { setRlimits } from "./rlimits.ts";
 import { setAffinity } from "./scheduling.ts";
 import { compileFilter } from "./seccomp.ts";
 import { checkListener } from "./seccomp-listener.ts";
+import { attendChild, lendStdio, proveDescriptors, sendProcess } from "./streams.ts";
+import {
+  connectConsole,
+  connectSocket,
+  openTerminal,
+  pidfdSocketRegister,
+  receiveTerminal,
+} from "./terminal.ts";
 
 const initRegister = "init";
 
@@ -42,6 +50,9 @@ export function compileExec(request: ExecRequest): Plan {
   checkListener(draft, filter);
 
   proveDescriptors(draft);
+  connectConsole(draft.host, mode);
+  connectSocket(draft.host, mode.pidfdSocket, pidfdSocketRegister);
+  lendStdio(draft, mode);
   const { pid, start } = mode.init;
   const phrase = "cannot exec in a stopped container";
   draft.host.push({ op: "open-process", where: "", phrase, pid, start, fd: initRegister });
@@ -56,6 +67,7 @@ export function compileExec(request: ExecRequest): Plan {
     cgroup,
   });
   enterContainer(draft, namespaces);
+  openExecTerminal(draft);
   introduceProcess(draft);
   if (needsProcForProcess(draft)) draft.openProc();
   becomeProgram(draft, {
@@ -70,13 +82,6 @@ export function compileExec(request: ExecRequest): Plan {
   });
   followProcess(draft);
   return draft.finish();
-}
-
-/** A hole would be filled by what this side opens for itself, and that is not for the container. */
-function proveDescriptors({ host, request }: Draft<ExecRequest>): void {
-  const { preserveFds: count = 0 } = request.mode;
-  if (count === 0) return;
-  host.push({ op: "prove-descriptors", where: "", phrase: "unable to stat preserved-fd", count });
 }
 
 /** Everything from the host to the container. The order is that of privileges, and of what may be seen by whom. */
@@ -122,23 +127,25 @@ function hasRoot(draft: Draft, { private: kinds, joined }: NamespacePlan): boole
   return kinds.has("user") && (mapped || joined.has("user"));
 }
 
+/** A terminal of the container's, from the devpts that its processes see. Its console is another's. */
+function openExecTerminal({ child, host, config, request: { mode } }: Draft<ExecRequest>): void {
+  const { process } = config;
+  if (!process) return;
+  openTerminal(child, process, mode, { root: undefined, console: "" });
+  receiveTerminal(host, process, mode);
+}
+
 /** Before the program runs its pid stands where the caller looks for it: so none runs that nobody knows of. */
 function introduceProcess({ host, request }: Draft<ExecRequest>): void {
   const { pidFile, pidfdSocket, foreground } = request.mode;
   if (pidFile !== undefined)
     host.push(pidFile === "late" ? { op: "record-pid", where: "" } : pidRecord(pidFile));
-  if (pidfdSocket !== undefined)
-    host.push({
-      op: "send-pidfd",
-      where: "",
-      phrase: "unable to send the pidfd to the socket",
-      socket: pidfdSocket,
-    });
+  sendProcess(host, pidfdSocket, "setns");
   if (foreground) host.push({ op: "hold-signals", where: "" });
 }
 
 function followProcess({ host, cleanup, request }: Draft<ExecRequest>): void {
   host.push({ op: "await-exec", where: "" });
-  if (request.mode.foreground) host.push({ op: "await-exit", where: "" });
+  attendChild(host, request.mode);
   cleanup.push({ op: "kill-child", where: "" });
 }

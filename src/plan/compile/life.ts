@@ -10,6 +10,7 @@ import { lateText } from "./late-text.ts";
 import { hasEarlyHooks, recordOci, recordQuick } from "./oci-records.ts";
 import { fifoRegister } from "./process.ts";
 import { type ContainerRequest, type EngineMode, logFormats, type OciMode } from "./request.ts";
+import { attendChild, sendProcess } from "./streams.ts";
 
 /** Registers of the program's stdio in engine mode. */
 const stdio = {
@@ -128,17 +129,26 @@ function leaveChild(
   mode: OciMode,
   cgroups: readonly ContainerCgroup[],
 ): void {
-  const { host, cleanup } = draft;
+  const { host } = draft;
   recordOci(draft, mode, cgroups, false);
   recordQuick(draft, mode, cgroups);
+  sendProcess(host, mode.pidfdSocket, "standard");
   if (mode.awaitStart) host.push({ op: "await-child", where: "", step: meetings.ready });
   if (mode.pidFile !== undefined) host.push(pidRecord(mode.pidFile));
   if (!mode.awaitStart) {
     host.push({ op: "await-exec", where: "" });
     runHooks(draft, host, "poststart", "running");
   }
-  if (mode.foreground) host.push({ op: "await-exit", where: "" });
+  attendChild(host, mode);
+  undoChild(draft, mode);
+}
+
+/** What the clean-up does besides cgroups. */
+export function undoChild(draft: Draft, mode: OciMode): void {
+  const { cleanup } = draft;
   cleanup.unshift({ op: "kill-child", where: "" });
+  // who keeps a container removes it by `delete`, which runs the hooks too
+  if (mode.keep) return;
   cleanup.push({ op: "remove-tree", where: "", dir: dirname(mode.state), name: basename(mode.state) });
   // of a start that fails too: what its hooks set up must be undone
   runHooks(draft, cleanup, "poststop", "stopped");

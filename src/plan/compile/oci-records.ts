@@ -40,6 +40,7 @@ export function recordQuick(
   const record = quickRecord({
     config,
     cgroups,
+    notifies: mode.notify !== undefined,
     ownPids: hasOwnPids(draft),
     hasMore: resctrlOf(draft) !== undefined || mode.cgroups?.kind === "unit",
     state,
@@ -74,6 +75,7 @@ function ociRecord(
       })),
       resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
+      ...(draft.request.mode.kind === "oci" ? { descriptors: draft.request.mode.descriptors } : {}),
     },
     { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },
   );

@@ -11,6 +11,7 @@ import type { NamespacePlan } from "./namespaces.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setScheduling } from "./scheduling.ts";
 import { loadFilter } from "./seccomp.ts";
+import { takeStdio } from "./terminal.ts";
 
 /** runc's and crun's default; the specification leaves it open. */
 const defaultUmask = 0o022;
@@ -156,8 +157,9 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
       phrase: "unable to join session keyring",
       name: `_ses.${draft.request.id}`,
     });
-  if (stdio.some((fd) => fd !== undefined))
-    child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2] });
+  // a file of the host's /dev would be a way to that, and a mount that no checkpoint knows
+  child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2], null: 1 });
+  if (mode.kind !== "engine") takeStdio(draft.child, process, mode);
   child.push({
     op: "set-cwd",
     where: "/process/cwd",
@@ -182,6 +184,7 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
   setCapabilities(draft, capabilities);
   if (!env.some((entry) => entry.startsWith("HOME=")))
     child.push({ op: "default-home", where: "/process/env", uid: process.user?.uid ?? 0 });
+  if (mode.kind === "oci" && mode.listens) child.push({ op: "set-listen-pid", where: "" });
   findProgram(draft, process.args, env);
   if (process.noNewPrivileges) child.push({ op: "set-no-new-privileges", where: "/process/noNewPrivileges" });
   // whoever shall have its listener is gone when the program is let go on

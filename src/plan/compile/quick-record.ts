@@ -14,6 +14,8 @@ import type { ContainerCgroup } from "./cgroups.ts";
 export interface QuickContainer {
   readonly config: RuntimeConfig;
   readonly cgroups: readonly ContainerCgroup[];
+  /** Whether `start` is to wait until the program says that it is ready. */
+  readonly notifies: boolean;
   /** Whether the end of init is the end of all. */
   readonly ownPids: boolean;
   /** Whether `delete` has more to remove than cgroups: a group of resctrl, a unit of systemd. */
@@ -25,7 +27,7 @@ export interface QuickContainer {
 const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
   version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
 
-export function quickRecord({ config, cgroups, ownPids, hasMore, state }: QuickContainer): string {
+export function quickRecord({ config, cgroups, notifies, ownPids, hasMore, state }: QuickContainer): string {
   const { startContainer = [], poststart = [], poststop = [] } = config.hooks ?? {};
   const paths = cgroups.map((cgroup) => ({
     directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
@@ -39,7 +41,7 @@ export function quickRecord({ config, cgroups, ownPids, hasMore, state }: QuickC
     ...(freezing ? [`freezer ${freezing.directory}/${freezing.freezer}`] : []),
     ...paths.map(({ directory }) => `cgroup ${directory}`),
     // hooks before the program may fail, which start has to tell
-    ...(startContainer.length + poststart.length === 0 ? ["may start"] : []),
+    ...(startContainer.length + poststart.length === 0 && !notifies ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),
     ...(ownPids && !hasMore && poststop.length === 0 ? ["may delete"] : []),
     "state",

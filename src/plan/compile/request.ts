@@ -50,6 +50,16 @@ export type ForeignCgroups =
   /** There shall be none: the child stays in those of the caller, and limits have no place. */
   | { readonly kind: "none" };
 
+/** A service manager waits for the container to be ready (sd_notify(3)). */
+export interface NotifyRequest {
+  /** Directory of the host that is bound into the container, where its socket goes. */
+  readonly directory: string;
+  /** NOTIFY_SOCKET of the caller. */
+  readonly manager: string;
+  /** The process that the manager shall watch; nothing is the container's. */
+  readonly mainPid?: number | undefined;
+}
+
 /** The executor leaves (or waits, in the foreground); stdio is inherited. */
 export interface OciMode {
   readonly kind: "oci";
@@ -63,8 +73,21 @@ export interface OciMode {
   readonly cgroups?: ForeignCgroups | undefined;
   readonly noPivot?: boolean | undefined;
   readonly noNewKeyring?: boolean | undefined;
-  /** How many descriptors from 3 on the program keeps. */
+  /** What the caller has on 0, 1 and 2, as /proc/PID/fd names it: a restore must know what came from outside. */
+  readonly descriptors?: readonly string[] | undefined;
+  /** How many descriptors from 3 on the program keeps: those of LISTEN_FDS and, after them, those asked for. */
   readonly preserveFds?: number | undefined;
+  /** Whether the first of them come from a service manager, for which LISTEN_PID must be the program's. */
+  readonly listens?: boolean | undefined;
+  /** Absolute path of the socket that gets the master of the program's terminal. */
+  readonly consoleSocket?: string | undefined;
+  /** Where the terminal is relayed to: 0, 1 or 2 if that is a terminal, 3 for /dev/tty. */
+  readonly foregroundConsole?: number | undefined;
+  /** Absolute path of the socket that gets a pidfd of the container's first process. */
+  readonly pidfdSocket?: string | undefined;
+  readonly notify?: NotifyRequest | undefined;
+  /** Keep the state after a run in the foreground. */
+  readonly keep?: boolean | undefined;
 }
 
 /** A further process in a container that runs; the executor leaves, or waits in the foreground. Stdio is inherited. */
@@ -79,8 +102,11 @@ export interface ExecMode {
   readonly foreground: boolean;
   /** Absolute path, or "late": whoever starts the executor names it. */
   readonly pidFile?: string | undefined;
-  /** Path of a unix socket that gets a pidfd of the process. */
+  /** Absolute path of the socket that gets a pidfd of the process. */
   readonly pidfdSocket?: string | undefined;
+  /** As those of a container (OciMode). */
+  readonly consoleSocket?: string | undefined;
+  readonly foregroundConsole?: number | undefined;
   readonly noNewKeyring?: boolean | undefined;
   /** How many descriptors from 3 on the program keeps. */
   readonly preserveFds?: number | undefined;

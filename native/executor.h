@@ -130,6 +130,7 @@ struct executor {
 
 	struct layer *layer; /* layer.c's session, NULL outside of one */
 
+	const char *late_cwd; /* that set-cwd could not enter, for set-user */
 	/* for exec, set by find-program and default-home in the child */
 	char program[4096];
 	char home[4096];
@@ -213,6 +214,8 @@ uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is
 /* Signals every process but one in a cgroup and below it; false if there is no such cgroup. */
 bool signal_cgroup(const char *mount, const char *path, int number, pid_t except);
 
+/* --- ops_exec.c --- */
+int enter_cwd(struct executor *x, const char *path); /* and proves that it lies under the root */
 /* --- ops_criu.c --- */
 void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
 

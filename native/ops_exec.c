@@ -66,23 +66,30 @@ static int make_path(const char *path)
 	return 0;
 }
 
-int op_set_cwd(struct executor *x, const struct step *s)
+int enter_cwd(struct executor *x, const char *path)
 {
-	const char *path = s->v[SET_CWD_PATH].text.at;
 	char now[4096];
-	int r = chdir(path) < 0 ? -errno : 0;
-	if (r == -ENOENT && s->v[SET_CWD_CREATE].number) {
-		r = make_path(path);
-		if (r == 0 && chdir(path) < 0)
-			r = -errno;
-	}
-	if (r < 0)
-		return fail(x, -r, "%s", path);
+	if (chdir(path) < 0)
+		return fail(x, errno, "%s", path);
 	/* through a descriptor in /proc one could stand outside of the root (CVE-2024-21626): the kernel
 	   then has no path for it, or one that says unreachable */
 	long n = syscall(SYS_getcwd, now, sizeof now);
 	if (n < 0 || now[0] != '/')
 		return fail(x, EPERM, "%s is outside of the root", path);
+	return 0;
+}
+
+int op_set_cwd(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[SET_CWD_PATH].text.at;
+	int r = enter_cwd(x, path);
+	if (r == -ENOENT && s->v[SET_CWD_CREATE].number) {
+		r = make_path(path);
+		r = r < 0 ? fail(x, -r, "%s", path) : enter_cwd(x, path);
+	}
+	if (r != -EACCES)
+		return r;
+	x->late_cwd = path;
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * set from the host side.
  */
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@
 int op_set_user(struct executor *x, const struct step *s)
 {
 	struct list groups = s->v[SET_USER_GROUPS].list;
-	gid_t gid = (gid_t)s->v[SET_USER_GID].number, list[1024];
+	static gid_t list[NGROUPS_MAX];
+	gid_t gid = (gid_t)s->v[SET_USER_GID].number;
 	uid_t uid = (uid_t)s->v[SET_USER_UID].number;
 	size_t count = 0;
 	if (groups.count > countof(list))
@@ -34,7 +36,8 @@ int op_set_user(struct executor *x, const struct step *s)
 	if (setresuid(uid, uid, uid) < 0)
 		return fail(x, errno, "setuid %u", uid);
 	prctl(PR_SET_DUMPABLE, 0);
-	return 0;
+	/* what root may not enter, on a file system of another machine, its owner may */
+	return x->late_cwd ? enter_cwd(x, x->late_cwd) : 0;
 }
 
 int op_set_umask(struct executor *x, const struct step *s)

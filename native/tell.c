@@ -1,5 +1,6 @@
 /* How a failure is told where no controller is at the other end: in the words and the form that callers of runc parse. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -89,6 +90,8 @@ void tell_starter(struct executor *x)
 	struct step s = failed_step(x);
 	char message[3072];
 	compose(x, &s, message, sizeof message);
+	/* whoever let us go may not have waited */
+	signal(SIGPIPE, SIG_IGN);
 	write_all(x->starter, message, strlen(message));
 }
 

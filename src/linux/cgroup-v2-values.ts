@@ -161,6 +161,9 @@ function blockIOValues(out: CgroupValuesBuilder, io: LinuxBlockIO): void {
   throttle("wiops", "throttleWriteIOPSDevice", io.throttleWriteIOPSDevice);
 }
 
+/** Files of the core that are no limits: by them any process of the host could be moved into the group, or all be killed. */
+const forbiddenFiles = new Set(["cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.kill"]);
+
 /** One raw entry: the key is a file name, the value is written line by line as multi-line files want it. */
 function unifiedValue(out: CgroupValuesBuilder, key: string, value: string, options: CgroupV2Options): void {
   const pointer = `/unified/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
@@ -175,6 +178,8 @@ function unifiedValue(out: CgroupValuesBuilder, key: string, value: string, opti
       pointer,
       `unified resource ${JSON.stringify(key)} must be in the form CONTROLLER.PARAMETER`,
     );
+  if (forbiddenFiles.has(key))
+    throw invalidResource(pointer, `unified resource ${JSON.stringify(key)} is not a limit`);
   const controller = key.slice(0, dot);
   if (
     controller !== "cgroup" &&

@@ -289,6 +289,8 @@ test("raw entries come last, line by line, and their keys are checked", () => {
   refuses("/unified/a~1b.c", /no slashes/, () => v2({ unified: { "a/b.c": "1" } }));
   refuses("/unified/memory", /CONTROLLER.PARAMETER/, () => v2({ unified: { memory: "1" } }));
   refuses("/unified/.x", /CONTROLLER.PARAMETER/, () => v2({ unified: { ".x": "1" } }));
+  for (const file of ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.kill"])
+    refuses(`/unified/${file}`, /is not a limit/, () => v2({ unified: { [file]: "1" } }, options));
   refuses("/unified", /cannot use unified on cgroup v1/, () => v1({ unified }));
   assert.throws(
     () => v2({ unified: { "cpu.weight": "1" } }, options),

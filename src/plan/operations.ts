@@ -157,7 +157,7 @@ export const operations = {
   // in the root
   "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo (type: the S_IFMT bits of its mode); one that is there must be the same"),
   "make-symlink-in-root": op(82, child, ["in-root"], { root: "fd", path: "text", target: "text" }, "makes a symbolic link; one that is there must be the same"),
-  "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root"),
+  "set-cwd": op(83, child, ["confined"], { path: "text", create: "u32" }, "changes to a directory after pivot and proves that it lies under the root; one that root may not enter is left to set-user"),
 
   // confinement and exec
   "set-stdio": op(100, child, ["confined"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", null: "u32" }, "puts descriptors on 0, 1 and 2; none leaves what was inherited; null 1: in the place of the host's null device comes that of the root, if it has one"),

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { must } from "../lib/command.ts";
+import { command, must } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import { until } from "../lib/until.ts";
 import { type Bundle, containerId, type Json, runOnce, unready, withBundle } from "./bundle.ts";
@@ -28,7 +28,7 @@ interface Agent extends AsyncDisposable {
   /** What it has printed. */
   output(): string;
   /** The document that came with the descriptor. */
-  state(): Record<string, unknown>;
+  state(count?: number): Record<string, unknown>;
 }
 
 async function startAgent({ files }: Bundle): Promise<Agent> {
@@ -46,7 +46,8 @@ async function startAgent({ files }: Bundle): Promise<Agent> {
   await until("the agent to listen", () => output.includes("ready"));
   return {
     output: () => output,
-    state: () => JSON.parse(readFileSync(state, "utf8")) as Record<string, unknown>,
+    state: (count) =>
+      JSON.parse(readFileSync(count ? `${state}.${count}` : state, "utf8")) as Record<string, unknown>,
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await ended;
@@ -121,6 +122,70 @@ test("a listener may ask to be waited for by none but fatal signals", { skip }, 
       const { stdout, stderr } = await runtime.call(["run", "--bundle", bundle.path, containerId()]);
       assert.match(stdout, /No medium found/, stderr);
       assert.match(agent.output(), /call \d+/);
+    },
+  ),
+);
+
+test("exec hands over a listener of its own, with the state of a container that runs", { skip }, () =>
+  withBundle(
+    "gantry-oci",
+    "exec sleep 100",
+    (files) => ({ linux: notify(files, ["mkdir", "mkdirat"]) }),
+    async (runtime, bundle) => {
+      await using agent = await startAgent(bundle);
+      const id = containerId();
+      const started = await runtime.call(["run", "--detach", "--bundle", bundle.path, id]);
+      assert.equal(started.code, 0, started.stderr);
+      const init = (agent.state() as { pid: number }).pid;
+      for (const [count, more] of [
+        [1, []],
+        [2, ["--no-new-privs"]],
+      ] as const) {
+        const { stdout, stderr } = await runtime.call([
+          ...["exec", ...more, id],
+          ...["sh", "-c", "mkdir /tmp/x 2>&1; touch /tmp/y && echo made"],
+        ]);
+        assert.match(stdout, /No medium found\nmade\n$/, stderr);
+        const { pid, state } = agent.state(count) as { pid: number; state: Record<string, unknown> };
+        assert.notEqual(pid, init);
+        assert.deepEqual([state.id, state.status, state.pid], [id, "running", init]);
+      }
+    },
+  ),
+);
+
+test("a user without privileges hands a listener over too", { skip: skip || needs("setpriv") }, () =>
+  withBundle(
+    "gantry-oci",
+    "mkdir /tmp/x 2>&1; true",
+    (files) => ({
+      mounts: [
+        { destination: "/proc", type: "proc", source: "proc" },
+        { destination: "/dev", type: "tmpfs", source: "tmpfs" },
+      ],
+      linux: {
+        namespaces: ["pid", "network", "ipc", "uts", "mount", "user"].map((type) => ({ type })),
+        uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        ...notify(files, ["mkdir", "mkdirat"]),
+      },
+    }),
+    async (runtime, bundle) => {
+      await using agent = await startAgent(bundle);
+      await must(["chown", "-R", "1000:1000", bundle.path, bundle.files]);
+      const user = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
+      const run = [
+        runtime.program,
+        "--root",
+        join(bundle.path, "state"),
+        "run",
+        "--bundle",
+        bundle.path,
+        containerId(),
+      ];
+      const { stdout, stderr } = await command([...user, ...run], { timeoutMs: 20_000 });
+      assert.match(stdout, /No medium found/, stderr);
+      assert.equal((agent.state() as { fds: string[] }).fds[0], "seccompFd");
     },
   ),
 );

@@ -1,6 +1,6 @@
 /** What depends on who calls and on what happens on the host: OOM score, propagation of mounts, configs for others. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { command, must } from "../lib/command.ts";
@@ -60,6 +60,69 @@ test(
       },
     ),
 );
+
+/** runc 1.1.5 does not keep them, and is refused by the kernel. */
+test(
+  "a bind keeps the flags that its source has locked for a user without privileges",
+  {
+    skip: unready || needs("setpriv", "unshare"),
+  },
+  () =>
+    withBundle(
+      "gantry-oci",
+      "grep ' /data ' /proc/self/mountinfo | cut -d' ' -f6",
+      (files) => ({
+        mounts: [
+          { destination: "/proc", type: "proc", source: "proc" },
+          { destination: "/data", type: "bind", source: join(files, "locked"), options: ["bind", "ro"] },
+        ],
+        linux: {
+          namespaces: ["pid", "network", "ipc", "uts", "mount", "user"].map((type) => ({ type })),
+          uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+          gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
+        },
+      }),
+      async (runtime, bundle) => {
+        const locked = join(bundle.files, "locked");
+        for (const folder of [locked, join(bundle.rootfs, "data")]) mkdirSync(folder);
+        await must(["chown", "-R", "1000:1000", bundle.path]);
+        const user = "setpriv --reuid 1000 --regid 1000 --clear-groups";
+        const run = `${runtime.program} --root ${bundle.path}/state run --bundle ${bundle.path} ${containerId()}`;
+        const script = `mount -t tmpfs -o nosuid,nodev,noexec,noatime tmpfs ${locked}; exec ${user} ${run}`;
+        const { stdout, stderr } = await command(["unshare", "-m", "sh", "-ec", script], {
+          timeoutMs: 20_000,
+        });
+        assert.equal(stdout, "ro,nosuid,nodev,noexec,noatime\n", stderr);
+      },
+    ),
+);
+
+test("a working directory that only the user may enter is entered as that user", {
+  skip: unready,
+}, async () => {
+  const ids = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  for (const name of both)
+    await withBundle(
+      name,
+      "pwd",
+      {
+        process: { user: { uid: 1000, gid: 1000 }, cwd: "/private" },
+        linux: {
+          namespaces: ["pid", "network", "ipc", "uts", "mount", "user"].map((type) => ({ type })),
+          uidMappings: ids,
+          gidMappings: ids,
+        },
+      },
+      async (runtime, bundle) => {
+        const place = join(bundle.rootfs, "private");
+        mkdirSync(place, { mode: 0o700 });
+        // its group is nobody in the container, so that root has no power over it (capabilities(7))
+        chownSync(place, 101000, 0);
+        const { stdout, stderr } = await runtime.call(["run", "--bundle", bundle.path, containerId()]);
+        assert.equal(stdout, "/private\n", `${name}: ${stderr}`);
+      },
+    );
+});
 
 test("what spec writes is a config that runc runs too", { skip: unready }, async () => {
   for (const name of both)

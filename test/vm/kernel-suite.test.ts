@@ -50,6 +50,17 @@ for (const { name, init, cgroups } of [
         assert.ok(passed > 0, `no test of ${file} ran\n${stderr}`);
       });
 
+    if (init === "busybox")
+      test(`${name}: the systemd driver is refused in a sentence, and leaves nothing`, { skip }, async () => {
+        const { code, stdout, stderr } = await vm.run(
+          `mkdir -p /tmp/none/rootfs && cd /tmp/none && gantry-oci spec &&
+           sed -i 's/"terminal": true/"terminal": false/' config.json
+           gantry-oci --systemd-cgroup run none; echo $?; ls -A /run/gantry-oci`,
+        );
+        assert.deepEqual([code, stdout], [0, "1\n"]);
+        assert.match(stderr, /systemd not running on this host, cannot use systemd cgroups manager/);
+      });
+
     test(`${name}: nothing is left after it`, { skip, timeout: 120_000 }, async () => {
       const { stdout } = await vm.run(
         `pgrep -a gantry-executor

@@ -62,7 +62,7 @@ function config(script: string, linux: Json = {}, more: Json = {}): string {
 async function lines(bundles: Readonly<Record<string, string>>, script: string): Promise<string[]> {
   const made = Object.entries(bundles).map(([name, text]) => `bundle ${name} <<'END'\n${text}\nEND`);
   const whole = `. /opt/helpers\nset -e\n${made.join("\n")}\n${script}`;
-  const { code, stdout, stderr } = await vm.run(whole, { timeoutMs: 120_000 });
+  const { code, stdout, stderr } = await vm.run(whole, { timeoutMs: 230_000 });
   assert.equal(code, 0, `${stderr}${stdout}`);
   return stdout.trimEnd().split("\n");
 }

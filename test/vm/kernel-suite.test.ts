@@ -17,7 +17,7 @@ const skip = machineMissing() || needs("root", gantryOciProgram);
 /** What holds wherever cgroups are; other files look for v1 hierarchies at their places, or boot a machine themselves. */
 const files = ["container", "further", "lifecycle"].map((name) => `test/kernel/${name}.test.ts`);
 
-const fileMs = 15 * 60_000;
+const fileMs = 30 * 60_000;
 
 for (const { name, init, cgroups } of [
   { name: "cgroup v2 alone", init: "busybox", cgroups: "cgroupfs" },

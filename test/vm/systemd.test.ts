@@ -62,12 +62,12 @@ function config(script: string, linux: Json = {}, more: Json = {}): string {
 async function lines(bundles: Readonly<Record<string, string>>, script: string): Promise<string[]> {
   const made = Object.entries(bundles).map(([name, text]) => `bundle ${name} <<'END'\n${text}\nEND`);
   const whole = `. /opt/helpers\nset -e\n${made.join("\n")}\n${script}`;
-  const { code, stdout, stderr } = await vm.run(whole, { timeoutMs: 230_000 });
+  const { code, stdout, stderr } = await vm.run(whole, { timeoutMs: 580_000 });
   assert.equal(code, 0, `${stderr}${stdout}`);
   return stdout.trimEnd().split("\n");
 }
 
-const options = { skip, timeout: 240_000 };
+const options = { skip, timeout: 600_000 };
 const oci = "gantry-oci --systemd-cgroup";
 
 const resources = {

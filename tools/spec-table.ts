@@ -32,6 +32,7 @@ const listener = (test: string): Proof => ["test/kernel/seccomp-listener", test]
 const devices = (test: string): Proof => ["test/kernel/net-devices", test];
 const rdt = (test: string): Proof => ["test/kernel/intel-rdt", test];
 const v2 = (test: string): Proof => ["test/kernel/v2", test];
+const systemd = (test: string): Proof => ["test/vm/systemd", test];
 const decoder = (test: string): Proof => ["src/spec/runtime-config", test];
 const plan = (test: string): Proof => ["src/plan/compile/container", test];
 const seccomp = (test: string): Proof => ["src/linux/seccomp/compile", test];
@@ -422,6 +423,8 @@ const linux: Section = {
     row(
       "/linux/cgroupsPath",
       plan("cgroup paths that climb stay below the mount"),
+      ["src/linux/systemd-unit", "slice, prefix and name make a scope in the slice, whose dashes nest"],
+      systemd("the scope has the properties that runc gives it, and the files say the same"),
       v2("limits stand in the files of the container's own v2 cgroup"),
     ),
     row(

@@ -34,7 +34,8 @@ async function launch(
     let status: number;
     try {
       const verb = kind === "create" ? "create" : "run";
-      const onSync = unit && ((_point: SyncPoint, pid: number) => unit.start(pid));
+      const onSync =
+        unit && ((point: SyncPoint, pid: number) => (point === "unit" ? unit.start(pid) : undefined));
       status = await executePlan(context, verb, plan, { ...streams, onSync });
       // the plan's own clean-up removes the state from here on
       handedOver = true;

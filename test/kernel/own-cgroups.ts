@@ -1,5 +1,5 @@
 /** Files of the cgroups that a process is in, by controller, wherever this machine mounts them. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupDirectory, cgroupLayout, parseProcCgroup } from "../../src/linux/cgroup-mounts.ts";
 import { parseMountinfo } from "../../src/linux/mountinfo.ts";
@@ -28,4 +28,26 @@ export function cgroupOf(pid: unknown, controller: string): string {
 /** What a file of it says, without the line end. */
 export function cgroupValue(pid: unknown, controller: string, file: string): string {
   return readFileSync(join(cgroupOf(pid, controller), file), "utf8").trim();
+}
+
+/** Host pids in it. */
+export function cgroupMembers(pid: unknown, controller: string): readonly number[] {
+  return cgroupValue(pid, controller, "cgroup.procs").split("\n").filter(Boolean).map(Number);
+}
+
+/** Freezes a process's cgroup behind the runtime's back. */
+export function freezerOf(pid: unknown) {
+  const v1 = hasV1("freezer");
+  // the file's place is taken while the process lives
+  const dir = cgroupOf(pid, "freezer");
+  const write = (v1Word: string, v2Word: string) =>
+    writeFileSync(join(dir, v1 ? "freezer.state" : "cgroup.freeze"), v1 ? v1Word : v2Word);
+  return {
+    freeze: () => write("FROZEN", "1"),
+    thaw: () => write("THAWED", "0"),
+    isFrozen: () =>
+      v1
+        ? readFileSync(join(dir, "freezer.state"), "utf8") === "FROZEN\n"
+        : readFileSync(join(dir, "cgroup.events"), "utf8").includes("frozen 1"),
+  };
 }

@@ -62,12 +62,12 @@ function config(script: string, linux: Json = {}, more: Json = {}): string {
 async function lines(bundles: Readonly<Record<string, string>>, script: string): Promise<string[]> {
   const made = Object.entries(bundles).map(([name, text]) => `bundle ${name} <<'END'\n${text}\nEND`);
   const whole = `. /opt/helpers\nset -e\n${made.join("\n")}\n${script}`;
-  const { code, stdout, stderr } = await vm.run(whole, { timeoutMs: 120_000 });
+  const { code, stdout, stderr } = await vm.run(whole, { timeoutMs: 580_000 });
   assert.equal(code, 0, `${stderr}${stdout}`);
   return stdout.trimEnd().split("\n");
 }
 
-const options = { skip, timeout: 240_000 };
+const options = { skip, timeout: 600_000 };
 const oci = "gantry-oci --systemd-cgroup";
 
 const resources = {
@@ -211,6 +211,41 @@ for (const [what, rules] of [
     const round = ["kmsg", "Operation not permitted", "null"];
     assert.deepEqual(out, [...round, ...round, ...round]);
   });
+
+test(
+  "update tells systemd as well as the files, and takes both back when a file refuses",
+  options,
+  async () => {
+    const made = config("exec sleep 1000", { cgroupsPath: ":pre:update", resources });
+    const look = `show pre-update.scope "MemoryMax TasksMax CPUQuotaPerSecUSec AllowedCPUs CPUWeight"
+    cd /sys/fs/cgroup/system.slice/pre-update.scope; grep . memory.max pids.max cpu.max cpuset.cpus cpu.weight; cd /`;
+    const out = await lines(
+      { update: made },
+      `${oci} run --detach --bundle /tmp/update update
+     ${oci} update --memory 83886080 --memory-swap 125829120 --pids-limit 21 --cpuset-cpus 1 --cpu-quota 12345 update
+     ${look}
+     systemctl daemon-reload
+     echo refused
+     echo '{"pids":{"limit":5},"cpu":{"shares":2},"unified":{"memory.no_such_file":"1"}}' > /tmp/patch
+     ${oci} update -r /tmp/patch update > /dev/null 2>&1 && echo taken
+     ${look}
+     ${oci} delete --force update`,
+    );
+    const at = out.indexOf("refused");
+    const first = ["MemoryMax=83886080", "TasksMax=21", "CPUQuotaPerSecUSec=250ms", "AllowedCPUs=1"];
+    const files = [
+      "memory.max:83886080",
+      "pids.max:21",
+      "cpu.max:12345 50000",
+      "cpuset.cpus:1",
+      "cpu.weight:100",
+    ];
+    assert.deepEqual(out.slice(0, at), [...first, "CPUWeight=[not set]", ...files]);
+    // systemd counts in percents of a processor: after its reload the quota is what it was told
+    const rounded = files.map((line) => line.replace("12345", "12500"));
+    assert.deepEqual(out.slice(at + 1), [...first, "CPUWeight=[not set]", ...rounded]);
+  },
+);
 
 test(
   "a container has its scope to itself: it makes cgroups below and hands controllers on",

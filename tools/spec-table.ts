@@ -32,7 +32,8 @@ const listener = (test: string): Proof => ["test/kernel/seccomp-listener", test]
 const devices = (test: string): Proof => ["test/kernel/net-devices", test];
 const rdt = (test: string): Proof => ["test/kernel/intel-rdt", test];
 const v2 = (test: string): Proof => ["test/kernel/v2", test];
-const systemd = (test: string): Proof => ["test/vm/systemd", test];
+const living = (test: string): Proof => ["test/kernel/v2-living", test];
+const limits = (test: string): Proof => ["test/kernel/resources", test];
 const decoder = (test: string): Proof => ["src/spec/runtime-config", test];
 const plan = (test: string): Proof => ["src/plan/compile/container", test];
 const seccomp = (test: string): Proof => ["src/linux/seccomp/compile", test];
@@ -48,10 +49,6 @@ export interface Section {
   readonly rows: readonly Row[];
 }
 
-const resourceFiles = (what: string): Proof => [
-  "test/kernel/resources",
-  `${what} stand in the files of a new container`,
-];
 const cgroupValues = (test: string): Proof => ["src/linux/cgroup-values", test];
 const cli = (test: string): Proof => ["src/oci/command", test];
 
@@ -423,9 +420,8 @@ const linux: Section = {
     row(
       "/linux/cgroupsPath",
       plan("cgroup paths that climb stay below the mount"),
-      ["src/linux/systemd-unit", "slice, prefix and name make a scope in the slice, whose dashes nest"],
-      systemd("the scope has the properties that runc gives it, and the files say the same"),
       v2("limits stand in the files of the container's own v2 cgroup"),
+      living("a writable v2 cgroup belongs to the user of the process, who can divide it"),
     ),
     row(
       "/linux/intelRdt",
@@ -622,35 +618,41 @@ const resources: Section = {
     ),
     row(
       "/linux/resources/memory/{reservation,swap}",
-      resourceFiles("memory with swap, reservation, swappiness and without the OOM killer"),
       v2("limits stand in the files of the container's own v2 cgroup"),
       cgroupValues("swap of v2 is what the v1 notion leaves beside memory, and must fit it"),
+      limits("memory, swap, reservation, swappiness and the OOM killer are as asked"),
     ),
     row(
       "/linux/resources/memory/{swappiness,disableOOMKiller}",
-      resourceFiles("memory with swap, reservation, swappiness and without the OOM killer"),
       cgroupValues("memory knobs of v1, and what v2 cannot do"),
     ),
     row(
       "/linux/resources/memory/{kernel,kernelTCP,useHierarchy}",
       cgroupValues("memory knobs of v1, and what v2 cannot do"),
+      limits("memory, swap, reservation, swappiness and the OOM killer are as asked"),
     ),
     row(
       "/linux/resources/memory/checkBeforeUpdate",
       cgroupValues("checkBeforeUpdate of v2 asks for the usage first"),
+      living("on v2 an update that fails leaves everything as it was, and says what could not be written"),
     ),
     row("/linux/resources/cpu", container("CPU time is limited")),
     row(
       "/linux/resources/cpu/shares",
-      resourceFiles("shares, quota, period and a set of CPUs"),
       v2("limits stand in the files of the container's own v2 cgroup"),
       cgroupValues("shares become weights on the curve that meets minimum, default and maximum"),
+      limits("shares, quota, period and CPUs are as asked"),
     ),
-    row("/linux/resources/cpu/{quota,period}", container("CPU time is limited")),
+    row(
+      "/linux/resources/cpu/{quota,period}",
+      container("CPU time is limited"),
+      limits("shares, quota, period and CPUs are as asked"),
+    ),
     row(
       "/linux/resources/cpu/burst",
-      resourceFiles("burst beside the quota"),
       cgroupValues("a burst that shrinks comes before the quota, one that grows after it"),
+      limits("burst is as asked beside the quota"),
+      living("on v2 one value of a pair is updated with the other as it was"),
     ),
     row(
       "/linux/resources/cpu/{realtimeRuntime,realtimePeriod}",
@@ -659,26 +661,29 @@ const resources: Section = {
     ),
     row(
       "/linux/resources/cpu/{cpus,mems}",
-      resourceFiles("shares, quota, period and a set of CPUs"),
       cgroupValues("real-time limits and cpusets"),
+      limits("shares, quota, period and CPUs are as asked"),
     ),
     row(
       "/linux/resources/cpu/idle",
-      resourceFiles("a group that is idle"),
       cgroupValues("an idle group has no weight, a group that wakes has one after it woke"),
+      limits("a group is idle as asked, whatever its shares"),
+      living("on v2 one value of a pair is updated with the other as it was"),
     ),
     row("/linux/resources/pids", container("processes are limited")),
     row(
       "/linux/resources/pids/limit",
       container("processes are limited"),
-      resourceFiles("no further process at all"),
       cgroupValues("0 means not set for memory and cpu, and is a limit for processes"),
+      limits("no limit of processes is written as such"),
+      limits("a limit of no further process is one"),
     ),
     row(
       "/linux/resources/blockIO",
-      resourceFiles("a weight of BFQ"),
-      resourceFiles("throttles of a disk"),
       cgroupValues("block I/O: weights fall back where BFQ is absent, throttles go to one file of v2"),
+      limits("BFQ gets the weight"),
+      limits("a disk is throttled"),
+      living("resources of a new container stand in the files of v2, raw entries last"),
     ),
     row(
       "/linux/resources/blockIO/{weight,leafWeight,weightDevice,throttleReadBpsDevice,throttleWriteBpsDevice,throttleReadIOPSDevice,throttleWriteIOPSDevice}",
@@ -692,7 +697,11 @@ const resources: Section = {
       "/linux/resources/blockIO/{throttleReadBpsDevice,throttleWriteBpsDevice,throttleReadIOPSDevice,throttleWriteIOPSDevice}/*/{major,minor,rate}",
       cgroupValues("block I/O: weights fall back where BFQ is absent, throttles go to one file of v2"),
     ),
-    row("/linux/resources/hugepageLimits", cgroupValues("huge pages, rdma and network")),
+    row(
+      "/linux/resources/hugepageLimits",
+      cgroupValues("huge pages, rdma and network"),
+      living("resources of a new container stand in the files of v2, raw entries last"),
+    ),
     row("/linux/resources/hugepageLimits/*/{pageSize,limit}", cgroupValues("huge pages, rdma and network")),
     row("/linux/resources/network", cgroupValues("huge pages, rdma and network")),
     row("/linux/resources/network/{classID,priorities}", cgroupValues("huge pages, rdma and network")),
@@ -705,6 +714,8 @@ const resources: Section = {
     row(
       "/linux/resources/unified",
       cgroupValues("raw entries come last, line by line, and their keys are checked"),
+      living("resources of a new container stand in the files of v2, raw entries last"),
+      living("on v2 a raw entry of a controller that is not there is refused in the same words"),
     ),
   ],
 };

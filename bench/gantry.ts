@@ -23,6 +23,8 @@ export function openGantry(dir: string, volatile: string, rootTar: string): Prom
     await call("import", rootTar, image);
     return {
       name: "gantry",
+      cli: gantry,
+      image,
       env: {},
       monitor: /^([^\0]*\/)?gantry/,
       runTrue: () => [...gantry, "run", "--rm", "--network", "none", image, "true"],

@@ -68,11 +68,11 @@ export class Setting extends Scope {
       case "gantry":
         return openGantry(place, volatile, await busyboxTar());
       case "podman":
-        return openPodman(place, await busyboxLayout(), volatile);
+        return openPodman(place, await busyboxLayout(), { volatile });
       case "ctr":
-        return openContainerd(place, await busyboxLayout(), volatile);
+        return openContainerd(place, await busyboxLayout(), { volatile });
       case "docker":
-        return openDockerd(place, await busyboxLayout(), volatile);
+        return openDockerd(place, await busyboxLayout(), { volatile });
       default:
         throw new Error(`no engine "${name}": one of ${engineNames.join(", ")}`);
     }

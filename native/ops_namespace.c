@@ -182,7 +182,7 @@ int op_set_time_offset(struct executor *x, const struct step *s)
 /* Runs newuidmap or newgidmap: its arguments are the pid and the words of the map. */
 static int run_map_helper(struct executor *x, const char *helper, const char *map)
 {
-	char words[4096], pid[16], *argv[1024] = {(char *)(uintptr_t)helper, pid};
+	char words[16384], pid[16], *argv[1024] = {(char *)(uintptr_t)helper, pid};
 	size_t count = 2;
 	int status;
 	snprintf(pid, sizeof pid, "%d", x->child);
@@ -192,13 +192,24 @@ static int run_map_helper(struct executor *x, const char *helper, const char *ma
 	for (char *word = strtok(words, " \n"); word && count < countof(argv) - 1; word = strtok(NULL, " \n"))
 		argv[count++] = word;
 	argv[count] = NULL;
+	int said[2];
+	if (pipe2(said, O_CLOEXEC) < 0)
+		return fail(x, errno, "pipe");
 	pid_t child = fork();
 	if (child == 0) {
+		dup2(said[1], 2);
 		execv(helper, argv);
 		_exit(127);
 	}
+	close(said[1]);
+	/* it says in one line which range the user may not map */
+	char reason[400];
+	ssize_t length = child < 0 ? 0 : read(said[0], reason, sizeof reason - 1);
+	close(said[0]);
+	reason[length > 0 ? length : 0] = 0;
+	reason[strcspn(reason, "\n")] = 0;
 	if (child < 0 || waitpid(child, &status, 0) < 0 || status != 0)
-		return fail(x, EPERM, "%s refused the map", helper);
+		return fail(x, EPERM, "%s", *reason ? reason : helper);
 	return 0;
 }
 

@@ -60,7 +60,8 @@ static bool start(const struct container *c, int init)
 		return false;
 	int fifo = openat(c->dir, "exec.fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	struct pollfd wait[] = {{.fd = fifo, .events = POLLIN}, {.fd = init, .events = POLLIN}};
-	if (fifo < 0 || poll(wait, 2, DEADLINE_MS) <= 0 || !(wait[0].revents & POLLIN) || read(fifo, &byte, 1) != 1)
+	/* read even if only the end is seen: the program may have answered and ended between the two looks of poll */
+	if (fifo < 0 || poll(wait, 2, DEADLINE_MS) <= 0 || read(fifo, &byte, 1) != 1)
 		return false;
 	unlinkat(c->dir, "exec.fifo", 0);
 	return true;

@@ -22,8 +22,8 @@ const tasks = {
     packages: [
       ...["gcc", "libc6-dev", "musl-tools", "libseccomp-dev", "busybox-static", "openssl", "zstd"],
       ...["procps", "iproute2", "util-linux", "attr", "libcap2-bin", "strace", "docker-registry", "skopeo"],
-      ...["runc", "crun", "conmon", "podman", "containerd", "docker.io", "criu", "iptables", "python3"],
-      ...["qemu-system-x86", "e2fsprogs", "cpio"],
+      ...["runc", "crun", "conmon", "podman", "buildah", "containerd", "docker.io", "catatonit", "tini"],
+      ...["uidmap", "criu", "iptables", "python3", "qemu-system-x86", "e2fsprogs", "cpio"],
     ],
   },
   quickstart: {

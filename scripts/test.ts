@@ -41,7 +41,7 @@ const suites: readonly Suite[] = [
   ...inOrder.map(inTest),
   ...otherFolders(["lib", "peers", "vm"]).map(inTest),
   { ...inTest("lib"), name: "testbed" },
-  { ...inTest("peers"), testTimeoutMs: 10 * minute, timeoutMs: 20 * minute },
+  { ...inTest("peers"), testTimeoutMs: 10 * minute, timeoutMs: 45 * minute },
   // an emulated processor runs the kernel suite, twice
   { ...inTest("vm"), testTimeoutMs: 5 * minute, timeoutMs: 60 * minute },
 ];

@@ -2,14 +2,19 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { command, must } from "../../test/lib/command.ts";
-import { owning, type Peer, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
+import { owning, type Peer, type PeerOptions, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
 
 export interface Containerd extends AsyncDisposable {
   readonly socket: string;
+  restart(): Promise<void>;
 }
 
 /** The daemon alone; dockerd needs one too. */
-export async function startContainerd(dir: string, volatile = join(dir, "volatile")): Promise<Containerd> {
+export async function startContainerd(
+  dir: string,
+  volatile = join(dir, "volatile"),
+  enter: readonly string[] = [],
+): Promise<Containerd> {
   for (const place of [dir, volatile]) mkdirSync(place, { recursive: true });
   const socket = join(dir, "containerd.sock");
   const file = join(dir, "config.toml");
@@ -23,9 +28,10 @@ export async function startContainerd(dir: string, volatile = join(dir, "volatil
   ];
   writeFileSync(file, `${config.join("\n")}\n`);
   const answers = async () => (await command(["ctr", "-a", socket, "version"])).code === 0;
-  const daemon = await startDaemon(["containerd", "--config", file], dir, answers);
+  const daemon = await startDaemon([...enter, "containerd", "--config", file], dir, answers);
   return {
     socket,
+    restart: () => daemon.restart(),
     async [Symbol.asyncDispose]() {
       await daemon.stop();
       for (const place of [dir, volatile]) await unmountBelow(place);
@@ -33,14 +39,17 @@ export async function startContainerd(dir: string, volatile = join(dir, "volatil
   };
 }
 
-const busybox = "docker.io/library/busybox:latest";
+const image = "docker.io/library/busybox:latest";
 
-export function openContainerd(dir: string, layout: string, volatile = join(dir, "volatile")): Promise<Peer> {
+/** `flags` are those of ctr itself. */
+export function openContainerd(dir: string, layout: string, options: PeerOptions = {}): Promise<Peer> {
+  const { volatile = join(dir, "volatile"), runtime, flags = [], enter = [] } = options;
   return owning(async (scope) => {
     scope.defer(() => removeGroups("default"));
-    const containerd = scope.use(await startContainerd(dir, volatile));
-    const ctr = ["ctr", "-a", containerd.socket];
+    const containerd = scope.use(await startContainerd(dir, volatile, enter));
+    const ctr = ["ctr", "--address", containerd.socket, ...flags];
     const call = (...args: string[]) => must([...ctr, ...args], { timeoutMs: 300_000 });
+    const chosen = runtime ? ["--runc-binary", runtime] : [];
     const archive = join(dir, "busybox.tar");
     await must(["tar", "-C", layout, "-cf", archive, "."]);
     // Containers of ctr are named by its user.
@@ -48,11 +57,14 @@ export function openContainerd(dir: string, layout: string, volatile = join(dir,
     await call("images", "import", "--base-name", "docker.io/library/busybox", archive);
     return {
       name: "ctr",
+      cli: ctr,
+      image,
       env: {},
       monitor: /containerd-shim/,
-      runTrue: () => [...ctr, "run", "--rm", busybox, `bench-${++runs}`, "true"],
+      restart: () => containerd.restart(),
+      runTrue: () => [...ctr, "run", "--rm", ...chosen, image, `bench-${++runs}`, "true"],
       async startIdle(name) {
-        await call("run", "--detach", busybox, name, "sleep", "1000");
+        await call("run", "--detach", ...chosen, image, name, "sleep", "1000");
       },
       async removeIdle(name) {
         await call("tasks", "delete", "--force", name);

@@ -3,15 +3,18 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { command, must } from "../../test/lib/command.ts";
 import { startContainerd } from "./containerd.ts";
-import { owning, type Peer, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
+import { owning, type Peer, type PeerOptions, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
 
-export function openDockerd(dir: string, layout: string, volatile = join(dir, "volatile")): Promise<Peer> {
+const image = "busybox:latest";
+
+export function openDockerd(dir: string, layout: string, options: PeerOptions = {}): Promise<Peer> {
+  const { volatile = join(dir, "volatile"), runtime, enter = [], flags = [] } = options;
   return owning(async (scope) => {
     for (const place of [dir, volatile]) mkdirSync(place, { recursive: true });
     scope.defer(() => removeGroups("docker"));
     for (const place of [dir, volatile]) scope.defer(() => unmountBelow(place));
     const containerd = scope.use(
-      await startContainerd(join(dir, "containerd"), join(volatile, "containerd")),
+      await startContainerd(join(dir, "containerd"), join(volatile, "containerd"), enter),
     );
     const socket = join(dir, "docker.sock");
     const places = [
@@ -27,9 +30,14 @@ export function openDockerd(dir: string, layout: string, volatile = join(dir, "v
     ];
     // It shall not touch the machine's network.
     const confined = ["--bridge=none", "--iptables=false", "--exec-opt", "native.cgroupdriver=cgroupfs"];
+    const chosen = runtime ? ["--add-runtime", `chosen=${runtime}`, "--default-runtime", "chosen"] : [];
     const docker = ["docker", "--host", `unix://${socket}`];
     const answers = async () => (await command([...docker, "version"])).code === 0;
-    const daemon = await startDaemon(["dockerd", ...places, ...confined], dir, answers);
+    const daemon = await startDaemon(
+      [...enter, "dockerd", ...places, ...confined, ...chosen, ...flags],
+      dir,
+      answers,
+    );
     scope.defer(() => daemon.stop());
     const call = (...args: string[]) => must([...docker, ...args], { timeoutMs: 300_000 });
     const archive = join(dir, "busybox.tar");
@@ -38,11 +46,14 @@ export function openDockerd(dir: string, layout: string, volatile = join(dir, "v
     await call("load", "--quiet", "--input", archive);
     return {
       name: "docker",
+      cli: docker,
+      image,
+      restart: (which) => (which === "dockerd" ? daemon : containerd).restart(),
       env: {},
       monitor: /containerd-shim/,
-      runTrue: () => [...docker, "run", "--rm", "--network", "none", "busybox:latest", "true"],
+      runTrue: () => [...docker, "run", "--rm", "--network", "none", image, "true"],
       async startIdle(name) {
-        await call("run", "--detach", "--network", "none", "--name", name, "busybox:latest", "sleep", "1000");
+        await call("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");
       },
       async removeIdle(name) {
         await call("rm", "--force", name);

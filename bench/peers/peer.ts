@@ -6,15 +6,37 @@ import { Scope } from "../../src/base/scope.ts";
 import { command, must } from "../../test/lib/command.ts";
 import { until } from "../../test/lib/until.ts";
 
+/** How an engine is set up, where that is not the usual way. */
+export interface PeerOptions {
+  /** In memory, as /run is: what the engine keeps of running containers. */
+  readonly volatile?: string;
+  /** Path of the OCI runtime that it calls. */
+  readonly runtime?: string;
+  /** What stands before every command line of it: the way into a mount namespace, or to another user. */
+  readonly enter?: readonly string[];
+  /** Further flags of its daemon. */
+  readonly flags?: readonly string[];
+}
+
 /** An engine that is ready to work: its daemon runs, if it has one, and it has the busybox image. */
-export interface Peer extends AsyncDisposable {
+export interface Engine extends AsyncDisposable {
   readonly name: string;
+  /** What every command line of it starts with. */
+  readonly cli: readonly string[];
+  /** Environment for all commands of this engine. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The busybox image by its name there. */
+  readonly image: string;
+  /** Kills the named daemon of it ("dockerd", "containerd") and starts it again. */
+  readonly restart?: (daemon: string) => Promise<void>;
+}
+
+/** What the benchmark asks of one. */
+export interface Peer extends Engine {
   /** Matches the command line of the processes that the engine keeps beside a container. */
   readonly monitor: RegExp;
   /** Start `true` in a container without network, wait, remove; the engine's own shortest way. */
   runTrue(): readonly string[];
-  /** Environment for all commands of this engine. */
-  readonly env: Readonly<Record<string, string>>;
   /** Starts a container that sleeps, detached. */
   startIdle(name: string): Promise<void>;
   removeIdle(name: string): Promise<void>;
@@ -38,26 +60,43 @@ export async function owning<T extends object>(
   }
 }
 
+export interface Daemon {
+  stop(): Promise<void>;
+  /** Kills it at once and starts it again; back when it answers. */
+  restart(): Promise<void>;
+}
+
 /** Starts a daemon, its log in `dir`; ends it by its own pid. */
 export async function startDaemon(
   argv: readonly string[],
   dir: string,
   ready: () => Promise<boolean>,
-  env: Readonly<Record<string, string>> = {},
-): Promise<{ readonly pid: number; stop(): Promise<void> }> {
+): Promise<Daemon> {
+  let running = await startOnce(argv, dir, ready);
+  return {
+    stop: () => running.end("SIGTERM"),
+    async restart() {
+      await running.end("SIGKILL");
+      running = await startOnce(argv, dir, ready);
+    },
+  };
+}
+
+async function startOnce(
+  argv: readonly string[],
+  dir: string,
+  ready: () => Promise<boolean>,
+): Promise<{ end(signal: "SIGTERM" | "SIGKILL"): Promise<void> }> {
   const [program = "", ...args] = argv;
   const log = openSync(join(dir, "daemon.log"), "a");
-  const child: ChildProcess = spawn(program, args, {
-    stdio: ["ignore", log, log],
-    env: { ...process.env, ...env },
-  });
+  const child: ChildProcess = spawn(program, args, { stdio: ["ignore", log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => {
     child.on("exit", () => resolve());
     child.on("error", () => resolve());
   });
-  const stop = async () => {
-    child.kill("SIGTERM");
+  const end = async (signal: "SIGTERM" | "SIGKILL") => {
+    child.kill(signal);
     const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
     await exited;
     clearTimeout(timer);
@@ -73,10 +112,10 @@ export async function startDaemon(
       30_000,
     );
   } catch (error) {
-    await stop();
+    await end("SIGTERM");
     throw error;
   }
-  return { pid: child.pid ?? 0, stop };
+  return { end };
 }
 
 export function lastLines(path: string): string {

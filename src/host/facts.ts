@@ -2,12 +2,14 @@
  * Reads the machine into HostFacts. Every part is read when it is first asked for, and once: a start
  * needs few of them, and files of /proc cost some tens of microseconds each.
  */
-import { readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { cgroupLayout } from "../linux/cgroup-mounts.ts";
 import { parseMountinfo } from "../linux/mountinfo.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
 import { parseLimits, parseStatus } from "./proc-self.ts";
+import { readInUserNamespace } from "./user-namespace.ts";
 
 function read(path: string): string {
   try {
@@ -51,6 +53,21 @@ function cgroupMounts() {
   return parseMountinfo(lines.filter((line) => line.includes(" - cgroup")).join("\n"));
 }
 
+function isPermitted(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function mayWriteBelow(path: string): boolean {
+  let nearest = path;
+  while (nearest !== "/" && !existsSync(nearest)) nearest = dirname(nearest);
+  return isPermitted(nearest, constants.W_OK);
+}
+
 class Facts implements HostFacts {
   readonly #known = new Map<string, unknown>();
 
@@ -82,6 +99,26 @@ class Facts implements HostFacts {
   get capabilities() {
     return this.#status.capabilities;
   }
+
+  get inUserNamespace() {
+    return this.#once("inUserNamespace", readInUserNamespace);
+  }
+
+  get setgroupsDenied() {
+    // in the first user namespace nothing can be denied
+    return (
+      this.inUserNamespace && this.#once("setgroups", () => readIfThere("/proc/self/setgroups")) === "deny\n"
+    );
+  }
+
+  mayWriteBelow = mayWriteBelow;
+
+  programPath = (name: string) => {
+    const directories = (process.env.PATH ?? "").split(":").filter((path) => path.startsWith("/"));
+    return [...directories, "/usr/bin"]
+      .map((directory) => `${directory}/${name}`)
+      .find((path) => isPermitted(path, constants.X_OK));
+  };
 
   get lastCapability() {
     return this.#once("lastCapability", () => Number(read("/proc/sys/kernel/cap_last_cap")));

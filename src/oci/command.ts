@@ -1,6 +1,7 @@
 /** The command line of the OCI runtime: global flags, verbs, and how an error is told. */
 import { writeSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { readInUserNamespace } from "../host/user-namespace.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
 import { cgroupManagerOf } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
@@ -22,7 +23,7 @@ const globalFlags: FlagTable = {
     help: 'enable systemd cgroup support; cgroupsPath is "slice:prefix:name" then',
   },
   "cgroup-manager": { kind: "text", help: "crun's flag: cgroupfs, systemd or disabled" },
-  rootless: { kind: "text", help: "accepted for runc's callers: true, false or auto" },
+  rootless: { kind: "text", help: "ignore cgroup permission errors: true, false or auto (default)" },
   version: { kind: "switch", short: "v", help: "print the version" },
   help: { kind: "switch", short: "h", help: "show help" },
 };
@@ -49,10 +50,21 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   update: async () => (await import("./verb-update.ts")).update,
 };
 
+/** root of a user namespace that somebody else made is a user too, whatever it is called. */
+function isHostRoot(env: Environment): boolean {
+  return process.geteuid?.() === 0 && !(readInUserNamespace() && env.USER !== "root");
+}
+
 function defaultRoot(env: Environment): string {
-  return process.geteuid?.() === 0 || !env.XDG_RUNTIME_DIR
-    ? `/run/${ociName}`
-    : join(env.XDG_RUNTIME_DIR, ociName);
+  return env.XDG_RUNTIME_DIR && !isHostRoot(env) ? join(env.XDG_RUNTIME_DIR, ociName) : `/run/${ociName}`;
+}
+
+function rootlessFlag(flags: Flags): boolean | undefined {
+  const text = flags.text("rootless") ?? "auto";
+  if (text === "auto") return undefined;
+  if (/^(1|t|true)$/i.test(text)) return true;
+  if (/^(0|f|false)$/i.test(text)) return false;
+  throw usageError(`invalid value ${JSON.stringify(text)} for flag -rootless: true, false or auto`);
 }
 
 function versionText(): string {
@@ -142,6 +154,7 @@ export async function runOciCommand(
     const logTarget = targetOf(flags);
     return await runVerb(name, flags.rest.slice(1), {
       root,
+      rootless: rootlessFlag(flags),
       log: openLog({ ...logTarget, debug: flags.has("debug") }).logger,
       logTarget,
       cgroupManager: cgroupManagerOf(flags),

@@ -7,6 +7,8 @@ import type { LogTarget } from "./tell-failure.ts";
 export interface OciContext {
   /** --root */
   readonly root: string;
+  /** --rootless, unless it is auto. */
+  readonly rootless: boolean | undefined;
   readonly log: Logger;
   /** Where that log and errors go. */
   readonly logTarget: LogTarget;

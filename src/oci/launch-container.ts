@@ -94,6 +94,7 @@ export async function compileLaunch(
     state,
     awaitStart: kind === "create",
     foreground: kind === "foreground",
+    rootless: context.rootless,
     noPivot: flags.has("no-pivot"),
     noNewKeyring: flags.has("no-new-keyring"),
     ...(cgroups ? { cgroups } : {}),

@@ -9,7 +9,7 @@
  * The directory is the claim to the id: it is made exclusively. What a container does now is asked of
  * the kernel: the pid and its start time tell whether it is still the same process.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   array,
@@ -101,7 +101,8 @@ function isAbandoned(directory: string): boolean {
 export function makeStateDirectory(root: string, id: string): string {
   const directory = join(root, checkId(id));
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    // sticky: nobody who tidies up XDG_RUNTIME_DIR takes it (XDG base directory specification)
+    if (mkdirSync(root, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(root, 0o1700);
     if (isAbandoned(directory)) removeStateDirectory(directory);
     mkdirSync(directory, { mode: 0o711 });
   } catch (error) {

@@ -15,6 +15,15 @@ function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+function hasAnswered(fifo: number): boolean {
+  try {
+    return readSync(fifo, Buffer.alloc(1)) === 1;
+  } catch (error) {
+    if (errnoOf(error) !== "EAGAIN") throw error;
+    return false;
+  }
+}
+
 /**
  * Opens the fifo to read, which lets the process go on; it answers with one byte. The death of the
  * process is noticed, so that `start` cannot hang.
@@ -24,15 +33,11 @@ function releaseProgram(container: OciContainer): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const deadline = Date.now() + startDeadlineMs;
-    const answer = Buffer.alloc(1);
     for (let waitMs = 0.05; ; waitMs = Math.min(waitMs * 2, 20)) {
-      try {
-        if (readSync(fd, answer) === 1) break;
-      } catch (error) {
-        if (errnoOf(error) !== "EAGAIN") throw error;
-      }
-      if (!isAlive(container))
-        throw new GantryError("failed-precondition", "cannot start an already stopped container");
+      const alive = isAlive(container);
+      // after that look: a short program may have answered and ended by now
+      if (hasAnswered(fd)) break;
+      if (!alive) throw new GantryError("failed-precondition", "cannot start an already stopped container");
       // another `start` had the answer, and has taken the fifo away
       if (!existsSync(path)) throw new GantryError("failed-precondition", alreadyRunning);
       if (Date.now() > deadline)

@@ -16,6 +16,14 @@ export interface HostFacts {
   readonly gid: number;
   /** Effective capabilities of this process, as a mask. */
   readonly capabilities: bigint;
+  /** Whether those capabilities are good in a user namespace only, and not on the host. */
+  readonly inUserNamespace: boolean;
+  /** Whether setgroups(2) is denied in the user namespace of this process (user_namespaces(7)). */
+  readonly setgroupsDenied: boolean;
+  /** Whether this process may write to a path; where there is nothing, to the nearest directory above. */
+  readonly mayWriteBelow: (path: string) => boolean;
+  /** Path of a program of the host ("newuidmap"), if it is there. */
+  readonly programPath: (name: string) => string | undefined;
   /** Number of the last capability that the kernel knows. */
   readonly lastCapability: number;
   /** Limits of this process by name (RLIMIT_*). */

@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly stdin?: string | Uint8Array;
   /** Past this the program is killed and the call fails. */
   readonly timeoutMs?: number;
+  /** Gets the process, to signal it or to watch what it prints. */
+  readonly started?: (child: ChildProcess) => void;
 }
 
 const signalNumbers: Readonly<Record<string, number>> = {
@@ -41,6 +43,7 @@ export async function command(argv: readonly string[], options: CommandOptions =
   const stderr: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+  options.started?.(child);
   // A program may end without having read its input.
   child.stdin.on("error", () => {});
   child.stdin.end(options.stdin ?? "");

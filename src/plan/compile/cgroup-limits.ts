@@ -6,14 +6,14 @@ import { compileDeviceFilter } from "../../linux/device-filter.ts";
 import { deviceWritesV1, isForAll, parseDeviceRule, runtimeDeviceRules } from "../../linux/devices.ts";
 import { type CgroupPlaces, type PlacedWrite, placeResources } from "../../linux/place-resources.ts";
 import type { LinuxDeviceCgroup, LinuxResources } from "../../linux/resources.ts";
-import { type HostFacts, holds } from "../host-facts.ts";
+import type { HostFacts } from "../host-facts.ts";
 import type { Step } from "../plan.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
+import { mayMountOnHost } from "./rootless.ts";
 
 const where = "/linux/resources";
 const phrase = "error setting cgroup config for procHooks process";
-const capSysAdmin = 21;
 
 /** Runs a compiler of src/linux, whose pointers start at `linux.resources`. */
 export function atResources<T>(compile: () => T): T {
@@ -106,7 +106,7 @@ function limitDevices(draft: Draft, cgroups: readonly ContainerCgroup[]): void {
   const unified = cgroups.find(({ version }) => version === 2);
   const allowsAll = rules.length === 1 && rules[0]!.allow;
   // an unprivileged process may not load the program, and cannot make device nodes either
-  if (!unified || allowsAll || !holds(draft.facts, capSysAdmin)) return;
+  if (!unified || allowsAll || !mayMountOnHost(draft.facts)) return;
   draft.host.push({
     op: "set-device-filter",
     where: at,

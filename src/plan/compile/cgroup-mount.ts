@@ -9,10 +9,11 @@
  */
 import { posix } from "node:path";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
-import type { ContainerCgroup } from "./cgroups.ts";
+import { type ContainerCgroup, visibleCgroups } from "./cgroups.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import type { PlannedMount } from "./mount-entries.ts";
 import { type NamespacePlan, unshareCgroup } from "./namespaces.ts";
+import { mayMountOnHost } from "./rootless.ts";
 
 const treeRegister = "cgroup tree";
 
@@ -24,7 +25,8 @@ function openCgroup(
 ): void {
   const { where, phrase, options, register: fd } = planned;
   const set = options.attrSet | options.recAttrSet;
-  const mayCopy = draft.facts.cgroups.mode !== "v2" && !namespaces.private.has("user");
+  const mayCopy =
+    draft.facts.cgroups.mode !== "v2" && mayMountOnHost(draft.facts) && !namespaces.private.has("user");
   if (namespaces.own.has("cgroup") && !mayCopy) {
     const type = cgroup.version === 2 ? "cgroup2" : "cgroup";
     // nsdelegate and the like are for the first mount of a hierarchy only: none of the config's data
@@ -65,11 +67,12 @@ export function mountCgroups(
   draft: Draft,
   planned: PlannedMount,
   namespaces: NamespacePlan,
-  cgroups: readonly ContainerCgroup[],
+  made: readonly ContainerCgroup[],
 ): void {
   const { where, phrase, options, destination, register: fd } = planned;
   draft.awaitCgroups();
   unshareCgroup(draft, namespaces);
+  const cgroups = visibleCgroups(draft, made);
   const [only] = cgroups;
   if (!only) {
     draft.warn("there are no cgroups on this host: the mount is left out", where);

@@ -9,13 +9,11 @@ import { posix } from "node:path";
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { type CgroupHierarchy, cgroupDirectory } from "../../linux/cgroup-mounts.ts";
-import { holds } from "../host-facts.ts";
 import { type Step, syncPoints } from "../plan.ts";
 import type { Draft } from "./draft.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import type { ForeignCgroups } from "./request.ts";
-
-const capDacOverride = 1;
+import { permittedCgroups } from "./rootless.ts";
 
 /** One cgroup of the container. */
 export interface ContainerCgroup {
@@ -53,13 +51,20 @@ function pathIn(draft: Draft, hierarchy: CgroupHierarchy, version: 1 | 2): strin
 }
 
 /**
- * All cgroups that the container gets: one in each hierarchy. None where this process may not make any:
- * a user without privileges who asks for no limits stays in the cgroups of the caller, as with runc.
+ * All cgroups that the container gets: one in each hierarchy. Where a user without privileges may not make one, and
+ * asks for no limit that needs it, the container stays in that of the caller, as with runc.
  */
 export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
   const foreign = foreignCgroups(draft);
   if (foreign) return foreign.kind === "unit" ? [cgroupOfUnit(draft, foreign.path)] : [];
-  if (!mayMakeCgroups(draft)) return [];
+  const all = inEachHierarchy(draft, (hierarchy, version) => pathIn(draft, hierarchy, version));
+  return permittedCgroups(draft, all);
+}
+
+function inEachHierarchy(
+  draft: Draft,
+  pathOf: (hierarchy: CgroupHierarchy, version: 1 | 2) => string,
+): readonly ContainerCgroup[] {
   const { unified, controllers } = draft.facts.cgroups;
   const cgroups: ContainerCgroup[] = [];
   for (const hierarchy of new Set(controllers.values())) {
@@ -71,7 +76,7 @@ export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
       hierarchy,
       version: 1,
       controllers: names,
-      path: pathIn(draft, hierarchy, 1),
+      path: pathOf(hierarchy, 1),
       register: `cgroup ${names.join(",")}`,
     });
   }
@@ -80,7 +85,7 @@ export function cgroupsOf(draft: Draft): readonly ContainerCgroup[] {
       hierarchy: unified,
       version: 2,
       controllers: [],
-      path: pathIn(draft, unified, 2),
+      path: pathOf(unified, 2),
       register: unifiedRegister,
     });
   return cgroups;
@@ -125,9 +130,13 @@ export function awaitUnit(
   if (foreign.moveChild) draft.host.push({ op: "move-child", where, phrase, dir: cgroup.register });
 }
 
-function mayMakeCgroups(draft: Draft): boolean {
-  const { devices: _everyConfigHasThem, ...limits } = draft.linux.resources ?? {};
-  return draft.facts.uid === 0 || holds(draft.facts, capDacOverride) || Object.keys(limits).length > 0;
+/** Every hierarchy as the container sees it: its own cgroup there, or that of the caller in which it stays. */
+export function visibleCgroups(
+  draft: Draft,
+  cgroups: readonly ContainerCgroup[],
+): readonly ContainerCgroup[] {
+  const callers = inEachHierarchy(draft, ownPathBelow);
+  return callers.map((caller) => cgroups.find(({ register }) => register === caller.register) ?? caller);
 }
 
 function makeCgroup(draft: Draft, cgroup: ContainerCgroup): void {

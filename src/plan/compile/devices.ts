@@ -5,12 +5,10 @@
 import { refuse } from "../../base/decode.ts";
 import { defaultDeviceLinks, defaultDevices } from "../../linux/devices.ts";
 import type { RuntimeDevice } from "../../spec/runtime-linux.ts";
-import { holds } from "../host-facts.ts";
 import type { Step } from "../plan.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import type { NamespacePlan } from "./namespaces.ts";
-
-const capSysAdmin = 21;
+import { mayMountOnHost } from "./rootless.ts";
 
 /** S_IFMT bits. */
 const typeBits = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 } as const;
@@ -32,7 +30,8 @@ function devicesOf(draft: Draft): readonly PlacedDevice[] {
     const where = `/linux/devices/${index}`;
     if (device.type !== "p" && (device.major === undefined || device.minor === undefined))
       refuse(where, `${device.path} needs a major and a minor number`);
-    placed.set(device.path, { device, where });
+    // the instance of devpts in the container takes the place of the host's /dev/ptmx, as with runc
+    if (device.path !== "/dev/ptmx") placed.set(device.path, { device, where });
   }
   return [...placed.values()];
 }
@@ -46,8 +45,8 @@ export function makesDevices(draft: Draft): boolean {
   );
 }
 
-function bindsNodes(namespaces: NamespacePlan): boolean {
-  return namespaces.private.has("user");
+function bindsNodes(draft: Draft, namespaces: NamespacePlan): boolean {
+  return namespaces.private.has("user") || draft.facts.inUserNamespace;
 }
 
 function openNode(list: Step[], { device, where }: PlacedDevice): void {
@@ -59,14 +58,9 @@ function registerOf({ path }: RuntimeDevice): string {
   return `device ${path}`;
 }
 
-/** The host side opens what is bound if it may; else the child does. */
-function opensOnHost(draft: Draft): boolean {
-  return holds(draft.facts, capSysAdmin);
-}
-
-/** Before the clone: the host's nodes, where they are to be bound. */
+/** Before the clone: the host's nodes, where they are to be bound and this side may open them; else the child does. */
 export function openDevices(draft: Draft, namespaces: NamespacePlan): void {
-  if (!makesDevices(draft) || !bindsNodes(namespaces) || !opensOnHost(draft)) return;
+  if (!makesDevices(draft) || !bindsNodes(draft, namespaces) || !mayMountOnHost(draft.facts)) return;
   for (const placed of devicesOf(draft)) if (placed.device.type !== "p") openNode(draft.host, placed);
 }
 
@@ -77,9 +71,9 @@ export function makeDevices(draft: Draft, namespaces: NamespacePlan): void {
     const { device, where } = placed;
     const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device;
     const phrase = `error creating device nodes: ${path}`;
-    if (bindsNodes(namespaces) && type !== "p") {
+    if (bindsNodes(draft, namespaces) && type !== "p") {
       const mount = registerOf(device);
-      if (!opensOnHost(draft)) openNode(draft.child, placed);
+      if (!mayMountOnHost(draft.facts)) openNode(draft.child, placed);
       draft.child.push({ op: "attach-mount", where, phrase, mount, root: rootRegister, path, options: 0 });
       draft.child.push({ op: "close", where, fd: mount });
     } else

@@ -4,10 +4,9 @@ import { GantryError } from "../../base/error.ts";
 import { checkIdMap, type IdMapping } from "../../linux/id-map.ts";
 import { type MountOptions, parseMountOptions } from "../../linux/mount-options.ts";
 import type { RuntimeMount } from "../../spec/runtime-mount.ts";
-import { holds } from "../host-facts.ts";
 import type { Draft } from "./draft.ts";
+import { mayMountOnHost } from "./rootless.ts";
 
-const capSysAdmin = 21;
 /** Registers are few (encode.ts, registerLimit): the binds beyond this number are opened in the child. */
 const inheritedLimit = 150;
 
@@ -32,7 +31,7 @@ function kindOf(mount: RuntimeMount, options: MountOptions): PlannedMount["kind"
 }
 
 export function readMounts(draft: Draft): readonly PlannedMount[] {
-  const privileged = holds(draft.facts, capSysAdmin);
+  const privileged = mayMountOnHost(draft.facts);
   let inherited = 0;
   return (draft.config.mounts ?? []).map((mount, index) => {
     const where = `/mounts/${index}`;

@@ -4,7 +4,7 @@
  * child, since proc, sysfs, mqueue and cgroup show the namespaces of who makes them.
  */
 import { posix } from "node:path";
-import { idMapText } from "../../linux/id-map.ts";
+import { idMapText, toHostId } from "../../linux/id-map.ts";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
 import { mountCgroups } from "./cgroup-mount.ts";
@@ -144,6 +144,19 @@ function attach(draft: Draft, planned: PlannedMount): void {
   });
 }
 
+/**
+ * The group of terminals, 5 in everybody's config, where the user namespace does not have it: the kernel would refuse
+ * the mount, and terminals belong to their user all the same. As crun does it.
+ */
+function isUnmappedGroup(draft: Draft, { mount, where }: PlannedMount, option: string): boolean {
+  const gid = mount.type === "devpts" ? /^gid=(\d+)$/.exec(option)?.[1] : undefined;
+  const { gidMappings, namespaces = [] } = draft.linux;
+  if (gid === undefined || !namespaces.some(({ type, path }) => type === "user" && !path)) return false;
+  if (toHostId(gidMappings ?? [], Number(gid)) !== undefined) return false;
+  draft.warn(`gid=${gid} is not mapped in the user namespace and is left out`, `${where}/options`);
+  return true;
+}
+
 /** Options for the file system itself. Each text may hold several, with commas, as for mount(8). */
 function fileSystemOptions(draft: Draft, planned: PlannedMount, isNew = true): readonly string[] {
   const { options, mount, where } = planned;
@@ -162,7 +175,7 @@ function fileSystemOptions(draft: Draft, planned: PlannedMount, isNew = true): r
     mount.type !== "sysfs";
   return [
     ...(mount.source && isNew ? [`source=${mount.source}`] : []),
-    ...data.filter((text) => text !== ""),
+    ...data.filter((text) => text !== "" && !isUnmappedGroup(draft, planned, text)),
     ...flags,
     ...(labelled ? [`context=${label}`] : []),
   ];
@@ -232,8 +245,9 @@ function remount(draft: Draft, planned: PlannedMount): void {
 }
 
 /** sysfs belongs to a network namespace; in a user namespace without an own one only a copy of the host's is allowed. */
-function bindsSys({ mount }: PlannedMount, namespaces: NamespacePlan): boolean {
-  return mount.type === "sysfs" && namespaces.private.has("user") && !namespaces.private.has("network");
+function bindsSys({ facts }: Draft, { mount }: PlannedMount, namespaces: NamespacePlan): boolean {
+  const inUserNamespace = namespaces.private.has("user") || facts.inUserNamespace;
+  return mount.type === "sysfs" && inUserNamespace && !namespaces.private.has("network");
 }
 
 /** In the child: everything in its order. */
@@ -254,7 +268,7 @@ export function placeMounts(
     }
     if (planned.kind === "bind") {
       if (!planned.inherited) openSource(draft, draft.child, planned);
-    } else if (bindsSys(planned, namespaces)) {
+    } else if (bindsSys(draft, planned, namespaces)) {
       const { where, phrase, register: fd } = planned;
       draft.child.push({ op: "clone-tree", where, phrase, path: "/sys", recursive: 1, fd });
       pushAttributes(draft.child, planned, { propagation: mountFlag.slave, recursive: 1 });

@@ -16,6 +16,7 @@ import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import { holds } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import type { Draft } from "./draft.ts";
+import { checkRootless } from "./rootless.ts";
 
 const capSysAdmin = 21;
 const capSetuid = 7;
@@ -74,6 +75,7 @@ function checkNamespaces(draft: Draft, plan: NamespacePlan): void {
   }
   checkMappings("/linux/uidMappings", uids, "uid");
   checkMappings("/linux/gidMappings", gids, "gid");
+  checkRootless(draft, plan.private.has("user"));
   if (config.hostname && !plan.private.has("uts"))
     refuse("/hostname", "unable to set hostname without a private UTS namespace");
   if (config.domainname && !plan.private.has("uts"))
@@ -108,8 +110,14 @@ function writeIdMaps(draft: Draft): void {
   // the helpers, which read /etc/subuid, are needed for anything else
   const alone = (mappings: readonly IdMapping[], id: number) =>
     mappings.length === 1 && mappings[0]!.size === 1 && mappings[0]!.hostID === id;
-  const helper = (name: string, mappings: readonly IdMapping[], id: number) =>
-    privileged || alone(mappings, id) ? "" : `/usr/bin/${name}`;
+  const helper = (name: string, mappings: readonly IdMapping[], id: number) => {
+    if (privileged || alone(mappings, id)) return "";
+    const pointer = `/linux/${name === "newuidmap" ? "uid" : "gid"}Mappings`;
+    return (
+      draft.facts.programPath(name) ??
+      refuse(pointer, `more than the own id needs ${name}, which is not installed`)
+    );
+  };
   draft.host.push(
     {
       op: "write-id-map",

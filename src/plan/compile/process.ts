@@ -85,12 +85,13 @@ function setLabels(draft: Draft): void {
 function setUser(draft: Draft): void {
   const { uid = 0, gid = 0, additionalGids = [] } = draft.config.process?.user ?? {};
   const { gidMappings, namespaces = [] } = draft.linux;
-  // a map of the own group alone was bought with denying setgroups (user_namespaces(7))
+  // a map of the own group alone was bought with denying setgroups (user_namespaces(7)); what is denied stays so below
   const denied =
-    draft.facts.uid !== 0 &&
-    namespaces.some(({ type, path }) => type === "user" && !path) &&
-    gidMappings?.length === 1 &&
-    gidMappings[0]!.size === 1;
+    draft.facts.setgroupsDenied ||
+    (draft.facts.uid !== 0 &&
+      namespaces.some(({ type, path }) => type === "user" && !path) &&
+      gidMappings?.length === 1 &&
+      gidMappings[0]!.size === 1);
   if (denied && additionalGids.length > 0)
     refuse("/process/user/additionalGids", "cannot be set without privileges and with a single group");
   draft.child.push({
@@ -99,7 +100,8 @@ function setUser(draft: Draft): void {
     phrase: "unable to set the user",
     uid,
     gid,
-    groups: additionalGids,
+    // docker names a group twice that both the image and its user ask for
+    groups: [...new Set(additionalGids)],
     setGroups: denied ? 0 : 1,
   });
 }

@@ -72,6 +72,8 @@ export interface OciMode {
   readonly foreground: boolean;
   readonly pidFile?: string | undefined;
   readonly cgroups?: ForeignCgroups | undefined;
+  /** --rootless: whether cgroups that may not be made are passed over; nothing leaves it to who asks. */
+  readonly rootless?: boolean | undefined;
   readonly noPivot?: boolean | undefined;
   readonly noNewKeyring?: boolean | undefined;
   /** What the caller has on 0, 1 and 2, as /proc/PID/fd names it: a restore must know what came from outside. */

@@ -2,15 +2,14 @@
 
 import { refuse } from "../../base/decode.ts";
 import { mountFlag } from "../../linux/mount-options.ts";
-import { holds } from "../host-facts.ts";
 import type { Step } from "../plan.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import { openLayers } from "./idmapped-root.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import type { RootFileSystem } from "./request.ts";
+import { mayMountOnHost } from "./rootless.ts";
 
 const where = "/root/path";
-const capSysAdmin = 21;
 
 /** Propagation of what is under / in the new mount namespace, and of the root, by their names. */
 const propagations: Readonly<Record<string, number>> = {
@@ -33,7 +32,7 @@ export function rootOf(draft: Draft): RootFileSystem {
 
 /** The host side opens the root if it may; else the child does, as root of its user namespace. */
 function opensOnHost(draft: Draft): boolean {
-  return holds(draft.facts, capSysAdmin);
+  return mayMountOnHost(draft.facts);
 }
 
 function openDirectory(draft: Draft, list: Step[], path: string): void {

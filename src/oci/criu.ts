@@ -6,6 +6,7 @@ import { namespaces } from "../linux/namespaces.ts";
 import type { CriuSetting } from "../plan/compile/criu.ts";
 import { type CriuFlags, cgroupModes, networkLocks } from "../plan/compile/criu-request.ts";
 import type { OciContext } from "./context.ts";
+import { criuAnnotation } from "./features.ts";
 import { type Flags, type FlagTable, usageError } from "./flags.ts";
 
 export const criuFlagTable: FlagTable = {
@@ -82,7 +83,7 @@ function pageServer(text: string | undefined): CriuFlags["pageServer"] {
 
 /** Options of the administrator, as runc finds them: a file that an annotation names, else one for all. */
 function criuConfig(annotations: Readonly<Record<string, string>>): string | undefined {
-  const named = annotations["org.criu.config"];
+  const named = annotations[criuAnnotation];
   if (named !== undefined) return named || undefined;
   const common = "/etc/criu/runc.conf";
   return existsSync(common) ? common : undefined;

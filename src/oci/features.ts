@@ -5,10 +5,14 @@
 import { capabilityNames } from "../linux/capabilities.ts";
 import { mountOptionNames } from "../linux/mount-options.ts";
 import { seccompArchitectures } from "../linux/seccomp/architectures.ts";
+import { annotationPrefix } from "../linux/systemd-annotations.ts";
 import { runtimeSpecVersion, runtimeSpecVersionMin } from "../spec/runtime-config.ts";
 import { hookKinds } from "../spec/runtime-hooks.ts";
 import { memoryPolicyFlags, memoryPolicyModes, namespaceTypes } from "../spec/runtime-linux.ts";
 import { seccompActions, seccompFlags, seccompOperators } from "../spec/runtime-seccomp.ts";
+
+/** Names a file with options of criu. */
+export const criuAnnotation = "org.criu.config";
 
 export function featuresDocument(): Readonly<Record<string, unknown>> {
   return {
@@ -35,5 +39,7 @@ export function featuresDocument(): Readonly<Record<string, unknown>> {
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: true },
     },
+    // what an image must not be able to ask for
+    potentiallyUnsafeConfigAnnotations: [annotationPrefix, criuAnnotation],
   };
 }

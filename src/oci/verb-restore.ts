@@ -2,11 +2,12 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { array, decodeJson, string } from "../base/decode.ts";
-import { GantryError, wrapErrno } from "../base/error.ts";
+import { wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
 import type { ForeignCgroups } from "../plan/compile/request.ts";
 import { compileRestore, restoreLog } from "../plan/compile/restore.ts";
 import type { SyncPoint } from "../plan/plan.ts";
+import { callerStreams } from "./caller-streams.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { criuFlagTable, criuSetting, explainCriu, isDirectory, readCriuFlags } from "./criu.ts";
 import { executePlanHere } from "./execute-plan.ts";
@@ -26,7 +27,7 @@ function readDescriptors(images: string): readonly string[] {
   }
 }
 
-function compile(
+async function compile(
   context: OciContext,
   flags: Flags,
   state: string,
@@ -35,12 +36,13 @@ function compile(
 ) {
   const cgroups = context.cgroupManager === "disabled" ? ({ kind: "none" } as const) : unit;
   const { config } = bundle;
-  if (config.process?.terminal)
-    throw new GantryError("unimplemented", "/process/terminal: a terminal is not supported yet");
+  const foreground = !flags.has("detach");
+  const streams = await callerStreams(flags, config.process?.terminal ?? false, !foreground);
   const criu = criuSetting(context, flags, false);
   const pidFile = flags.text("pid-file");
   return {
     log: join(criu.work, restoreLog),
+    terminal: streams.foregroundConsole !== undefined,
     plan: compileRestore({
       id: flags.rest[0]!,
       config,
@@ -50,7 +52,8 @@ function compile(
         kind: "oci",
         state,
         awaitStart: false,
-        foreground: !flags.has("detach"),
+        foreground,
+        ...streams,
         descriptors: ownDescriptors(),
         ...(cgroups ? { cgroups } : {}),
         ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
@@ -72,13 +75,13 @@ async function run(context: OciContext, flags: Flags): Promise<number> {
   try {
     storeConfig(state, bundle.text);
     await using unit = await unitFor(context, { id: flags.rest[0]!, config: bundle.config, state });
-    const { plan, log } = compile(context, flags, state, bundle, unit?.cgroups);
+    const { plan, log, terminal } = await compile(context, flags, state, bundle, unit?.cgroups);
     const stop = foreground ? forwardSignals(state) : undefined;
     let status: number;
     try {
       // systemd puts criu into the unit, and with it what it makes
       const onSync = unit && ((_point: SyncPoint, pid: number) => unit.start(pid));
-      status = await executePlanHere(plan, { onSync });
+      status = await executePlanHere(plan, { terminal, onSync });
       // the plan's own clean-up removes the state from here on
       handedOver = true;
     } catch (error) {

@@ -10,13 +10,13 @@ import { bootMachine, type Machine, machineMissing } from "../vm/machine.ts";
 import { criuModules, criuPrograms, programFiles } from "../vm/programs.ts";
 import { merge } from "./bundle.ts";
 
-const skip = machineMissing() || needs("root", gantryOciProgram, "runc", ...criuPrograms);
+const skip = machineMissing() || needs("root", gantryOciProgram, "runc", "conmon", ...criuPrograms);
 const timeout = 300_000;
 let vm: Machine;
 
 before(async () => {
   if (skip) return;
-  const files = await programFiles([...criuPrograms, "runc"]);
+  const files = await programFiles([...criuPrograms, "runc", "conmon"]);
   vm = await bootMachine({ files, modules: criuModules, memoryMb: 1536 });
 });
 after(async () => {
@@ -93,7 +93,10 @@ detached() { # RUNTIME VERB FLAGS...: stdio as an engine gives it
 	until_true '[ -s code ]'
 	[ "$(cat code)" = 0 ] || { cat out >&2; exit 98; }
 }
-counts() { a=$(cat vol/n); until_true '[ "$(cat vol/n)" -gt "$a" ]'; }
+counts() { # the file is empty while it is being written
+	a=; until_true 'a=$(cat vol/n); [ -n "$a" ]'
+	until_true 'b=$(cat vol/n); [ "\${b:-0}" -gt "$a" ]'
+}
 gone() { # nothing of it is left
 	[ -z "$(runc list -q)$(gantry-oci list -q)" ] || { echo "left: a state"; return; }
 	[ ! -e /sys/fs/cgroup/pods/one ] || { echo "left: a cgroup"; return; }
@@ -305,3 +308,37 @@ test("what kills the command or the executor in the middle leaves the container,
     counts; ended gantry-oci; gone`);
   assert.deepEqual(told, ['  "status": "running",', "nothing", "nothing"]);
 });
+
+for (const terminal of [false, true])
+  for (const runtime of both)
+    test(`${runtime}: conmon gets a restored container as its child, with ${terminal ? "its terminal" : "pipes"}`, {
+      skip,
+      timeout,
+    }, async () => {
+      const flag = terminal ? "--terminal" : "";
+      const told = await script(
+        `
+        with_conmon() {
+          rm -f pid exits/c; mkdir -p exits
+          conmon --api-version 1 --cid c --cuuid c --name c --bundle /tmp/b --runtime $(command -v ${runtime}) \\
+            --container-pidfile /tmp/b/pid --conmon-pidfile /tmp/b/conmon.pid --exit-dir /tmp/b/exits \\
+            --socket-dir-path /tmp/b --persist-dir /tmp/b --log-path k8s-file:/tmp/b/log ${flag} "$@" > said 2>&1
+          until_true '[ -s pid ] || [ -s exits/c ]'
+          [ -s pid ] || { cat said *.log img/*.log | tail -40 >&2; exit 98; }
+        }
+        with_conmon; ${runtime} start c
+        until_true '[ -s vol/n ]'
+        ${runtime} checkpoint --image-path img c || exit 97
+        until_true '[ -s exits/c ]'; cat exits/c; echo
+        with_conmon --restore /tmp/b/img
+        counts
+        [ "$(cut -d ' ' -f 4 /proc/$(cat pid)/stat)" = "$(cat conmon.pid)" ] && echo child
+        ${runtime} kill c TERM
+        until_true '[ -s exits/c ]'; cat exits/c; echo
+        tr -d '\\r' < log | cut -d ' ' -f 4 | grep -v time=
+        ${runtime} delete c; gone`,
+        { process: { terminal } },
+        `trap "echo caught; exit 7" TERM; ${counting}`,
+      );
+      assert.deepEqual(told, ["137", "child", "7", "begun", "caught", "nothing"]);
+    });

@@ -46,6 +46,8 @@ export async function startConmon(
     ...extra,
   ];
   const conmon = spawn("conmon", argv, {
+    // it leaves files in its own directory
+    cwd: bundle.path,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
     env: { ...process.env, _OCI_SYNCPIPE: "3" },
   });

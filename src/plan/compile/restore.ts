@@ -18,7 +18,7 @@ import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { mountFlag } from "../../linux/mount-options.ts";
 import { cloneFlags } from "../../linux/namespaces.ts";
-import { type Plan, syncPoints } from "../plan.ts";
+import type { Plan } from "../plan.ts";
 import { controllersToEnable, limitCgroups } from "./cgroup-limits.ts";
 import {
   awaitUnit,
@@ -46,6 +46,8 @@ import { openNamespaces, readNamespaces } from "./namespaces.ts";
 import { recordOci, recordQuick } from "./oci-records.ts";
 import type { ContainerRequest, OciMode } from "./request.ts";
 import { rootOf } from "./root.ts";
+import { attendChild } from "./streams.ts";
+import { connectConsole, forgetConsole, masterRegister, sendTerminal } from "./terminal.ts";
 
 export interface RestoreRequest extends ContainerRequest {
   readonly mode: OciMode;
@@ -187,6 +189,7 @@ function startCriu(
       options: 0,
     },
   );
+  forgetConsole(draft.child, request.mode);
   becomeCriu(draft.child, request.criu, joined);
 }
 
@@ -206,6 +209,7 @@ export function compileRestore(request: RestoreRequest): Plan {
 
   openNamespaces(draft, namespaces);
   openRoot(draft, request);
+  connectConsole(draft.host, mode);
   const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft, cgroups));
   startCriu(draft, request, cgroup, joined);
   awaitUnit(draft, cgroups, controllersToEnable(draft, cgroups));
@@ -230,12 +234,16 @@ export function compileRestore(request: RestoreRequest): Plan {
   recordOci(draft, mode, cgroups, true);
   runHooks(draft, draft.host, "prestart", "creating");
   runHooks(draft, draft.host, "createRuntime", "creating");
+  if (draft.config.process?.terminal) {
+    continueCriu(draft.host, criu, "orphan-pts-master");
+    draft.host.push({ op: "receive-console", where: "/process/terminal", fd: masterRegister });
+    sendTerminal(draft.host, mode);
+  }
   continueCriu(draft.host, criu);
   recordOci(draft, mode, cgroups, false);
   recordQuick(draft, mode, cgroups);
   if (mode.pidFile !== undefined) draft.host.push(pidRecord(mode.pidFile));
-  draft.host.push({ op: "report", where: "", point: syncPoints.started });
-  if (mode.foreground) draft.host.push({ op: "await-exit", where: "" });
+  attendChild(draft.host, mode);
   undoChild(draft, mode);
   return draft.finish();
 }

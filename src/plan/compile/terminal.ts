@@ -11,7 +11,7 @@ const where = "/process/terminal";
 const phrase = "unable to setup the console";
 /** Registers: the slave in the child; the master and the connection to who wants it on the host side. */
 const slaveRegister = "terminal";
-const masterRegister = "master of terminal";
+export const masterRegister = "master of terminal";
 const consoleSocketRegister = "console socket";
 export const pidfdSocketRegister = "pidfd socket";
 
@@ -72,6 +72,11 @@ export function openTerminal(
 export function receiveTerminal(host: Step[], process: RuntimeProcess, streams: Streams): void {
   if (!process.terminal) return;
   host.push({ op: "receive-terminal", where, phrase, fd: masterRegister });
+  sendTerminal(host, streams);
+}
+
+/** The master goes to the console socket, where there is one. */
+export function sendTerminal(host: Step[], streams: Streams): void {
   if (streams.consoleSocket === undefined) return;
   host.push({
     op: "send-descriptor",

@@ -127,6 +127,7 @@ struct executor {
 	bool oom_killed; /* as remove-cgroup found it */
 	struct failure failure;
 	struct step teller; /* tell-failure, once it came */
+	int trace; /* where every step is told, or -1 */
 
 	struct layer *layer; /* layer.c's session, NULL outside of one */
 
@@ -166,6 +167,7 @@ void set_reg(struct executor *x, const union operand *v, int fd);
 /* --- tell.c --- */
 const char *errno_words(int error); /* as Go and so runc has them, whatever the C library says */
 void tell_starter(struct executor *x); /* in the child, once it was let go on */
+void tell_step(struct executor *x, uint32_t number, const struct step *s); /* before it is taken */
 void tell_failure(struct executor *x); /* where there is no controller to report to */
 
 /* --- dialogue.c --- */

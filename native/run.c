@@ -54,6 +54,8 @@ int run_stage(struct executor *x, uint32_t stage)
 		plan_next(&x->plan, &cursor, &s);
 		x->failure.detail[0] = 0;
 		x->failure.error = 0;
+		if (x->trace >= 0)
+			tell_step(x, i, &s);
 		int r = s.operation->run(x, &s);
 		if (r >= 0)
 			continue;

@@ -15,9 +15,18 @@ const char *errno_words(int error)
 	return error > 0 && error < (int)countof(words) && words[error] ? words[error] : "unknown error";
 }
 
+/* Where lines go: the log, or stderr. */
+static int open_log(const struct step *teller)
+{
+	const char *log = teller->v[TELL_FAILURE_LOG].text.at;
+	return *log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : fcntl(2, F_DUPFD_CLOEXEC, 3);
+}
+
 int op_tell_failure(struct executor *x, const struct step *s)
 {
 	x->teller = *s;
+	if (s->v[TELL_FAILURE_TRACE].text.length)
+		x->trace = open_log(s);
 	return 0;
 }
 
@@ -68,21 +77,31 @@ static size_t escape(const char *text, char *out, size_t size)
 	return n;
 }
 
-static void append_line(const struct executor *x, const char *message)
+/* One line of a template, with the time. */
+static int write_line(int fd, const char *template, const char *message)
 {
-	struct late values[] = {{"@MESSAGE@", message}, {"@TIME@", NULL}};
-	char text[8192], stamp[32];
+	char text[8192], escaped[6144], stamp[32];
 	time_t now = time(NULL);
 	struct tm utc;
+	escape(message, escaped, sizeof escaped);
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-	values[1].value = stamp;
-	long bytes = fill_in(x->teller.v[TELL_FAILURE_LINE].text.at, values, countof(values), text, sizeof text);
-	const char *log = x->teller.v[TELL_FAILURE_LOG].text.at;
-	int fd = *log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : 2;
-	if (bytes < 0 || fd < 0 || write_all(fd, text, (size_t)bytes) < 0)
-		dprintf(2, "write log %s: %s\n", log, errno_words(errno));
-	if (fd > 2)
-		close(fd);
+	const struct late values[] = {{"@MESSAGE@", escaped}, {"@TIME@", stamp}};
+	long bytes = fill_in(template, values, countof(values), text, sizeof text);
+	return bytes < 0 ? -E2BIG : write_all(fd, text, (size_t)bytes);
+}
+
+void tell_step(struct executor *x, uint32_t number, const struct step *s)
+{
+	static const char *const stages[] = {"check", "host", "child", "cleanup", "layer"};
+	char message[1024];
+	snprintf(message, sizeof message, "%s %u: %s%s%s", stages[x->stage], number, s->operation->name,
+	         s->where.length ? " " : "", s->where.at);
+	write_line(x->trace, x->teller.v[TELL_FAILURE_TRACE].text.at, message);
+	/* a filter may forbid it from here on, and a descriptor that is closed may come to mean another file */
+	if (s->operation->rules & (RULE_SECCOMP | RULE_EMPTIES)) {
+		close(x->trace);
+		x->trace = -1;
+	}
 }
 
 void tell_starter(struct executor *x)
@@ -98,14 +117,18 @@ void tell_starter(struct executor *x)
 void tell_failure(struct executor *x)
 {
 	struct step s = failed_step(x);
-	char message[3072], escaped[6144];
+	char message[3072];
 	compose(x, &s, message, sizeof message);
 	if (!x->teller.operation) {
 		dprintf(2, "%s\n", message);
 		return;
 	}
-	escape(message, escaped, sizeof escaped);
-	append_line(x, escaped);
+	int log = open_log(&x->teller);
+	int r = log < 0 ? -errno : write_line(log, x->teller.v[TELL_FAILURE_LINE].text.at, message);
+	if (r < 0)
+		dprintf(2, "write log %s: %s\n", x->teller.v[TELL_FAILURE_LOG].text.at, errno_words(-r));
+	if (log >= 0)
+		close(log);
 	/* the log is for programs, this for people */
 	if (x->teller.v[TELL_FAILURE_LOG].text.length)
 		dprintf(2, "%s%s\n", x->teller.v[TELL_FAILURE_INTRO].text.at, message);

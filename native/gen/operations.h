@@ -36,7 +36,7 @@
   X(14, adopt_child, "adopt-child", "", 1, 128) \
   X(15, make_fifo, "make-fifo", "t4+", 1, 0) \
   X(16, open_below, "open-below", "ft+", 3, 0) \
-  X(225, tell_failure, "tell-failure", "ttttt4", 1, 0) \
+  X(225, tell_failure, "tell-failure", "ttttt4t", 1, 0) \
   X(20, make_cgroup, "make-cgroup", "tt4+", 1, 0) \
   X(21, write_cgroup, "write-cgroup", "ftt4", 7, 0) \
   X(22, enable_controllers, "enable-controllers", "ttT", 1, 0) \
@@ -179,6 +179,7 @@
 #define TELL_FAILURE_HOST 3
 #define TELL_FAILURE_CHILD 4
 #define TELL_FAILURE_STATUS 5
+#define TELL_FAILURE_TRACE 6
 #define MAKE_CGROUP_MOUNT 0
 #define MAKE_CGROUP_PATH 1
 #define MAKE_CGROUP_INIT 2

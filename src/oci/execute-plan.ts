@@ -36,7 +36,8 @@ export async function executePlan(
 ): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
   if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
-    handOver(Number(descriptor), { ...plan, host: [tellFailure(verb, context.logTarget), ...plan.host] });
+    const telling = tellFailure(verb, context.logTarget, context.debug);
+    handOver(Number(descriptor), { ...plan, host: [telling, ...plan.host] });
     return 0;
   }
   return await executePlanHere(plan, options);

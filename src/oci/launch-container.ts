@@ -36,8 +36,8 @@ export interface Bundle {
   readonly config: RuntimeConfig;
 }
 
-export function readBundle(flags: Flags): Bundle {
-  const path = resolve(flags.text("bundle") ?? ".");
+export function readBundle(flags: Flags, named?: string): Bundle {
+  const path = resolve(named ?? flags.text("bundle") ?? ".");
   const file = join(path, "config.json");
   let text: string;
   try {

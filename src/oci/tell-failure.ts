@@ -39,20 +39,26 @@ export function failureText(error: unknown, verb: string): string {
 }
 
 /** The step that has the executor tell the same in the same form when nobody waits for its report. */
-export function tellFailure(verb: string, { file, format }: LogTarget): StepOf<"tell-failure"> {
+export function tellFailure(
+  verb: string,
+  { file, format }: LogTarget,
+  debug = false,
+): StepOf<"tell-failure"> {
   const intro = verbIntro(verb);
+  const line = (level: string, message: string) =>
+    format === "json"
+      ? `{"level":"${level}","msg":"${message}","time":"@TIME@"}\n`
+      : `time="@TIME@" level=${level} msg="${message}"\n`;
   return {
     op: "tell-failure",
     where: "",
     log: file ?? "",
-    line:
-      format === "json"
-        ? `{"level":"error","msg":"${intro}@MESSAGE@","time":"@TIME@"}\n`
-        : `time="@TIME@" level=error msg="${intro}@MESSAGE@"\n`,
+    line: line("error", `${intro}@MESSAGE@`),
     intro,
     host: startIntro,
     child: initIntro,
     status: ownFailure(verb),
+    trace: debug ? line("debug", "@MESSAGE@") : "",
   };
 }
 

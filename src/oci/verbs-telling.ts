@@ -47,7 +47,7 @@ export const features: Verb = {
 };
 
 export const explain: Verb = {
-  usage: "explain [flags] [container-id]\n   or: explain --exec [flags] <container-id> [command]",
+  usage: "explain [flags] [bundle | container-id]\n   or: explain --exec [flags] <container-id> [command]",
   help: "print the plan that `create`, `run` or `exec` would execute, one privileged act a line; nothing is run",
   flags: {
     ...launchFlags,
@@ -68,9 +68,12 @@ export const explain: Verb = {
 
 async function launchPlan(context: OciContext, flags: Flags): Promise<Plan> {
   if (flags.rest.length > 1) throw usageError(`"${ociName} explain" takes a command only with --exec`);
-  const id = checkId(flags.rest[0] ?? "example");
+  const named = flags.rest[0];
+  // a folder with a config is a bundle, whatever it is called
+  const path = named !== undefined && existsSync(join(named, "config.json")) ? named : undefined;
+  const id = checkId(path === undefined ? (named ?? "example") : "example");
   const state = join(context.root, id);
-  const bundle = readBundle(flags);
+  const bundle = readBundle(flags, path);
   await using unit = await unitFor(context, { id, config: bundle.config, state });
   const { plan } = await compileLaunch(context, {
     id,

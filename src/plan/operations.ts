@@ -96,7 +96,7 @@ export const operations = {
   "adopt-child": op(14, host, ["with-child"], {}, "takes the process that fork-again made as the child, and reaps the one it came from"),
   "make-fifo": op(15, host, [], { path: "text", mode: "u32", fd: "fd+" }, "makes a fifo on the host, where nothing may be yet, and opens it as a path"),
   "open-below": op(16, both, [], { dir: "fd", path: "text", fd: "fd+" }, "opens a directory below another one as a path, crossing no symlink and no mount"),
-  "tell-failure": op(225, host, [], { log: "text", line: "text", intro: "text", host: "text", child: "text", status: "u32" }, "how a failure is told where nobody is at the other end of a dialogue: line, with @MESSAGE@ and @TIME@ filled in, goes to the file log, or to stderr if that is empty; with a log, intro and the message go to stderr as well; host or child goes before what failed on that side; status is the executor's then"),
+  "tell-failure": op(225, host, [], { log: "text", line: "text", intro: "text", host: "text", child: "text", status: "u32", trace: "text" }, "how a failure is told where nobody is at the other end of a dialogue: line, with @MESSAGE@ and @TIME@ filled in, goes to the file log, or to stderr if that is empty; with a log, intro and the message go to stderr as well; host or child goes before what failed on that side; status is the executor's then; trace, if it is not empty, is the line by which every step is told before it is taken"),
 
   // cgroups
   "make-cgroup": op(20, host, [], { mount: "text", path: "text", init: "u32", dir: "fd+" }, "makes the cgroup and its missing parents below a cgroup mount; init 1 copies cpuset.cpus and cpuset.mems from the parent (v1), init 2 fails if it exists and holds processes"),

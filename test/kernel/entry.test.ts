@@ -145,6 +145,30 @@ test("the program gets the caller's limit of open files, not that of the compile
   }),
 );
 
+test("with --debug every step is told before it is taken, up to the filter", { skip: unready }, () =>
+  withBundle("gantry-oci", "echo ran", {}, async (runtime, bundle) => {
+    const log = join(bundle.files, "log");
+    const global = ["--debug", "--log", log, "--log-format", "json"];
+    const argv = [...argvOf(runtime), ...global, "run", "--bundle", bundle.path, containerId()];
+    assert.equal(await must(argv), "ran\n");
+    const lines = readFileSync(log, "utf8").trimEnd().split("\n");
+    const steps = lines.map((line) => JSON.parse(line) as { level: string; msg: string });
+    assert.ok(steps.every(({ level }) => level === "debug"));
+    const told = steps.map(({ msg }) => msg);
+    for (const step of [
+      /^host \d+: clone /,
+      /^child \d+: pivot \/root$/,
+      /^child \d+: exec \/process\/args$/,
+    ])
+      assert.ok(
+        told.some((line) => step.test(line)),
+        `${step} in ${told.join("\n")}`,
+      );
+    const explained = await runtime.call(["explain", bundle.path]);
+    assert.match(explained.stdout, /^host +0 /);
+  }),
+);
+
 test("a signal that ends the command before its plan is there leaves nothing", { skip: unready }, () =>
   withBundle("gantry-oci", "true", {}, async (runtime, bundle) => {
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {

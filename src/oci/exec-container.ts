@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { GantryError } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
-import type { SeccompFilter } from "../linux/seccomp/compile.ts";
 import { compileExec } from "../plan/compile/exec.ts";
 import type { ExecMode, ExecRequest } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -13,6 +12,7 @@ import { subCgroups } from "./exec-cgroups.ts";
 import { execProcess, processFlags } from "./exec-process.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import { type Flags, type FlagTable, numberFlag } from "./flags.ts";
+import { filterOf } from "./policy-filter.ts";
 import { type OciContainer, readContainer } from "./state-directory.ts";
 import { readExecConfig } from "./stored-config.ts";
 import { readStoredFilter } from "./stored-filter.ts";
@@ -74,13 +74,6 @@ function modeOf(
   };
 }
 
-/** The compiler of policies is loaded only where no filter was kept. */
-async function compilePolicy(request: ExecRequest): Promise<SeccompFilter | undefined> {
-  if (!request.config.linux?.seccomp) return undefined;
-  const { compileFilter } = await import("../plan/compile/seccomp.ts");
-  return compileFilter(request);
-}
-
 /** `explained`: the plan is only looked at, so there need be no terminal for it. */
 export async function compileExecOf(context: OciContext, flags: Flags, explained = false): Promise<Exec> {
   const [id, ...args] = flags.rest as readonly [string, ...string[]];
@@ -91,7 +84,7 @@ export async function compileExecOf(context: OciContext, flags: Flags, explained
   const process = execProcess(flags, config, args);
   const streams = await callerStreams(flags, process.terminal ?? false, flags.has("detach"), explained);
   const mode = { ...modeOf(context, container, flags), ...streams };
-  const request: ExecRequest = {
+  const request: Omit<ExecRequest, "filter"> = {
     id,
     config: { ...config, process },
     bundle: container.bundle,
@@ -100,7 +93,7 @@ export async function compileExecOf(context: OciContext, flags: Flags, explained
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
   };
-  const filter = stored ? stored.filter : await compilePolicy(request);
+  const filter = stored ? stored.filter : await filterOf(context, request);
   const plan = compileExec({ ...request, filter });
   return { plan, preserveFds: mode.preserveFds, terminal: mode.foregroundConsole !== undefined };
 }

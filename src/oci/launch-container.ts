@@ -4,13 +4,14 @@ import { join, resolve } from "node:path";
 import { wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
 import { compileContainer } from "../plan/compile/container.ts";
-import type { ForeignCgroups, OciMode } from "../plan/compile/request.ts";
+import type { ContainerRequest, ForeignCgroups, OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { parseRuntimeConfig, type RuntimeConfig } from "../spec/runtime-config.ts";
 import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } from "./caller-streams.ts";
 import type { OciContext } from "./context.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import type { Flags, FlagTable } from "./flags.ts";
+import { filterOf } from "./policy-filter.ts";
 
 export const launchFlags: FlagTable = {
   bundle: {
@@ -81,9 +82,9 @@ export interface Launch extends PlanStreams {
 
 export async function compileLaunch(
   context: OciContext,
-  { id, state, bundle, flags, kind, explained, ...request }: LaunchRequest,
+  { id, state, bundle, flags, kind, explained, ...launch }: LaunchRequest,
 ): Promise<Launch> {
-  const cgroups = context.cgroupManager === "disabled" ? ({ kind: "none" } as const) : request.cgroups;
+  const cgroups = context.cgroupManager === "disabled" ? ({ kind: "none" } as const) : launch.cgroups;
   const terminal = bundle.config.process?.terminal ?? false;
   const inherited = inheritedDescriptors(context.env, flags);
   const streams = await callerStreams(flags, terminal, kind !== "foreground", explained);
@@ -106,7 +107,7 @@ export async function compileLaunch(
     descriptors: ownDescriptors(),
     ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
   };
-  const plan = compileContainer({
+  const request: Omit<ContainerRequest, "filter"> = {
     id,
     config: withListening(config, inherited),
     bundle: bundle.path,
@@ -114,7 +115,8 @@ export async function compileLaunch(
     mode,
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
-  });
+  };
+  const plan = compileContainer({ ...request, filter: await filterOf(context, request) });
   return {
     plan,
     notifyDirectory: notify?.directory,

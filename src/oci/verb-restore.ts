@@ -45,6 +45,8 @@ async function compile(
     terminal: streams.foregroundConsole !== undefined,
     plan: compileRestore({
       id: flags.rest[0]!,
+      // criu puts back what its processes had
+      filter: undefined,
       config,
       bundle: bundle.path,
       facts: readHostFacts(),

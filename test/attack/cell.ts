@@ -28,6 +28,7 @@ import { runPlan } from "../../src/launch/launch.ts";
 import { capabilitiesOfMask } from "../../src/linux/capabilities.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
 import type { OciMode } from "../../src/plan/compile/request.ts";
+import { withFilter } from "../../src/plan/compile/seccomp.ts";
 import type { Plan, Step } from "../../src/plan/plan.ts";
 import { parseRuntimeConfig } from "../../src/spec/runtime-config.ts";
 import { command, must } from "../lib/command.ts";
@@ -174,13 +175,15 @@ export class Cell {
     const raw = this.config(id, rootfs, args, given);
     const state = join(this.folder(), "state");
     mkdirSync(state);
-    const plan = compileContainer({
-      id,
-      config: parseRuntimeConfig(JSON.stringify(raw)),
-      bundle,
-      facts: readHostFacts(),
-      mode: { kind: "oci", state, awaitStart: false, foreground: true, ...given.mode },
-    });
+    const plan = compileContainer(
+      withFilter({
+        id,
+        config: parseRuntimeConfig(JSON.stringify(raw)),
+        bundle,
+        facts: readHostFacts(),
+        mode: { kind: "oci", state, awaitStart: false, foreground: true, ...given.mode },
+      }),
+    );
     return given.plan?.(plan) ?? plan;
   }
 

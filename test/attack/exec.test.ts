@@ -55,6 +55,7 @@ async function target(cell: Cell, args: readonly string[], given: RunOptions = {
     plan: (own, options = {}) =>
       compileExec({
         id: "c",
+        filter: undefined,
         config: parseRuntimeConfig(
           JSON.stringify({ ...raw, process: { ...raw.process, args: own, cwd: options.cwd ?? "/" } }),
         ),

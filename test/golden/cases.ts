@@ -5,7 +5,7 @@ import { capabilityNames } from "../../src/linux/capabilities.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
 import { compileExec } from "../../src/plan/compile/exec.ts";
 import type { ContainerRequest, EngineMode, ExecMode, OciMode } from "../../src/plan/compile/request.ts";
-import { compileFilter } from "../../src/plan/compile/seccomp.ts";
+import { compileFilter, withFilter } from "../../src/plan/compile/seccomp.ts";
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
@@ -21,8 +21,8 @@ export interface GoldenCase {
   compile(warn: Warn): Plan;
 }
 
-function containerCase(name: string, request: ContainerRequest): GoldenCase {
-  return { name, compile: (warn) => compileContainer({ ...request, warn }) };
+function containerCase(name: string, request: Omit<ContainerRequest, "filter">): GoldenCase {
+  return { name, compile: (warn) => compileContainer(withFilter({ ...request, warn })) };
 }
 
 const id = "c0ffee";

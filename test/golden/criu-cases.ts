@@ -77,6 +77,7 @@ function restoreCase(name: string, facts: HostFacts, foreground: boolean) {
     compile: (warn: (message: string, pointer: string) => void): Plan =>
       compileRestore({
         id: "c0ffee",
+        filter: undefined,
         config,
         bundle: "/bundle",
         facts,

@@ -7,6 +7,7 @@ import { readHostFacts } from "../../src/host/facts.ts";
 import { findExecutor } from "../../src/launch/executor.ts";
 import { runPlan } from "../../src/launch/launch.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
+import { withFilter } from "../../src/plan/compile/seccomp.ts";
 import { kernelAtLeast } from "../../src/plan/host-facts.ts";
 import { parseRuntimeConfig } from "../../src/spec/runtime-config.ts";
 import { command, must } from "../lib/command.ts";
@@ -147,21 +148,23 @@ for (const inUserNamespace of [false, true])
           ),
         );
         const id = containerId();
-        const plan = compileContainer({
-          id,
-          config,
-          bundle: bundle.path,
-          facts: readHostFacts(),
-          mode: {
-            kind: "engine",
-            root: { kind: "overlay", lower: [upperLayer!, bundle.rootfs], upper: upper!, work: work! },
-            stdin: false,
-            state: state!,
-            log: { format: "json", path: join(state!, "log.json"), limitBytes: 0, files: 1 },
-            stopSignal: 15,
-            network: false,
-          },
-        });
+        const plan = compileContainer(
+          withFilter({
+            id,
+            config,
+            bundle: bundle.path,
+            facts: readHostFacts(),
+            mode: {
+              kind: "engine",
+              root: { kind: "overlay", lower: [upperLayer!, bundle.rootfs], upper: upper!, work: work! },
+              stdin: false,
+              state: state!,
+              log: { format: "json", path: join(state!, "log.json"), limitBytes: 0, files: 1 },
+              stopSignal: 15,
+              network: false,
+            },
+          }),
+        );
         const { status } = await runPlan(plan, { executor: findExecutor() });
         assert.equal(status, 0);
         assert.equal(readFileSync(join(upper!, "out"), "utf8"), "from the upper layer\n1000:1000\n0\n");

@@ -10,6 +10,7 @@ import { readHostFacts } from "../../src/host/facts.ts";
 import { findExecutor } from "../../src/launch/executor.ts";
 import { runPlan } from "../../src/launch/launch.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
+import { withFilter } from "../../src/plan/compile/seccomp.ts";
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Step } from "../../src/plan/plan.ts";
 import { parseRuntimeConfig } from "../../src/spec/runtime-config.ts";
@@ -33,13 +34,15 @@ async function written(process: Json): Promise<Readonly<Record<string, string>>>
     mkdirSync(join(proc, "self/attr/apparmor"), { recursive: true });
     for (const file of attributes) writeFileSync(join(proc, "self", file), "");
     const id = containerId();
-    const plan = compileContainer({
-      id,
-      config: parseRuntimeConfig(JSON.stringify(merge(bundle.config, { process }))),
-      bundle: bundle.path,
-      facts: factsWith(["apparmor", "selinux"]),
-      mode: { kind: "oci", state: bundle.files, awaitStart: false, foreground: true },
-    });
+    const plan = compileContainer(
+      withFilter({
+        id,
+        config: parseRuntimeConfig(JSON.stringify(merge(bundle.config, { process }))),
+        bundle: bundle.path,
+        facts: factsWith(["apparmor", "selinux"]),
+        mode: { kind: "oci", state: bundle.files, awaitStart: false, foreground: true },
+      }),
+    );
     const child = plan.child.map(
       (step): Step =>
         step.op === "open-proc"

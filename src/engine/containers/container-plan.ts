@@ -3,6 +3,7 @@
 import { GantryError } from "../../base/error.ts";
 import { compileContainer } from "../../plan/compile/container.ts";
 import type { EngineMode } from "../../plan/compile/request.ts";
+import { withFilter } from "../../plan/compile/seccomp.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
@@ -28,27 +29,29 @@ function rootOf(mounts: SnapshotMounts): EngineMode["root"] {
 export function startPlan(internals: Internals, record: ContainerRecord, input: PlanInput): Plan {
   const { containers, reaper, logger } = internals;
   const { id } = record;
-  return compileContainer({
-    id,
-    config: input.runtimeConfig,
-    bundle: containers.directory(id),
-    facts: internals.hostFacts(),
-    mode: {
-      kind: "engine",
-      root: rootOf(input.mounts),
-      stdin: record.openStdin,
-      state: containers.stateDirectory(id),
-      log: { ...record.log, path: containers.logPath(id) },
-      stopSignal: record.stopSignal,
-      network: false,
-      ...(record.autoRemove && input.unattended && reaper
-        ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
-        : {}),
-    },
-    // profiles name the system calls of every architecture
-    warn: (message, pointer) =>
-      logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, { id, pointer }),
-  });
+  return compileContainer(
+    withFilter({
+      id,
+      config: input.runtimeConfig,
+      bundle: containers.directory(id),
+      facts: internals.hostFacts(),
+      mode: {
+        kind: "engine",
+        root: rootOf(input.mounts),
+        stdin: record.openStdin,
+        state: containers.stateDirectory(id),
+        log: { ...record.log, path: containers.logPath(id) },
+        stopSignal: record.stopSignal,
+        network: false,
+        ...(record.autoRemove && input.unattended && reaper
+          ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
+          : {}),
+      },
+      // profiles name the system calls of every architecture
+      warn: (message, pointer) =>
+        logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, { id, pointer }),
+    }),
+  );
 }
 
 /** The clean-up of a start, for when its shim was killed. */

@@ -9,6 +9,7 @@ import type { HostFacts } from "../host-facts.ts";
 import { operations } from "../operations.ts";
 import type { Plan } from "../plan.ts";
 import { compileContainer } from "./container.ts";
+import { withFilter } from "./seccomp.ts";
 
 const facts: HostFacts = {
   kernel: { release: "6.12.0", major: 6, minor: 12 },
@@ -35,23 +36,25 @@ function compile(
   host: HostFacts = facts,
 ): { plan: Plan; warnings: string[] } {
   const warnings: string[] = [];
-  const plan = compileContainer({
-    id: "c",
-    config: runtimeConfig(
-      {
-        ociVersion: "1.3.0",
-        root: { path: "rootfs" },
-        process: { cwd: "/", args: ["true"], ...process },
-        linux: { namespaces: [{ type: "mount" }], ...linux },
-        ...rest,
-      },
-      "",
-    ),
-    bundle: "/bundle",
-    facts: host,
-    mode: { kind: "oci", state: "/run/c", awaitStart: false, foreground: true },
-    warn: (message, pointer) => warnings.push(`${pointer}: ${message}`),
-  });
+  const plan = compileContainer(
+    withFilter({
+      id: "c",
+      config: runtimeConfig(
+        {
+          ociVersion: "1.3.0",
+          root: { path: "rootfs" },
+          process: { cwd: "/", args: ["true"], ...process },
+          linux: { namespaces: [{ type: "mount" }], ...linux },
+          ...rest,
+        },
+        "",
+      ),
+      bundle: "/bundle",
+      facts: host,
+      mode: { kind: "oci", state: "/run/c", awaitStart: false, foreground: true },
+      warn: (message, pointer) => warnings.push(`${pointer}: ${message}`),
+    }),
+  );
   encodePlan(plan);
   return { plan, warnings };
 }

@@ -14,7 +14,7 @@
  *     wait for exec ◄───────────────────────────── exec
  */
 import { refuse } from "../../base/decode.ts";
-import { GantryError } from "../../base/error.ts";
+import { bug, GantryError } from "../../base/error.ts";
 import { cloneFlags } from "../../linux/namespaces.ts";
 import { kernelAtLeast } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
@@ -48,12 +48,12 @@ import {
   readNamespaces,
   unshareCgroup,
 } from "./namespaces.ts";
+import { needsFilter } from "./needs-filter.ts";
 import { announceNetwork, awaitNetDevices, checkNetDevices, moveNetDevices } from "./net-devices.ts";
 import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ContainerRequest } from "./request.ts";
 import { attachRoot, openRoot, rootOf, spreadRoot } from "./root.ts";
 import { setOomScore } from "./scheduling.ts";
-import { compileFilter } from "./seccomp.ts";
 import { checkListener } from "./seccomp-listener.ts";
 import { forgetStreams, openConsole, openStreams } from "./streams.ts";
 import { openProcForSysctls, writeSysctls } from "./sysctl.ts";
@@ -79,7 +79,8 @@ export function compileContainer(request: ContainerRequest): Plan {
   processOf(draft);
   const capabilities = readCapabilities(draft, namespaces);
   const mounts = readMounts(draft);
-  const filter = compileFilter(request);
+  const { filter } = request;
+  if (!filter && needsFilter(request.config.linux.seccomp)) bug("a start whose policy was not compiled");
   checkListener(draft, filter);
   checkNetDevices(draft, namespaces);
   const cgroups = cgroupsOf(draft);

@@ -126,6 +126,8 @@ export interface ExecCgroup {
 
 export interface PlanRequest {
   readonly id: string;
+  /** What the policy of the config is compiled to; undefined where it needs no filter. */
+  readonly filter: SeccompFilter | undefined;
   /** For exec: the container's, with the process that is asked for. */
   readonly config: RuntimeConfig;
   /** Absolute path of the bundle: what relative paths are relative to. */
@@ -143,7 +145,5 @@ export interface ContainerRequest extends PlanRequest {
 }
 
 export interface ExecRequest extends PlanRequest {
-  /** What the container's policy is compiled to: it was at its start, and is kept. */
-  readonly filter?: SeccompFilter | undefined;
   readonly mode: ExecMode;
 }

@@ -5,6 +5,7 @@ import type { HostFacts } from "../host-facts.ts";
 import type { Plan } from "../plan.ts";
 import { compileContainer } from "./container.ts";
 import type { OciMode } from "./request.ts";
+import { withFilter } from "./seccomp.ts";
 
 const own = [{ containerID: 0, hostID: 1000, size: 1 }];
 const namespaces = ["pid", "mount", "user"].map((type) => ({ type }));
@@ -32,20 +33,22 @@ function compile(
   config: object = {},
 ): Told {
   const warnings: string[] = [];
-  const plan = compileContainer({
-    id: "c1",
-    config: {
-      ociVersion: "1.0.2",
-      process: { args: ["true"], cwd: "/" },
-      root: { path: "/rootfs" },
-      linux: { namespaces, uidMappings: own, gidMappings: own, ...linux },
-      ...config,
-    } as never,
-    bundle: "/bundle",
-    facts,
-    mode: { kind: "oci", state: "/state", awaitStart: true, foreground: false, ...mode },
-    warn: (message) => warnings.push(message),
-  });
+  const plan = compileContainer(
+    withFilter({
+      id: "c1",
+      config: {
+        ociVersion: "1.0.2",
+        process: { args: ["true"], cwd: "/" },
+        root: { path: "/rootfs" },
+        linux: { namespaces, uidMappings: own, gidMappings: own, ...linux },
+        ...config,
+      } as never,
+      bundle: "/bundle",
+      facts,
+      mode: { kind: "oci", state: "/state", awaitStart: true, foreground: false, ...mode },
+      warn: (message) => warnings.push(message),
+    }),
+  );
   return { plan, warnings };
 }
 

@@ -4,18 +4,11 @@ import { GantryError } from "../../base/error.ts";
 import { compileSeccomp, type SeccompFilter, unknownSeccompNames } from "../../linux/seccomp/compile.ts";
 import { exactJson } from "../../spec/runtime-integers.ts";
 import type { RuntimeSeccomp } from "../../spec/runtime-seccomp.ts";
+import { needsFilter } from "./needs-filter.ts";
 import type { PlanRequest } from "./request.ts";
 
 const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
 const where = "/linux/seccomp";
-
-/** A policy that lets everything run needs no filter at all. */
-function allowsAll(seccomp: RuntimeSeccomp): boolean {
-  return (
-    seccomp.defaultAction === "SCMP_ACT_ALLOW" &&
-    (seccomp.syscalls ?? []).every(({ action }) => action === "SCMP_ACT_ALLOW")
-  );
-}
 
 /** The last filters by the text of their policy: a program that starts many containers has few policies. */
 const compiled = new Map<string, SeccompFilter>();
@@ -35,9 +28,9 @@ function compileOnce(
   return filter;
 }
 
-export function compileFilter(request: PlanRequest): SeccompFilter | undefined {
+export function compileFilter(request: Omit<PlanRequest, "filter">): SeccompFilter | undefined {
   const seccomp = request.config.linux?.seccomp;
-  if (!seccomp || allowsAll(seccomp)) return undefined;
+  if (!needsFilter(seccomp)) return undefined;
   let filter: SeccompFilter;
   try {
     filter = compileOnce(seccomp, native[request.facts.architecture]);
@@ -50,9 +43,17 @@ export function compileFilter(request: PlanRequest): SeccompFilter | undefined {
 }
 
 /** Costs a walk over all names, and profiles name the calls of every architecture: only for who asks. */
-function warnOfUnknownNames({ warn, verbose, facts }: PlanRequest, seccomp: RuntimeSeccomp): void {
+function warnOfUnknownNames(
+  { warn, verbose, facts }: Omit<PlanRequest, "filter">,
+  seccomp: RuntimeSeccomp,
+): void {
   if (!warn || !verbose) return;
   const names = unknownSeccompNames(seccomp, native[facts.architecture]);
   if (names.length > 0)
     warn(`system calls that do not exist here are passed over: ${names.join(", ")}`, `${where}/syscalls`);
+}
+
+/** A request with its policy compiled. */
+export function withFilter<R extends PlanRequest>(request: Omit<R, "filter">): R {
+  return { ...request, filter: compileFilter(request as Omit<PlanRequest, "filter">) } as R;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { command, ended } from "../lib/command.ts";
@@ -209,5 +209,21 @@ test("--rm finds the store that was named by a relative path or by the environme
     });
     assert.equal(relative.code, 0, relative.stderr);
     await until("both are removed", () => readdirSync(join(box.root, "containers")).length === 0);
+  }),
+);
+
+test("a container with --rm whose start failed can be started again", { skip }, () =>
+  withBusybox(async (box) => {
+    const folder = join(box.dir, "later");
+    mkdirSync(folder);
+    const mount = `type=bind,source=${folder},target=/m`;
+    await box.must(["create", "--rm", "--name", "job", "--mount", mount, "busybox", "cat", "/proc/mounts"]);
+    rmSync(folder, { recursive: true });
+    const failed = await box.gantry(["start", "job"]);
+    assert.notEqual(failed.code, 0);
+    mkdirSync(folder);
+    const mounts = await box.must(["start", "-a", "job"]);
+    // what it writes is thrown away: its end waits for no disk
+    assert.match(mounts, /^overlay \/ overlay .*\bvolatile\b/m);
   }),
 );

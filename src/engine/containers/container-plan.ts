@@ -18,11 +18,12 @@ export interface PlanInput {
   readonly mounts: SnapshotMounts;
 }
 
-function rootOf(mounts: SnapshotMounts): EngineMode["root"] {
+/** What a container with --rm writes is thrown away at its end. */
+function rootOf(mounts: SnapshotMounts, volatile: boolean): EngineMode["root"] {
   const { lower, upper, work } = mounts;
   if (upper === undefined || work === undefined)
     throw new GantryError("failed-precondition", "compile container: its snapshot takes no writes");
-  return { kind: "overlay", lower, upper, work };
+  return { kind: "overlay", lower, upper, work, volatile };
 }
 
 /** Compiles the start of a container. */
@@ -37,7 +38,7 @@ export function startPlan(internals: Internals, record: ContainerRecord, input: 
       facts: internals.hostFacts(),
       mode: {
         kind: "engine",
-        root: rootOf(input.mounts),
+        root: rootOf(input.mounts, record.autoRemove),
         stdin: record.openStdin,
         state: containers.stateDirectory(id),
         log: { ...record.log, path: containers.logPath(id) },

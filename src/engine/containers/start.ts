@@ -1,10 +1,12 @@
 /** Starts a container that does not run. */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { hostname as machineName } from "node:os";
+import { join } from "node:path";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import { openImage } from "../../images/image.ts";
 import type { Dialogue } from "../../launch/dialogue.ts";
+import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { taskState } from "../../tasks/task-state.ts";
@@ -43,10 +45,9 @@ export async function startContainer(
   const { chainIds, manifest } = record.image;
   const image = async () => await openImage(internals, manifest, cancellable);
   await ensureUnpacked(internals, chainIds, image, cancellable);
-  const input = {
-    runtimeConfig: readRuntimeConfig(internals, id),
-    mounts: await (await internals.snapshotter()).mounts(id, cancellable),
-  };
+  const mounts = await (await internals.snapshotter()).mounts(id, cancellable);
+  if (record.autoRemove) forgetFailedMount(mounts);
+  const input = { runtimeConfig: readRuntimeConfig(internals, id), mounts };
   try {
     return await launchLocked(internals, record, input, options);
   } catch (error) {
@@ -94,6 +95,16 @@ export async function launchLocked(
 /** The stdin of a container ends with the client that started it: `echo hi | gantry run -i …` must come to an end. */
 function stdinChoice(record: ContainerRecord) {
   return record.openStdin ? { stdin: true, ownsStdin: true } : {};
+}
+
+/** The kernel's mark of a volatile overlay, from a start that failed: no program has written there yet. */
+function forgetFailedMount({ work }: SnapshotMounts): void {
+  const mark = join(work ?? "", "work/incompat/volatile");
+  try {
+    rmSync(mark, { recursive: true, force: true });
+  } catch (error) {
+    throw wrapErrno(error, "remove", mark);
+  }
 }
 
 /** What an earlier run has left there is in the record by now. */

@@ -11,6 +11,11 @@ export type RootFileSystem =
       readonly lower: readonly string[];
       readonly upper: string;
       readonly work: string;
+      /**
+       * Nothing of what is written is to outlast the container, so its end need not wait until all that is dirty on the
+       * disk is written (overlayfs, "Volatile mount"). Once a working directory.
+       */
+      readonly volatile?: boolean | undefined;
     }
   | { readonly kind: "directory"; readonly path: string };
 

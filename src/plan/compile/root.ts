@@ -70,6 +70,7 @@ function overlay(root: Extract<RootFileSystem, { kind: "overlay" }>): Step {
       ...root.lower.map((path) => `lowerdir+=${path}`),
       `upperdir=${root.upper}`,
       `workdir=${root.work}`,
+      ...(root.volatile ? ["volatile"] : []),
       "source=overlay",
     ],
     attributes: 0,

@@ -172,8 +172,24 @@ export async function hugetlbAsV1(): Promise<AsyncDisposable> {
   }
   return {
     async [Symbol.asyncDispose]() {
-      await must(["umount", point]);
+      await until("the v1 hierarchy to be gone", () => unmountHierarchy(point, "hugetlb"), 20_000);
       rmdirSync(point);
     },
   };
+}
+
+/**
+ * True when the controller is free again, which takes a moment. A hierarchy that is unmounted while the last of its
+ * groups is dying stays where nobody can reach it, and engines stumble over it: then it is mounted once more, for the
+ * next try.
+ */
+async function unmountHierarchy(point: string, controller: string): Promise<boolean> {
+  await must(["umount", point]);
+  const free = () => new RegExp(`^${controller}\\t0\\t`, "m").test(readFileSync("/proc/cgroups", "utf8"));
+  try {
+    return await until("the controller to be free", free, 1000);
+  } catch {
+    await must(["mount", "-t", "cgroup", "-o", controller, "cgroup", point]);
+    return false;
+  }
 }

@@ -205,7 +205,7 @@ forEach(
     writeFileSync(file, JSON.stringify({ ...(bundle.config.process as Json), args: ["/nothing/here"] }));
     const exec = await startConmon(runtime, bundle, ["--exec", "--exec-process-spec", file], conmon.id);
     assert.ok(exec.told[0]!.data < 0, JSON.stringify(exec.told));
-    assert.match(exec.told[0]!.message ?? "", /no such file or directory/);
+    assert.match(exec.told[0]!.message ?? "", /no such file or directory/i);
     await remove(runtime, conmon);
   },
 );

@@ -172,10 +172,17 @@ export async function hugetlbAsV1(): Promise<AsyncDisposable> {
   }
   return {
     async [Symbol.asyncDispose]() {
+      // all that is in it came with our mount
+      for (const path of groupsBelow(point)) rmdirSync(path);
       await until("the v1 hierarchy to be gone", () => unmountHierarchy(point, "hugetlb"), 20_000);
       rmdirSync(point);
     },
   };
+}
+
+/** Every group below one, the deepest first. */
+function groupsBelow(path: string): string[] {
+  return folders(path).flatMap((child) => [...groupsBelow(child), child]);
 }
 
 /**

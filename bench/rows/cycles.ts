@@ -23,6 +23,8 @@ export async function cyclesRow(setting: Setting): Promise<Table> {
 
 async function cycles(setting: Setting, { name, argv }: Runtime, bundle: string): Promise<string[]> {
   const before = snapshot(setting.dir);
+  // what others leave meanwhile is not of this run
+  const standing = new Set((await leftovers(before, 0)).map(({ kind, name: what }) => `${kind} ${what}`));
   const ms: number[] = [];
   const failures: string[] = [];
   let open = setting.options.cycles;
@@ -44,9 +46,12 @@ async function cycles(setting: Setting, { name, argv }: Runtime, bundle: string)
   const started = performance.now();
   await Promise.all(Array.from({ length: workers }, worker));
   const all = performance.now() - started;
-  const left = await leftovers(before, 3000);
+  const left = (await leftovers(before, 3000)).filter(
+    ({ kind, name: what }) => !standing.has(`${kind} ${what}`),
+  );
   await sweep(left.filter(({ kind }) => kind !== "process"));
   for (const reason of new Set(failures)) console.error(`${name}: ${reason}`);
+  for (const { kind, name: what, about } of left) console.error(`${name} left ${kind} ${what} (${about})`);
   const figures = [
     show(quantile(ms, 0.5)),
     show(quantile(ms, 0.99)),

@@ -20,7 +20,7 @@ export async function explainRun(
   // made like any container, so that what is shown is what would happen, and discarded before it has a record
   const { name: _, ...unnamed } = request;
   return await makeContainer(internals, { ...unnamed, pull: "never" }, options, async ({ record, input }) => {
-    const plan = startPlan(internals, record, { ...input, unattended: false });
+    const plan = await startPlan(internals, record, { ...input, unattended: false });
     await discardContainer(internals, { id: record.id });
     return { runtimeConfig: input.runtimeConfig, plan };
   });

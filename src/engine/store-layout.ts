@@ -17,6 +17,8 @@ export interface StoreLayout {
   /** Of running containers: start.json, exit.json, shim.sock. */
   readonly taskStates: string;
   readonly events: string;
+  /** Compiled seccomp filters. */
+  readonly filters: string;
 }
 
 /**
@@ -49,6 +51,7 @@ export function storeLayout(root: string, state: string): StoreLayout {
     leases: join(root, "leases"),
     taskStates: join(state, "containers"),
     events: join(state, "events.log"),
+    filters: join(state, "filters"),
   };
 }
 

@@ -1,8 +1,9 @@
 /** What exec and explain share: a container that runs, and flags -> the plan of a further process in it. */
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { GantryError } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
+import { filterOf } from "../host/kept-filters.ts";
 import { compileExec } from "../plan/compile/exec.ts";
 import type { ExecMode, ExecRequest } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -12,7 +13,6 @@ import { subCgroups } from "./exec-cgroups.ts";
 import { execProcess, processFlags } from "./exec-process.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import { type Flags, type FlagTable, numberFlag } from "./flags.ts";
-import { filterOf } from "./policy-filter.ts";
 import { type OciContainer, readContainer } from "./state-directory.ts";
 import { readExecConfig } from "./stored-config.ts";
 import { readStoredFilter } from "./stored-filter.ts";
@@ -93,7 +93,7 @@ export async function compileExecOf(context: OciContext, flags: Flags, explained
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
   };
-  const filter = stored ? stored.filter : await filterOf(context, request);
+  const filter = stored ? stored.filter : await filterOf(join(context.root, ".filters"), request);
   const plan = compileExec({ ...request, filter });
   return { plan, preserveFds: mode.preserveFds, terminal: mode.foregroundConsole !== undefined };
 }

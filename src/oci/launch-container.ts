@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
+import { filterOf } from "../host/kept-filters.ts";
 import { compileContainer } from "../plan/compile/container.ts";
 import type { ContainerRequest, ForeignCgroups, OciMode } from "../plan/compile/request.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -11,7 +12,6 @@ import { callerStreams, inheritedDescriptors, withListening, withNotifySocket } 
 import type { OciContext } from "./context.ts";
 import type { PlanStreams } from "./execute-plan.ts";
 import type { Flags, FlagTable } from "./flags.ts";
-import { filterOf } from "./policy-filter.ts";
 
 export const launchFlags: FlagTable = {
   bundle: {
@@ -116,7 +116,10 @@ export async function compileLaunch(
     warn: (message, pointer) => context.log.debug(message, { pointer }),
     verbose: context.debug,
   };
-  const plan = compileContainer({ ...request, filter: await filterOf(context, request) });
+  const plan = compileContainer({
+    ...request,
+    filter: await filterOf(join(context.root, ".filters"), request),
+  });
   return {
     plan,
     notifyDirectory: notify?.directory,

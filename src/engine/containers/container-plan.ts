@@ -1,9 +1,9 @@
 /** The plan of one start, and of what undoes it. */
 
 import { GantryError } from "../../base/error.ts";
+import { filterOf } from "../../host/kept-filters.ts";
 import { compileContainer } from "../../plan/compile/container.ts";
-import type { EngineMode } from "../../plan/compile/request.ts";
-import { withFilter } from "../../plan/compile/seccomp.ts";
+import type { ContainerRequest, EngineMode } from "../../plan/compile/request.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
@@ -27,32 +27,35 @@ function rootOf(mounts: SnapshotMounts, volatile: boolean): EngineMode["root"] {
 }
 
 /** Compiles the start of a container. */
-export function startPlan(internals: Internals, record: ContainerRecord, input: PlanInput): Plan {
-  const { containers, reaper, logger } = internals;
+export async function startPlan(
+  internals: Internals,
+  record: ContainerRecord,
+  input: PlanInput,
+): Promise<Plan> {
+  const { containers, reaper, logger, layout } = internals;
   const { id } = record;
-  return compileContainer(
-    withFilter({
-      id,
-      config: input.runtimeConfig,
-      bundle: containers.directory(id),
-      facts: internals.hostFacts(),
-      mode: {
-        kind: "engine",
-        root: rootOf(input.mounts, record.autoRemove),
-        stdin: record.openStdin,
-        state: containers.stateDirectory(id),
-        log: { ...record.log, path: containers.logPath(id) },
-        stopSignal: record.stopSignal,
-        network: false,
-        ...(record.autoRemove && input.unattended && reaper
-          ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
-          : {}),
-      },
-      // profiles name the system calls of every architecture
-      warn: (message, pointer) =>
-        logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, { id, pointer }),
-    }),
-  );
+  const request: Omit<ContainerRequest, "filter"> = {
+    id,
+    config: input.runtimeConfig,
+    bundle: containers.directory(id),
+    facts: internals.hostFacts(),
+    mode: {
+      kind: "engine",
+      root: rootOf(input.mounts, record.autoRemove),
+      stdin: record.openStdin,
+      state: containers.stateDirectory(id),
+      log: { ...record.log, path: containers.logPath(id) },
+      stopSignal: record.stopSignal,
+      network: false,
+      ...(record.autoRemove && input.unattended && reaper
+        ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
+        : {}),
+    },
+    // profiles name the system calls of every architecture
+    warn: (message, pointer) =>
+      logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, { id, pointer }),
+  };
+  return compileContainer({ ...request, filter: await filterOf(layout.filters, request) });
 }
 
 /** The clean-up of a start, for when its shim was killed. */
@@ -62,7 +65,7 @@ export async function cleanupPlan(
   runtimeConfig: RuntimeConfig,
 ): Promise<Plan> {
   const mounts = await (await internals.snapshotter()).mounts(record.id);
-  const { cleanup } = startPlan(internals, record, { runtimeConfig, mounts, unattended: false });
+  const { cleanup } = await startPlan(internals, record, { runtimeConfig, mounts, unattended: false });
   return { host: [], child: [], cleanup };
 }
 

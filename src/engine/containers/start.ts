@@ -72,7 +72,7 @@ export async function launchLocked(
     throw new GantryError("permission-denied", `start container "${record.name}": only root can, for now`);
   const dir = containers.stateDirectory(id);
   const unattended = options.attach === false;
-  const plan = startPlan(internals, record, { ...input, unattended });
+  const plan = await startPlan(internals, record, { ...input, unattended });
   const executor = internals.executor();
   makeFreshDirectory(dir);
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? machineName());

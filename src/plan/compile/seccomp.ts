@@ -2,7 +2,6 @@
 import { refuse } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
 import { compileSeccomp, type SeccompFilter, unknownSeccompNames } from "../../linux/seccomp/compile.ts";
-import { exactJson } from "../../spec/runtime-integers.ts";
 import type { RuntimeSeccomp } from "../../spec/runtime-seccomp.ts";
 import { needsFilter } from "./needs-filter.ts";
 import type { PlanRequest } from "./request.ts";
@@ -10,30 +9,12 @@ import type { PlanRequest } from "./request.ts";
 const native = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as const;
 const where = "/linux/seccomp";
 
-/** The last filters by the text of their policy: a program that starts many containers has few policies. */
-const compiled = new Map<string, SeccompFilter>();
-const compiledLimit = 16;
-
-function compileOnce(
-  seccomp: RuntimeSeccomp,
-  architecture: (typeof native)[keyof typeof native],
-): SeccompFilter {
-  const key = `${architecture} ${exactJson(seccomp)}`;
-  let filter = compiled.get(key);
-  if (filter === undefined) {
-    filter = compileSeccomp(seccomp, { native: architecture });
-    if (compiled.size >= compiledLimit) compiled.delete(compiled.keys().next().value!);
-    compiled.set(key, filter);
-  }
-  return filter;
-}
-
 export function compileFilter(request: Omit<PlanRequest, "filter">): SeccompFilter | undefined {
   const seccomp = request.config.linux?.seccomp;
   if (!needsFilter(seccomp)) return undefined;
   let filter: SeccompFilter;
   try {
-    filter = compileOnce(seccomp, native[request.facts.architecture]);
+    filter = compileSeccomp(seccomp, { native: native[request.facts.architecture] });
   } catch (error) {
     if (!(error instanceof GantryError)) throw error;
     refuse(where, error.message, error.detail);

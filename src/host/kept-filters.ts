@@ -1,9 +1,9 @@
 /**
- * The filter of a policy, compiled once for all containers below a state root: engines hand the same policy to most of
- * their containers, and compiling Docker's takes a program that has just started as long as all else that it compiles.
- * Kept beside the whole policy, which is compared byte by byte; in a bounded number of places.
+ * The filter of a policy, compiled once for all containers with the same run-time state: most of them have the same
+ * policy, and compiling Docker's takes a program that has just started as long as all else that it compiles. Kept
+ * beside the whole policy, which is compared byte by byte; in a bounded number of places.
  *
- *     <root>/.filters/N      u32 bytes of the key | u32 flags | u32 listener | key | instructions
+ *     <directory>/N      u32 bytes of the key | u32 flags | u32 listener | key | instructions
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,13 +12,18 @@ import { seccompCacheKey } from "../linux/seccomp/cache-key.ts";
 import type { SeccompFilter } from "../linux/seccomp/compile.ts";
 import { needsFilter } from "../plan/compile/needs-filter.ts";
 import type { PlanRequest } from "../plan/compile/request.ts";
-import type { OciContext } from "./context.ts";
 
 const headerBytes = 12;
 const places = 61;
 
-function placeOf(root: string, key: Buffer): string {
-  return join(root, ".filters", String(key.length % places));
+/** The last ones of this program, by their keys: one that starts many containers has few policies. */
+const known = new Map<string, SeccompFilter>();
+const knownLimit = 16;
+
+function remember(key: string, filter: SeccompFilter): SeccompFilter {
+  if (known.size >= knownLimit) known.delete(known.keys().next().value!);
+  known.set(key, filter);
+  return filter;
 }
 
 function readFilter(path: string, key: Buffer): SeccompFilter | undefined {
@@ -62,19 +67,24 @@ function writeFilter(path: string, key: Buffer, filter: SeccompFilter): void {
   }
 }
 
+/** `directory`: nobody else's, made when it is first needed. */
 export async function filterOf(
-  context: OciContext,
+  directory: string,
   request: Omit<PlanRequest, "filter">,
 ): Promise<SeccompFilter | undefined> {
   const seccomp = request.config.linux?.seccomp;
   if (!needsFilter(seccomp)) return undefined;
-  const key = Buffer.from(seccompCacheKey(seccomp, request.facts.architecture));
-  const path = placeOf(context.root, key);
+  const text = seccompCacheKey(seccomp, request.facts.architecture);
   // who asks for all warnings gets those of the compiler too
+  const ready = request.verbose ? undefined : known.get(text);
+  if (ready) return ready;
+  const key = Buffer.from(text);
+  const path = join(directory, String(key.length % places));
   const kept = request.verbose ? undefined : readFilter(path, key);
-  if (kept) return kept;
+  if (kept) return remember(text, kept);
   const { compileFilter } = await import("../plan/compile/seccomp.ts");
   const filter = compileFilter(request);
-  if (filter) writeFilter(path, key, filter);
-  return filter;
+  if (filter === undefined) return undefined;
+  writeFilter(path, key, filter);
+  return remember(text, filter);
 }

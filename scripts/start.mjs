@@ -34,7 +34,7 @@ const tasks = {
     script: "bench/run.ts",
     packages: [
       ...["gcc", "libc6-dev", "musl-tools", "busybox-static", "docker-registry", "skopeo"],
-      ...["runc", "crun", "podman", "containerd", "docker.io"],
+      ...["runc", "crun", "podman", "containerd", "docker.io", "strace", "time"],
     ],
   },
 };

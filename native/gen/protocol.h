@@ -22,7 +22,6 @@
 #define POINT_CREATED 1
 #define POINT_STARTED 2
 #define POINT_NETWORK 3
-#define POINT_PRESTART 4
 #define POINT_READY 5
 #define POINT_UNIT 9
 #define STAGE_CHECK 0

@@ -338,7 +338,7 @@ for (const terminal of [false, true])
         [ "$(cut -d ' ' -f 4 /proc/$(cat pid)/stat)" = "$(cat conmon.pid)" ] && echo child
         ${runtime} kill c TERM
         until_true '[ -s exits/c ]'; cat exits/c; echo
-        tr -d '\\r' < log | cut -d ' ' -f 4 | grep -v time=
+        tr -d '\\r' < log | cut -d ' ' -f 4 | grep -v -e time= -e '^$'
         ${runtime} delete c; gone`,
         { process: { terminal } },
         `trap "echo caught; exit 7" TERM; ${counting}`,

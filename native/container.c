@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool is_id(const char *id)
@@ -41,6 +42,51 @@ bool read_call(char **argv, struct call *call)
 	call->verb = argv[at] ? argv[at] : "";
 	call->rest = argv[at] ? argv + at + 1 : argv + at;
 	return *call->root == '/' && call->root[1];
+}
+
+const char *value_of(char ***at, const char *flag)
+{
+	size_t length = strlen(flag);
+	if (strncmp(**at, flag, length) == 0 && (**at)[length] == '=')
+		return **at + length + 1;
+	if (strcmp(**at, flag) != 0 || !(*at)[1])
+		return NULL;
+	return *++*at;
+}
+
+bool is_one_of(const char *word, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(word, *list) == 0)
+			return true;
+	return false;
+}
+
+bool read_builds(const char *program, struct builds *builds)
+{
+	const char *const files[] = {"/proc/self/exe", program};
+	for (size_t i = 0; i < countof(files); i++) {
+		struct stat st;
+		if (stat(files[i], &st) < 0)
+			return false;
+		builds->half[i].seconds = st.st_mtim.tv_sec;
+		builds->half[i].nanoseconds = st.st_mtim.tv_nsec;
+		builds->half[i].size = st.st_size;
+		builds->half[i].inode = (int64_t)st.st_ino;
+	}
+	return true;
+}
+
+int terminals_of_caller(void)
+{
+	int bits = 0;
+	for (int fd = 0; fd < 3; fd++)
+		bits |= isatty(fd) << fd;
+	int tty = bits ? -1 : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0)
+		return bits;
+	close(tty);
+	return 8;
 }
 
 bool read_container(const struct call *call, const char *id, struct container *c)

@@ -21,12 +21,25 @@ struct container {
 
 /* False where there is anything that only the TypeScript program knows. */
 bool read_call(char **argv, struct call *call);
+bool is_one_of(const char *word, const char *const *list);
+/* The value of a flag, as a word of its own or after "="; moves on to the last word that it takes. NULL if it is not that flag. */
+const char *value_of(char ***at, const char *flag);
+/* Which of the caller's streams are terminals: a plan names the one that it relays to. */
+int terminals_of_caller(void);
 bool is_id(const char *id);
 /* Reads what lies in lines beside state.json; false if it is not there or not whole. */
 bool read_container(const struct call *call, const char *id, struct container *c);
 /* Its first process, by a descriptor that will not come to mean another one; -1 if it is over. */
 int open_init(const struct container *c);
 const char *container_status(const struct container *c, int init);
+
+/* Both halves of Gantry as they are now: what another build would compile may be another plan. */
+struct builds {
+	struct {
+		int64_t seconds, nanoseconds, size, inode;
+	} half[2];
+};
+bool read_builds(const char *program, struct builds *builds);
 
 /* --- exec_cache.c --- */
 struct exec_call {
@@ -36,9 +49,36 @@ struct exec_call {
 	int dir; /* of the container */
 };
 
-/* True if the call is an exec whose plan is the same for every call with the same key. */
-bool read_exec_call(char **argv, struct exec_call *call);
+/* True if the call is an exec whose plan is the same for every call with the same key. `program`: the other half. */
+bool read_exec_call(char **argv, const char *program, struct exec_call *call);
 int find_plan(const struct exec_call *call); /* a file with the plan, or -1 */
 void keep_plan(const struct exec_call *call, int plan);
+
+/* --- launch_key.c and plan_template.c --- */
+/* A name in a text of a call: in which word of the command line (0: the config), where, and which one. */
+struct mark {
+	uint32_t word, offset, length, name;
+};
+
+/* A `create` or `run` whose plan depends on nothing but this. */
+struct launch_call {
+	const char *root, *bundle, *id;
+	bool id_is_name, unusual;
+	char config[256 * 1024];
+	ssize_t config_bytes;
+	struct bytes names[128];
+	uint32_t name_count;
+	struct mark marks[2048];
+	uint32_t mark_count;
+	char key[512 * 1024];
+	size_t key_bytes;
+	char slot[16];
+	bool came_before;
+};
+
+bool read_launch_call(char **argv, const char *program, struct launch_call *call);
+/* A file with the plan, and the container's directory is begun; or -1, and it is known whether the call came before. */
+int find_launch_plan(struct launch_call *call);
+int describe_launch(const struct launch_call *call); /* a file, or -1 */
 
 #endif

@@ -3,8 +3,8 @@
  * that lies beside it.
  *
  *     gantry       becomes it
- *     gantry-oci   does a few simple verbs by itself (quick.c); else starts it, and becomes the executor when a plan
- *                  comes back
+ *     gantry-oci   does a few simple verbs by itself (quick.c), and runs plans that it has had before (exec_cache.c,
+ *                  plan_template.c); else starts it, and becomes the executor when a plan comes back
  *
  *         caller ── gantry-oci ──┬── TypeScript: reads the bundle, compiles the plan, writes it to a pipe, ends
  *                                └── executor with that plan: still the process that the caller started, with its
@@ -141,21 +141,40 @@ static int become_executor(int executor, int plan, pid_t compiler, const char *p
 	return die("become a sealed copy");
 }
 
+/* Has the compiler keep the plan of a launch that is no longer the first of its kind. */
+static int ask_to_keep(const struct launch_call *launch)
+{
+	int file = describe_launch(launch), fd = file < 0 ? -1 : fcntl(file, F_DUPFD, HIGH_DESCRIPTOR);
+	close(file);
+	if (fd >= 0)
+		put_number("GANTRY_KEEP_FD", (unsigned)fd);
+	return fd;
+}
+
 static int run_oci(const char *program, char **argv)
 {
+	static struct launch_call launch;
 	sigset_t all, before;
 	struct exec_call exec = {.pid_file = NULL};
-	int from;
-	bool again = read_exec_call(argv, &exec);
+	int from, keep = -1;
+	bool again = read_exec_call(argv, program, &exec);
 	int plan = again ? find_plan(&exec) : -1;
 	if (plan >= 0)
 		return become_executor(sealed_copy(), plan, 0, exec.pid_file);
+	unsetenv("GANTRY_KEEP_FD");
+	if (read_launch_call(argv, program, &launch)) {
+		plan = find_launch_plan(&launch);
+		if (plan >= 0)
+			return become_executor(sealed_copy(), plan, 0, NULL);
+		keep = launch.came_before ? ask_to_keep(&launch) : -1;
+	}
 	if (again && exec.pid_file)
 		setenv("GANTRY_LATE_PID_FILE", "1", 1);
 	else
 		unsetenv("GANTRY_LATE_PID_FILE");
 	sigfillset(&all);
 	pid_t compiler = start_compiler(program, argv, &from);
+	close(keep);
 	if (compiler < 0)
 		return die("start");
 	sigprocmask(SIG_BLOCK, &all, &before);

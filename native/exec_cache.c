@@ -3,7 +3,7 @@
  * in the container's state directory, beside all that it depends on, and taken again when nothing of that differs:
  * every word of the command line but those that only say where to put the pid, the file with the process byte by byte,
  * the cgroups that init is in, the caller's capabilities, its limits of open files and which of its streams are terminals,
- * and this program itself.
+ * and both halves of Gantry themselves.
  *
  * Only root has this, in a directory that only root can write to. A plan is checked whole before it runs, whoever kept
  * it.
@@ -58,24 +58,6 @@ static void add_file(struct room *key, const char *path)
 	key->bytes += sizeof n + (size_t)n;
 }
 
-static const char *value_of(char ***at, const char *name)
-{
-	size_t length = strlen(name);
-	if (strncmp(**at, name, length) == 0 && (**at)[length] == '=')
-		return **at + length + 1;
-	if (strcmp(**at, name) != 0 || !(*at)[1])
-		return NULL;
-	return *++*at;
-}
-
-static bool is_one_of(const char *word, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(word, *list) == 0)
-			return true;
-	return false;
-}
-
 /* Walks the flags of exec; false at one that makes each call different from the next. */
 static bool read_flags(char ***rest, struct exec_call *call, struct room *key)
 {
@@ -103,47 +85,30 @@ static bool read_flags(char ***rest, struct exec_call *call, struct room *key)
 	return true;
 }
 
-/* Which of the caller's streams are terminals: a plan names the one that it relays to. */
-static int terminals(void)
-{
-	int bits = 0;
-	for (int fd = 0; fd < 3; fd++)
-		bits |= isatty(fd) << fd;
-	int tty = bits ? -1 : open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (tty < 0)
-		return bits;
-	close(tty);
-	return 8;
-}
-
-/* This program, whose other half may compile another plan tomorrow; and what the caller may do. */
-static void add_surroundings(struct room *key, pid_t init)
+/* Both halves of Gantry, and what the caller may do. */
+static void add_surroundings(struct room *key, const char *program, pid_t init)
 {
 	char path[64];
 	struct {
-		struct timespec changed;
-		off_t size;
+		struct builds builds;
 		struct rlimit files;
 		struct __user_cap_data_struct capabilities[2];
 		int terminals;
 	} facts;
 	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct stat st;
 	memset(&facts, 0, sizeof facts);
-	if (stat("/proc/self/exe", &st) < 0 || getrlimit(RLIMIT_NOFILE, &facts.files) < 0 ||
+	if (!read_builds(program, &facts.builds) || getrlimit(RLIMIT_NOFILE, &facts.files) < 0 ||
 	    syscall(SYS_capget, &header, facts.capabilities) < 0) {
 		key->full = true;
 		return;
 	}
-	facts.changed = st.st_mtim;
-	facts.size = st.st_size;
-	facts.terminals = terminals();
+	facts.terminals = terminals_of_caller();
 	add(key, &facts, sizeof facts);
 	snprintf(path, sizeof path, "/proc/%d/cgroup", init);
 	add_file(key, path);
 }
 
-bool read_exec_call(char **argv, struct exec_call *call)
+bool read_exec_call(char **argv, const char *program, struct exec_call *call)
 {
 	static struct container c;
 	static char text[KEY_LIMIT + 1];
@@ -162,7 +127,7 @@ bool read_exec_call(char **argv, struct exec_call *call)
 	int init = open_init(&c);
 	bool running = strcmp(container_status(&c, init), "running") == 0;
 	close(init);
-	add_surroundings(&key, c.pid);
+	add_surroundings(&key, program, c.pid);
 	call->key = key.at;
 	call->key_bytes = key.bytes;
 	call->dir = c.dir;

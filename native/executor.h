@@ -14,6 +14,7 @@
  *   container.c a container of `gantry-oci`, as the entry sees it
  *   quick.c     verbs of `gantry-oci` that need no compiler
  *   exec_cache.c plans of `exec` that were compiled before
+ *   launch_key.c what a plan of `create` or `run` depends on; plan_template.c those that were compiled before
  *   entry.c     the commands `gantry` and `gantry-oci`
  *
  * Conventions: an operation returns 0, or -errno after `fail()` has noted the object of the failure.
@@ -166,6 +167,7 @@ void set_reg(struct executor *x, const union operand *v, int fd);
 
 /* --- tell.c --- */
 const char *errno_words(int error); /* as Go and so runc has them, whatever the C library says */
+size_t escape(const char *text, char *out, size_t size); /* as a string of JSON or of a log line, without the quotes */
 void tell_starter(struct executor *x); /* in the child, once it was let go on */
 void tell_step(struct executor *x, uint32_t number, const struct step *s); /* before it is taken */
 void tell_failure(struct executor *x); /* where there is no controller to report to */

@@ -75,10 +75,27 @@ static const char *put(struct number *room, unsigned long long value)
 	return room->text;
 }
 
+/* What stands on 0, 1 and 2, as a JSON array; "" for what is closed. */
+static const char *stdio_names(char *out, size_t size)
+{
+	size_t length = 0;
+	for (int fd = 0; fd < 3; fd++) {
+		char link[32], name[1024] = "", quoted[2048 + sizeof name];
+		snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+		if (readlink(link, name, sizeof name - 1) < 0)
+			*name = 0;
+		escape(name, quoted, sizeof quoted);
+		length += (size_t)snprintf(out + length, size - length, "%s\"%s\"", fd ? "," : "[", quoted);
+	}
+	snprintf(out + length, size - length, "]");
+	return out;
+}
+
 int op_record_start(struct executor *x, const struct step *s)
 {
 	struct number room[4];
-	static char text[RECORD_LIMIT];
+	static char text[RECORD_LIMIT], stdio[8192];
+	const char *record = s->v[RECORD_START_RECORD].text.at;
 	/* all records of a start tell the same time */
 	if (!x->started[0])
 		log_time(x->started);
@@ -88,8 +105,9 @@ int op_record_start(struct executor *x, const struct step *s)
 		{"@SHIM@", put(&room[2], (unsigned)getpid())},
 		{"@SHIMSTART@", put(&room[3], process_start_time(getpid()))},
 		{"@TIME@", x->started},
+		{"@STDIO@", strstr(record, "@STDIO@") ? stdio_names(stdio, sizeof stdio) : ""},
 	};
-	long bytes = fill_in(s->v[RECORD_START_RECORD].text.at, values, countof(values), text, sizeof text);
+	long bytes = fill_in(record, values, countof(values), text, sizeof text);
 	if (bytes < 0)
 		return fail(x, E2BIG, "record");
 	x->records++;

@@ -60,7 +60,7 @@ static void compose(const struct executor *x, const struct step *s, char *out, s
 }
 
 /* As inside of a JSON string; what is no character of UTF-8 is left to the reader, as others do. */
-static size_t escape(const char *text, char *out, size_t size)
+size_t escape(const char *text, char *out, size_t size)
 {
 	size_t n = 0;
 	for (; *text && n + 7 < size; text++) {

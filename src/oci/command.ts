@@ -1,32 +1,13 @@
 /** The command line of the OCI runtime: global flags, verbs, and how an error is told. */
 import { writeSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { readInUserNamespace } from "../host/user-namespace.ts";
 import { runtimeSpecVersion } from "../spec/runtime-config.ts";
-import { cgroupManagerOf } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { type Flags, type FlagTable, parseFlags, usageError } from "./flags.ts";
+import { type Environment, globalFlags, logTargetOf, settingsOf } from "./global-flags.ts";
 import { type OciLog, openLog } from "./log.ts";
-import { failureText, type LogTarget, ociName, statusOf, verbIntro } from "./tell-failure.ts";
+import { failureText, ociName, statusOf, verbIntro } from "./tell-failure.ts";
 
 export const ociVersion = "0.1.0";
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-const globalFlags: FlagTable = {
-  root: { kind: "text", help: "root directory for storage of container state" },
-  log: { kind: "text", help: "set the log file to write logs to (default: stderr)" },
-  "log-format": { kind: "text", help: "set the log format: text or json" },
-  debug: { kind: "switch", help: "enable debug logging" },
-  "systemd-cgroup": {
-    kind: "switch",
-    help: 'enable systemd cgroup support; cgroupsPath is "slice:prefix:name" then',
-  },
-  "cgroup-manager": { kind: "text", help: "crun's flag: cgroupfs, systemd or disabled" },
-  rootless: { kind: "text", help: "ignore cgroup permission errors: true, false or auto (default)" },
-  version: { kind: "switch", short: "v", help: "print the version" },
-  help: { kind: "switch", short: "h", help: "show help" },
-};
 
 /** Each verb's module is loaded when it is asked for. */
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
@@ -49,23 +30,6 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   state: async () => (await import("./verbs-living.ts")).state,
   update: async () => (await import("./verb-update.ts")).update,
 };
-
-/** root of a user namespace that somebody else made is a user too, whatever it is called. */
-function isHostRoot(env: Environment): boolean {
-  return process.geteuid?.() === 0 && !(readInUserNamespace() && env.USER !== "root");
-}
-
-function defaultRoot(env: Environment): string {
-  return env.XDG_RUNTIME_DIR && !isHostRoot(env) ? join(env.XDG_RUNTIME_DIR, ociName) : `/run/${ociName}`;
-}
-
-function rootlessFlag(flags: Flags): boolean | undefined {
-  const text = flags.text("rootless") ?? "auto";
-  if (text === "auto") return undefined;
-  if (/^(1|t|true)$/i.test(text)) return true;
-  if (/^(0|f|false)$/i.test(text)) return false;
-  throw usageError(`invalid value ${JSON.stringify(text)} for flag -rootless: true, false or auto`);
-}
 
 function versionText(): string {
   return `${ociName} version ${ociVersion}\nspec: ${runtimeSpecVersion}\n`;
@@ -118,18 +82,11 @@ async function runVerb(name: string, argv: readonly string[], context: OciContex
   return await verb.run(context, flags);
 }
 
-function targetOf(flags: Flags | undefined): LogTarget {
-  const format = flags?.text("log-format") ?? "text";
-  if (format !== "text" && format !== "json") throw usageError(`invalid log-format: ${format}`);
-  const file = flags?.text("log");
-  return { format, ...(file ? { file: resolve(file) } : {}) };
-}
-
 /** The log of a command whose flags may be wrong themselves. */
 function logOf(flags: Flags | undefined): OciLog {
   const debug = flags?.has("debug") ?? false;
   try {
-    return openLog({ ...targetOf(flags), debug });
+    return openLog({ ...logTargetOf(flags), debug });
   } catch {
     return openLog({ format: "text", debug });
   }
@@ -149,16 +106,11 @@ export async function runOciCommand(
       print(flags.has("version") ? versionText() : await helpText());
       return 0;
     }
-    const root = resolve(flags.text("root") ?? defaultRoot(env));
-    if (root === "/") throw usageError("rejecting / as the root directory for storage of container state");
-    const logTarget = targetOf(flags);
+    const settings = settingsOf(flags, env);
     return await runVerb(name, flags.rest.slice(1), {
-      root,
-      rootless: rootlessFlag(flags),
-      log: openLog({ ...logTarget, debug: flags.has("debug") }).logger,
-      logTarget,
-      cgroupManager: cgroupManagerOf(flags),
-      debug: flags.has("debug"),
+      ...settings,
+      log: openLog({ ...settings.logTarget, debug: settings.debug }).logger,
+      argv,
       env,
       print,
     });

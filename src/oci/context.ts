@@ -4,17 +4,23 @@ import type { CgroupManager } from "./cgroup-manager.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import type { LogTarget } from "./tell-failure.ts";
 
-export interface OciContext {
+/** What the flags before the verb say. */
+export interface OciSettings {
   /** --root */
   readonly root: string;
   /** --rootless, unless it is auto. */
   readonly rootless: boolean | undefined;
-  readonly log: Logger;
-  /** Where that log and errors go. */
+  /** Where the log and errors go. */
   readonly logTarget: LogTarget;
   readonly cgroupManager: CgroupManager;
   /** --debug */
   readonly debug: boolean;
+}
+
+export interface OciContext extends OciSettings {
+  readonly log: Logger;
+  /** The whole command line, without the name of the command. */
+  readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Prints to stdout. */
   print(text: string): void;

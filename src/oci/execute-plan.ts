@@ -9,7 +9,7 @@ import { writeSync } from "node:fs";
 import type { LaunchOptions } from "../launch/launch.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { OciContext } from "./context.ts";
+import type { OciContext, OciSettings } from "./context.ts";
 import { tellFailure } from "./tell-failure.ts";
 
 export interface PlanStreams {
@@ -22,6 +22,8 @@ export interface PlanStreams {
 export interface PlanOptions extends PlanStreams {
   /** Does this program's part at the plan's sync points. */
   readonly onSync?: LaunchOptions["onSync"] | undefined;
+  /** Sees the plan's bytes before the entry gets them. */
+  readonly onHandOver?: ((plan: Uint8Array) => Promise<void>) | undefined;
 }
 
 /**
@@ -35,12 +37,18 @@ export async function executePlan(
   options: PlanOptions = {},
 ): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
-  if (descriptor !== undefined && !plan.host.some(({ op }) => op === "sync")) {
-    const telling = tellFailure(verb, context.logTarget, context.debug);
-    handOver(Number(descriptor), { ...plan, host: [telling, ...plan.host] });
-    return 0;
-  }
-  return await executePlanHere(plan, options);
+  if (descriptor === undefined || plan.host.some(({ op }) => op === "sync"))
+    return await executePlanHere(plan, options);
+  const bytes = encodeTold(context, verb, plan);
+  await options.onHandOver?.(bytes);
+  for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(Number(descriptor), rest));
+  return 0;
+}
+
+/** The plan as bytes, with the step that has the executor tell of a failure as this program would. */
+export function encodeTold(context: OciSettings, verb: string, plan: Plan): Uint8Array {
+  const telling = tellFailure(verb, context.logTarget, context.debug);
+  return encodePlan({ ...plan, host: [telling, ...plan.host] });
 }
 
 /** Runs a plan as a child of this program, which waits for it, hears of its failure, and answers its sync points. */
@@ -57,8 +65,4 @@ export async function executePlanHere(plan: Plan, options: PlanOptions = {}): Pr
     ...(options.onSync ? { onSync: options.onSync } : {}),
   });
   return status;
-}
-
-function handOver(descriptor: number, plan: Plan): void {
-  for (let rest = encodePlan(plan); rest.length > 0; ) rest = rest.subarray(writeSync(descriptor, rest));
 }

@@ -1,5 +1,5 @@
 /** What create, run and explain share: bundle -> config -> plan. */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { wrapErrno } from "../base/error.ts";
 import { readHostFacts } from "../host/facts.ts";
@@ -49,18 +49,6 @@ export function readBundle(flags: Flags, named?: string): Bundle {
   return { path, text, config: parseRuntimeConfig(text) };
 }
 
-/** What this process has on 0, 1 and 2, which its container inherits. */
-export function ownDescriptors(): readonly string[] {
-  return [0, 1, 2].map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      // closed
-      return "";
-    }
-  });
-}
-
 export interface LaunchRequest {
   readonly id: string;
   readonly state: string;
@@ -104,7 +92,6 @@ export async function compileLaunch(
     listens: inherited.listening > 0,
     notify,
     keep: flags.has("keep"),
-    descriptors: ownDescriptors(),
     ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
   };
   const request: Omit<ContainerRequest, "filter"> = {

@@ -32,22 +32,27 @@ export function storeFilter(directory: string, plan: Plan): void {
   }
 }
 
-/** Undefined if none was kept; a filter that is undefined is one that the policy does not need. */
-export function readStoredFilter(
-  directory: string,
-): { readonly filter: SeccompFilter | undefined } | undefined {
+/** What storeFilter wrote; undefined if nothing. */
+export function filterFile(directory: string): Buffer | undefined {
   const file = join(directory, stateFiles.filter);
-  let bytes: Buffer;
   try {
-    bytes = readFileSync(file);
+    return readFileSync(file);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw wrapErrno(error, "read seccomp filter", file);
   }
+}
+
+/** Undefined if none was kept; a filter that is undefined is one that the policy does not need. */
+export function readStoredFilter(
+  directory: string,
+): { readonly filter: SeccompFilter | undefined } | undefined {
+  const bytes = filterFile(directory);
+  if (bytes === undefined) return undefined;
   if (bytes.length === 0) return { filter: undefined };
   const program = bytes.subarray(headerBytes);
   if (program.length === 0 || program.length % instructionBytes !== 0)
-    throw new GantryError("data-loss", `read seccomp filter "${file}": it is cut short`);
+    throw new GantryError("data-loss", `read seccomp filter in "${directory}": it is cut short`);
   const instructions = program.length / instructionBytes;
   return { filter: { program, instructions, flags: bytes.readUInt32LE(), listener: false } };
 }

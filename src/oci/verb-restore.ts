@@ -12,7 +12,7 @@ import type { OciContext, Verb } from "./context.ts";
 import { criuFlagTable, criuSetting, explainCriu, isDirectory, readCriuFlags } from "./criu.ts";
 import { executePlanHere } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
-import { type Bundle, ownDescriptors, readBundle } from "./launch-container.ts";
+import { type Bundle, readBundle } from "./launch-container.ts";
 import { makeStateDirectory, removeStateDirectory } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
 import { descriptorsFile } from "./verb-checkpoint.ts";
@@ -56,7 +56,6 @@ async function compile(
         awaitStart: false,
         foreground,
         ...streams,
-        descriptors: ownDescriptors(),
         ...(cgroups ? { cgroups } : {}),
         ...(pidFile === undefined ? {} : { pidFile: resolve(pidFile) }),
       },

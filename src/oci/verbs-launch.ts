@@ -7,18 +7,21 @@ import type { RuntimeConfig } from "../spec/runtime-config.ts";
 import { makeNotifyDirectory } from "./caller-streams.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
-import type { Flags } from "./flags.ts";
-import { compileLaunch, launchFlags, readBundle } from "./launch-container.ts";
+import type { Flags, FlagTable } from "./flags.ts";
+import { compileLaunch, type LaunchRequest, launchFlags, readBundle } from "./launch-container.ts";
 import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
 import { storeFilter } from "./stored-filter.ts";
 import type { ContainerUnit } from "./systemd-unit.ts";
 
-async function launch(
-  context: OciContext,
-  flags: Flags,
-  kind: "create" | "foreground" | "detached",
-): Promise<number> {
+const runFlags: FlagTable = {
+  ...launchFlags,
+  detach: { kind: "switch", short: "d", help: "detach from the container's process" },
+  keep: { kind: "switch", help: "do not delete the container after it exits" },
+  "no-subreaper": { kind: "switch", help: "accepted for runc's callers; no subreaper is ever used" },
+};
+
+async function launch(context: OciContext, flags: Flags, kind: LaunchRequest["kind"]): Promise<number> {
   const id = flags.rest[0]!;
   const bundle = readBundle(flags);
   const state = makeStateDirectory(context.root, id);
@@ -36,7 +39,8 @@ async function launch(
       const verb = kind === "create" ? "create" : "run";
       const onSync =
         unit && ((point: SyncPoint, pid: number) => (point === "unit" ? unit.start(pid) : undefined));
-      status = await executePlan(context, verb, plan, { ...streams, onSync });
+      const onHandOver = keeperOf(context, { kind, state });
+      status = await executePlan(context, verb, plan, { ...streams, onSync, onHandOver });
       // the plan's own clean-up removes the state from here on
       handedOver = true;
     } finally {
@@ -48,6 +52,19 @@ async function launch(
   } finally {
     if (!handedOver) removeStateDirectory(state);
   }
+}
+
+/** Where the entry asks for it, the plan is kept for the next call of this kind. */
+function keeperOf(
+  context: OciContext,
+  launch: { readonly kind: LaunchRequest["kind"]; readonly state: string },
+): ((plan: Uint8Array) => Promise<void>) | undefined {
+  const descriptor = context.env.GANTRY_KEEP_FD;
+  if (descriptor === undefined) return undefined;
+  return async (plan) => {
+    const { keepPlan } = await import("./keep-plan.ts");
+    await keepPlan(Number(descriptor), plan, context, { ...launch, flagTable: runFlags });
+  };
 }
 
 /** The systemd unit of the container, where systemd makes its cgroups. */
@@ -101,12 +118,7 @@ export const create: Verb = {
 export const run: Verb = {
   usage: "run [flags] <container-id>",
   help: "create and run a container",
-  flags: {
-    ...launchFlags,
-    detach: { kind: "switch", short: "d", help: "detach from the container's process" },
-    keep: { kind: "switch", help: "do not delete the container after it exits" },
-    "no-subreaper": { kind: "switch", help: "accepted for runc's callers; no subreaper is ever used" },
-  },
+  flags: runFlags,
   arguments: [1, 1],
   run: (context, flags) => launch(context, flags, flags.has("detach") ? "detached" : "foreground"),
 };

@@ -186,7 +186,7 @@ export const operations = {
   "relay-notify": op(178, host, [], { socket: "fd-", manager: "fd-", pid: "u32" }, "waits until READY=1 comes from a container or its process (0: the child) ends; tells the service manager, and that the process is the main one, and waits until it has taken that in"),
   "set-listen-pid": op(179, child, ["confined"], {}, "sets LISTEN_PID for exec to the pid that the program has"),
   // the life of a container
-  "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds)"),
+  "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds), @STDIO@ a JSON array of what the executor has on 0, 1 and 2"),
   "record-pid": op(226, host, ["with-child"], {}, "writes the child's pid, without a line feed, to the file that whoever started the executor has named"),
   "open-shim": op(126, host, [], { socket: "text", log: "text", format: "u32", limitBytes: "u64", files: "u32" }, "opens the log (format 0 none, 1 json-file, 2 CRI; a new file at limitBytes, of which so many are kept) and the socket that supervise serves, so that neither can fail once the program runs"),
   "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),

@@ -1,13 +1,33 @@
 /** The entry in C: verbs that it does by itself, what it leaves to the other program, and what a caller gets of it. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { command, must } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import { until } from "../lib/until.ts";
-import { containerId, type Json, type Runtime, unready, withBundle } from "./bundle.ts";
+import {
+  cgroupsPathFor,
+  containerId,
+  type Json,
+  merge,
+  type Runtime,
+  unready,
+  withBundle,
+} from "./bundle.ts";
 
 const skip = unready || needs("strace");
 
@@ -106,6 +126,202 @@ test(
 
 const argvOf = ({ program, root }: Runtime) => [program, "--root", root];
 const withoutTime = (text: string) => text.replace(/time="[^"]*"/, "");
+
+/** Runs one bundle under an id of its own, as a caller does that writes a bundle for each container. */
+interface Launcher {
+  readonly runtime: Runtime;
+  readonly files: string;
+  /** Whether the plan was compiled, and what the program printed. */
+  launch(
+    names: { readonly id: string; readonly layer?: string; readonly config?: Json },
+    more?: readonly string[],
+  ): Promise<{ readonly compiled: boolean; readonly printed: string }>;
+}
+
+/** The runtime as a copy whose other half leaves a mark when it is started. */
+function watchedRuntime(runtime: Runtime, files: string, mark: string): Runtime {
+  const program = join(files, "bin/gantry-oci");
+  mkdirSync(join(files, "bin"));
+  copyFileSync(runtime.program, program);
+  const other = join(runtime.program, "../gantry-program");
+  writeFileSync(
+    join(files, "bin/gantry-program"),
+    `#!/bin/bash\n: > '${mark}'\nexec -a gantry-oci '${other}' "$@"\n`,
+    { mode: 0o755 },
+  );
+  return { ...runtime, program };
+}
+
+const showing = "cat /proc/sys/kernel/hostname /data/file; echo $NAME; cat /proc/self/cgroup | grep -c $NAME";
+
+async function launching(patch: Json, body: (launcher: Launcher) => Promise<void>): Promise<void> {
+  await withBundle("gantry-oci", showing, patch, async (runtime, bundle) => {
+    const original = JSON.parse(readFileSync(join(bundle.path, "config.json"), "utf8")) as Json;
+    const mark = join(bundle.files, "compiled");
+    const watched = watchedRuntime(runtime, bundle.files, mark);
+    // the state root is there before the first call, so that the call can be noted in it
+    mkdirSync(runtime.root, { recursive: true });
+    await body({
+      runtime,
+      files: bundle.files,
+      async launch({ id, layer = "0".repeat(64), config = {} }, more = []) {
+        const data = join(bundle.files, layer);
+        mkdirSync(data, { recursive: true });
+        writeFileSync(join(data, "file"), `file of ${layer}\n`);
+        const named: Json = {
+          hostname: id.slice(0, 12),
+          annotations: { "made.by": id, at: new Date().toISOString() },
+          process: { env: ["PATH=/bin", `NAME=${id}`] },
+          mounts: [
+            ...(original.mounts as Json[]),
+            { destination: "/data", source: data, options: ["bind", "ro"] },
+          ],
+          linux: { cgroupsPath: cgroupsPathFor(id) },
+        };
+        writeFileSync(
+          join(bundle.path, "config.json"),
+          JSON.stringify(merge(merge(original, named), config)),
+        );
+        const printed = join(bundle.files, "printed");
+        const words = [...argvOf(watched), "run", "--bundle", bundle.path, ...more, id];
+        // to a file: the program of a detached run would hold a pipe open
+        await command(["sh", "-c", 'exec "$@" > "$0" 2>&1 < /dev/null', printed, ...words]);
+        const compiled = existsSync(mark);
+        rmSync(mark, { force: true });
+        return { compiled, printed: readFileSync(printed, "utf8") };
+      },
+    });
+  });
+}
+
+const hex = (seed: string, length = 64) =>
+  createHash("sha512").update(`${seed} of ${process.pid}`).digest("hex").slice(0, length);
+
+test(
+  "a launch that differs in names from one of before is not compiled, and gets its own names",
+  { skip },
+  () =>
+    launching({}, async ({ launch, runtime }) => {
+      const compiled: boolean[] = [];
+      for (const name of ["one", "two", "three", "four"]) {
+        const id = hex(name);
+        const layer = hex(`layer ${name}`);
+        const { printed, ...rest } = await launch({ id, layer });
+        const groups = printed.trimEnd().split("\n").at(-1);
+        assert.equal(printed, `${id.slice(0, 12)}\nfile of ${layer}\n${id}\n${groups}\n`);
+        assert.ok(Number(groups) > 0);
+        assert.ok(!existsSync(join(runtime.root, id)));
+        compiled.push(rest.compiled);
+      }
+      assert.deepEqual(compiled, [true, true, false, false]);
+    }),
+);
+
+test("a kept launch has the state, the config and the filter of its own container", { skip }, () =>
+  launching(
+    {
+      process: { args: ["sleep", "100"] },
+      linux: {
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          syscalls: [{ names: ["acct"], action: "SCMP_ACT_ERRNO" }],
+        },
+      },
+    },
+    async ({ launch, runtime }) => {
+      const compiled: boolean[] = [];
+      for (const name of ["one", "two", "three"]) {
+        const id = hex(name, 20);
+        compiled.push((await launch({ id }, ["--detach"])).compiled);
+        const state = JSON.parse((await runtime.call(["state", id])).stdout) as Json;
+        assert.equal(state.status, "running");
+        assert.equal((state.annotations as Json)["made.by"], id);
+        const config = JSON.parse(readFileSync(join(runtime.root, id, "config.json"), "utf8")) as Json;
+        assert.equal(config.hostname, id.slice(0, 12));
+        const full = JSON.parse(readFileSync(join(runtime.root, id, "state.json"), "utf8")) as Json;
+        assert.equal((full.descriptors as string[])[0], "/dev/null");
+        const { stdout } = await runtime.call(["exec", id, "grep", "Seccomp:", "/proc/self/status"]);
+        assert.match(stdout, /2/);
+        assert.ok(readFileSync(join(runtime.root, id, "seccomp.filter")).length > 4);
+        assert.equal((await runtime.call(["delete", "--force", id])).code, 0);
+      }
+      assert.deepEqual(compiled, [true, true, false]);
+    },
+  ),
+);
+
+test("whatever else differs is compiled", { skip }, () =>
+  launching({}, async ({ launch, files }) => {
+    let count = 0;
+    const kept = async (config: Json = {}, more: readonly string[] = []) =>
+      !(await launch({ id: hex(`${count++}`, 20), config }, more)).compiled;
+    for (let round = 0; round < 2; round++) await kept();
+    assert.ok(await kept());
+    for (const config of [
+      { hostname: "other" },
+      { process: { args: ["sh", "-c", `${showing}; true`] } },
+      { process: { noNewPrivileges: true } },
+      { linux: { resources: { pids: { limit: 77 } } } },
+    ])
+      assert.ok(!(await kept(config)), JSON.stringify(config));
+    assert.ok(!(await kept({}, ["--pid-file", join(files, "pid")])));
+    assert.ok(!(await kept({}, ["--no-new-keyring"])));
+    assert.ok(await kept());
+    // an id that may be a word of something else is no name
+    assert.ok((await launch({ id: "proc" })).compiled);
+    assert.ok((await launch({ id: "proc" })).compiled);
+    assert.ok((await launch({ id: "host" })).compiled);
+    assert.ok((await launch({ id: "host" })).compiled);
+    assert.ok((await launch({ id: "host" })).printed.includes("\nhost\n"));
+    assert.ok((await launch({ id: "proc" })).printed.includes("\nproc\n"));
+  }),
+);
+
+test("the caller's limits are a part of what a plan depends on", { skip: unready }, () =>
+  withBundle("gantry-oci", "ulimit -n", {}, async (runtime, bundle) => {
+    mkdirSync(runtime.root, { recursive: true });
+    const run = async (limit: number) => {
+      const argv = [...argvOf(runtime), "run", "--bundle", bundle.path, containerId()];
+      return await must(["sh", "-c", `ulimit -S -n ${limit}; exec "$@"`, "sh", ...argv]);
+    };
+    for (const limit of [111, 111, 111, 222, 111, 222, 222]) assert.equal(await run(limit), `${limit}\n`);
+  }),
+);
+
+test("a kept plan that is damaged, or lies where others may write, is not used", { skip }, () =>
+  launching({}, async ({ launch, runtime }) => {
+    const plans = join(runtime.root, ".plans");
+    let count = 0;
+    const compiled = async () => (await launch({ id: hex(`${count++}`, 20) })).compiled;
+    for (let round = 0; round < 2; round++) await compiled();
+    assert.ok(!(await compiled()));
+    const [name] = readdirSync(plans).filter((entry) => !entry.endsWith(".seen"));
+    const path = join(plans, name!);
+    const bytes = readFileSync(path);
+    const at = bytes.lastIndexOf("GNTP");
+    const damaged = Buffer.from(bytes);
+    damaged.writeUInt32LE(0xffffffff, at + 32 + 4);
+    for (const content of [
+      damaged,
+      bytes.subarray(0, bytes.length - 9),
+      Buffer.alloc(0),
+      bytes.subarray(0, 20),
+    ]) {
+      writeFileSync(path, content);
+      await compiled();
+      // compiled again, and kept again
+      await compiled();
+      assert.ok(!(await compiled()));
+    }
+    chmodSync(plans, 0o777);
+    assert.ok(await compiled());
+    chmodSync(plans, 0o700);
+    assert.ok(!(await compiled()));
+    renameSync(plans, `${plans}.other`);
+    symlinkSync(`${plans}.other`, plans);
+    assert.ok(await compiled());
+  }),
+);
 
 test("what hooks ask for is left to the other program, and is done", { skip }, () =>
   created({ hooks: { poststart: [{ path: "/bin/true" }] } }, async (runtime, id, files) => {

@@ -309,7 +309,9 @@ test("only the executor's own values are filled in later: an annotation may hold
   assert.equal(texts.length, 3);
   for (const text of texts) {
     assert.equal(text.split("@PID@").length, 2);
-    const filled = JSON.parse(text.replaceAll("@PID@", "7").replaceAll("@START@", "8")) as object;
+    const late = { "@PID@": "7", "@START@": "8", "@STDIO@": "[]" };
+    const values = Object.entries(late).reduce((done, [name, value]) => done.replaceAll(name, value), text);
+    const filled = JSON.parse(values) as object;
     assert.deepEqual(Reflect.get(filled, "annotations"), annotations);
     assert.equal(Reflect.get(filled, "pid"), 7);
   }

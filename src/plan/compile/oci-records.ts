@@ -75,9 +75,9 @@ function ociRecord(
       })),
       resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
-      ...(draft.request.mode.kind === "oci" ? { descriptors: draft.request.mode.descriptors } : {}),
     },
-    { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"' },
+    // a restore must know what came from outside, and what that was
+    { pid: "@PID@", pidStart: "@START@", created: '"@TIME@"', descriptors: "@STDIO@" },
   );
 }
 

@@ -81,8 +81,6 @@ export interface OciMode {
   readonly rootless?: boolean | undefined;
   readonly noPivot?: boolean | undefined;
   readonly noNewKeyring?: boolean | undefined;
-  /** What the caller has on 0, 1 and 2, as /proc/PID/fd names it: a restore must know what came from outside. */
-  readonly descriptors?: readonly string[] | undefined;
   /** How many descriptors from 3 on the program keeps: those of LISTEN_FDS and, after them, those asked for. */
   readonly preserveFds?: number | undefined;
   /** Whether the first of them come from a service manager, for which LISTEN_PID must be the program's. */

@@ -79,6 +79,7 @@ struct launch_call {
 bool read_launch_call(char **argv, const char *program, struct launch_call *call);
 /* A file with the plan, and the container's directory is begun; or -1, and it is known whether the call came before. */
 int find_launch_plan(struct launch_call *call);
+void abandon_launch(const struct launch_call *call); /* takes back what was begun */
 int describe_launch(const struct launch_call *call); /* a file, or -1 */
 
 #endif

@@ -164,8 +164,11 @@ static int run_oci(const char *program, char **argv)
 	unsetenv("GANTRY_KEEP_FD");
 	if (read_launch_call(argv, program, &launch)) {
 		plan = find_launch_plan(&launch);
-		if (plan >= 0)
-			return become_executor(sealed_copy(), plan, 0, NULL);
+		if (plan >= 0) {
+			int status = become_executor(sealed_copy(), plan, 0, NULL);
+			abandon_launch(&launch);
+			return status;
+		}
 		keep = launch.came_before ? ask_to_keep(&launch) : -1;
 	}
 	if (again && exec.pid_file)

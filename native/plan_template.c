@@ -123,6 +123,13 @@ static bool begin_container(const struct launch_call *call, const char *filter, 
 	return good;
 }
 
+void abandon_launch(const struct launch_call *call)
+{
+	int root = open(call->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	remove_tree(root, call->id);
+	close(root);
+}
+
 /* The container is begun only if its plan will not be refused: then nothing has to be taken back. */
 static int plan_of(const struct header *h, const struct launch_call *call)
 {

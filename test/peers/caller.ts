@@ -129,6 +129,20 @@ export class Caller {
   }
 }
 
+/** Whether gantry-oci has kept a plan for this engine's containers (native/plan_template.c), wherever its state is. */
+export async function hasKeptPlan(caller: Caller): Promise<boolean> {
+  const found = await must([
+    "find",
+    join(caller.files, ".."),
+    "-path",
+    "*/.plans/*",
+    "-not",
+    "-name",
+    "*.seen",
+  ]);
+  return found !== "";
+}
+
 let counter = 0;
 
 /** A file of the cgroup of a process, whichever version has the controller. */

@@ -9,7 +9,7 @@ import { busyboxLayout } from "../lib/fixtures.ts";
 import { needs } from "../lib/needs.ts";
 import { gantryOciProgram } from "../lib/sandbox.ts";
 import { until } from "../lib/until.ts";
-import { type Caller, type Case, cgroupValue, declare, runtimePath } from "./caller.ts";
+import { type Caller, type Case, cgroupValue, declare, hasKeptPlan, runtimePath } from "./caller.ts";
 
 /** `ctr run`, with the runtime under test and its state beside the test's files. */
 function runArgs(caller: Caller, flags: readonly string[], id: string, program: readonly string[]): string[] {
@@ -104,6 +104,16 @@ function alive(pid: number): boolean {
 }
 
 const cases: readonly Case[] = [
+  {
+    name: "containers of one kind are not compiled again and again",
+    async body(caller) {
+      const kept = async () => {
+        assert.equal(await prints(caller, ["--env", "KIND=1"], "echo $KIND"), "1");
+        return caller.runtime !== "gantry-oci" || (await hasKeptPlan(caller));
+      };
+      await until("a plan to be kept", kept, 60_000);
+    },
+  },
   {
     name: "run passes output and exit status through",
     async body(caller) {

@@ -1,10 +1,22 @@
 /** Starting, ending and removing, as both docker and podman have it. */
 import assert from "node:assert/strict";
 import { until } from "../../lib/until.ts";
-import type { Case } from "../caller.ts";
+import { type Case, hasKeptPlan } from "../caller.ts";
 import { inside, prints, sleeper, sleeping } from "./containers.ts";
 
 export const lifeCases: readonly Case[] = [
+  {
+    name: "containers of one kind are not compiled again and again",
+    not: { "podman-of-a-user": "plans are kept for root alone" },
+    async body(caller) {
+      const kept = async () => {
+        assert.equal(await prints(caller, ["--env", "KIND=1"], "echo $KIND"), "1");
+        return caller.runtime !== "gantry-oci" || (await hasKeptPlan(caller));
+      };
+      // podman tells the runtime the time, whose digits are more or fewer
+      await until("a plan to be kept", kept, 60_000);
+    },
+  },
   {
     name: "run passes output and exit status through",
     async body(caller) {

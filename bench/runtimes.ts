@@ -13,7 +13,9 @@ import type { Setting } from "./setting.ts";
 export interface Runtime {
   readonly name: string;
   readonly program: string;
-  /** The program with a state directory of its own in memory, as /run is. */
+  /** A state directory of its own in memory, as /run is. */
+  readonly root: string;
+  /** The program with that directory. */
   readonly argv: readonly string[];
 }
 
@@ -28,7 +30,8 @@ export async function openRuntimes(setting: Setting): Promise<readonly Runtime[]
   }
   return Object.entries(programs).flatMap(([name, program]) => {
     if (program === undefined || !existsSync(program)) return [];
-    return [{ name, program, argv: [program, "--root", join(setting.volatile, `state-${name}`)] }];
+    const root = join(setting.volatile, `state-${name}`);
+    return [{ name, program, root, argv: [program, "--root", root] }];
   });
 }
 

@@ -128,8 +128,8 @@
   X(164, hold_signals, "hold-signals", "", 1, 0) \
   X(166, prove_descriptors, "prove-descriptors", "4", 1, 0) \
   X(200, move_link, "move-link", "ttf", 1, 128) \
-  X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 1, 0) \
-  X(202, write_schemata, "write-schemata", "ftt", 1, 0) \
+  X(201, make_resctrl_group, "make-resctrl-group", "tt4+", 5, 0) \
+  X(202, write_schemata, "write-schemata", "ftt", 5, 0) \
   X(203, join_resctrl_group, "join-resctrl-group", "f", 1, 128) \
   X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
   X(206, remount, "remount", "ftT884", 2, 1) \

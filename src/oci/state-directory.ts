@@ -47,8 +47,14 @@ const stateFile = object({
   noNewKeyring: optional(boolean),
   ownPids: boolean,
   cgroups: array(cgroup, 100),
-  /** Groups of resctrl that go with the container, the innermost first. */
-  resctrl: optional(object({ mount: string, own: array(pattern(/^\/./, "a path below the mount"), 10) })),
+  /** The group of resctrl that it is in, and those that go with it, the innermost first. */
+  resctrl: optional(
+    object({
+      mount: string,
+      group: optional(string),
+      own: array(pattern(/^\/./, "a path below the mount"), 10),
+    }),
+  ),
   hooks: runtimeHooks,
   /** What was on 0, 1 and 2 when the container was made, as /proc/PID/fd names it. */
   descriptors: optional(array(string, 3)),

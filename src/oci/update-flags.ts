@@ -1,10 +1,9 @@
 /** The flags of `update` -> `linux.resources`, with the words of the library that runc takes its numbers with. */
 import { existsSync } from "node:fs";
 import { GantryError } from "../base/error.ts";
+import type { IntelRdt } from "../plan/compile/intel-rdt.ts";
 import { linuxResources, type RuntimeResources } from "../spec/runtime-resources.ts";
 import { type Flags, type FlagTable, usageError } from "./flags.ts";
-
-const resctrl = "/sys/fs/resctrl/info";
 
 export const updateFlags: FlagTable = {
   resources: {
@@ -59,20 +58,21 @@ function bytesOf(flags: Flags, name: string): number | undefined {
   return text === undefined || text === "" ? undefined : sizeOf(name, text);
 }
 
-/** Cache and bandwidth are asked for in another file system, which most machines do not have. */
-function checkIntelRdt(flags: Flags): void {
-  const check = (name: string, there: readonly string[], words: string) => {
-    if (!flags.text(name)) return;
-    if (!there.some((folder) => existsSync(`${resctrl}/${folder}`)))
+/** Cache and memory bandwidth, where they are asked for: they are no resources of a cgroup. */
+export function intelRdtOfFlags(flags: Flags, mount: string | undefined): IntelRdt | undefined {
+  const asked = (name: string, folders: readonly string[], words: string) => {
+    const text = flags.text(name);
+    if (text && !(mount && folders.some((folder) => existsSync(`${mount}/info/${folder}`))))
       throw new GantryError("failed-precondition", words);
-    throw new GantryError("unimplemented", `--${name}: is not supported yet`);
+    return text || undefined;
   };
-  check("l3-cache-schema", ["L3", "L3CODE"], "Intel RDT/CAT: l3 cache schema is not enabled");
-  check("mem-bw-schema", ["MB"], "Intel RDT/MBA: memory bandwidth schema is not enabled");
+  const cache = ["L3", "L3CODE", "L3DATA"];
+  const l3CacheSchema = asked("l3-cache-schema", cache, "Intel RDT/CAT: l3 cache schema is not enabled");
+  const memBwSchema = asked("mem-bw-schema", ["MB"], "Intel RDT/MBA: memory bandwidth schema is not enabled");
+  return l3CacheSchema || memBwSchema ? { l3CacheSchema, memBwSchema } : undefined;
 }
 
 export function resourcesOfFlags(flags: Flags, warn: (message: string) => void): RuntimeResources {
-  checkIntelRdt(flags);
   for (const name of ["kernel-memory", "kernel-memory-tcp"])
     if (bytesOf(flags, name)) warn("Kernel memory settings are ignored and will be removed");
   const unsigned = (name: string) => integerOf(flags, name, "ParseUint");

@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { lockFile } from "../base/lock.ts";
+import { readHostFacts } from "../host/facts.ts";
 import { type PlacedCheck, placeResources } from "../linux/place-resources.ts";
 import { updateResources } from "../linux/update-resources.ts";
 import { atResources } from "../plan/compile/cgroup-limits.ts";
+import { type IntelRdt, schemataOf } from "../plan/compile/intel-rdt.ts";
 import { cgroupFor } from "../plan/compile/living-cgroups.ts";
 import { compileUpdate } from "../plan/compile/update.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -18,18 +20,22 @@ import { executePlanHere } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
 import { type OciContainer, phrases, readContainer } from "./state-directory.ts";
 import { parseResources, readStoredConfig, storeResources } from "./stored-config.ts";
-import { resourcesOfFlags, updateFlags } from "./update-flags.ts";
+import { intelRdtOfFlags, resourcesOfFlags, updateFlags } from "./update-flags.ts";
 
-function readPatch(context: OciContext, flags: Flags): RuntimeResources {
+function readPatch(context: OciContext, flags: Flags): Patch {
   const file = flags.text("resources");
-  if (!file) return resourcesOfFlags(flags, (message) => context.log.warn(message));
+  if (!file)
+    return {
+      resources: resourcesOfFlags(flags, (message) => context.log.warn(message)),
+      intelRdt: intelRdtOfFlags(flags, readHostFacts().resctrl),
+    };
   let text: string;
   try {
     text = readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (error) {
     throw wrapErrno(error, "open", file);
   }
-  return parseResources(text, file === "-" ? "resources" : file);
+  return { resources: parseResources(text, file === "-" ? "resources" : file) };
 }
 
 /** A limit of v2 below what is in use would kill at once; the kernel itself does not refuse it. */
@@ -66,7 +72,34 @@ interface Update {
   readonly merged: RuntimeResources;
 }
 
-function compile(container: OciContainer, patch: RuntimeResources): Update {
+/** Where the lines for cache and memory bandwidth go. */
+function schemataFor({ resctrl }: OciContainer, intelRdt: IntelRdt | undefined) {
+  if (!intelRdt) return undefined;
+  const { mount, group } = resctrl ?? {};
+  if (mount === undefined || group === undefined)
+    throw new GantryError(
+      "failed-precondition",
+      "the container was made without linux.intelRdt, so it has no group of its own whose schemata could be updated",
+      { detail: { pointer: "/linux/intelRdt" } },
+    );
+  const value = schemataOf(intelRdt)
+    .map((line) => `${line}\n`)
+    .join("");
+  const file = join(`${mount}${group}`, "schemata");
+  try {
+    return { mount, group, value, before: readFileSync(file, "utf8") };
+  } catch (error) {
+    throw wrapErrno(error, "read schemata", file);
+  }
+}
+
+/** What is to change: limits of cgroups, and what resctrl has. */
+interface Patch {
+  readonly resources: RuntimeResources;
+  readonly intelRdt?: IntelRdt | undefined;
+}
+
+function compile(container: OciContainer, { resources: patch, intelRdt }: Patch): Update {
   const { cgroups, directory, status } = container;
   const old = readStoredConfig(directory).linux?.resources ?? {};
   const { merged, effective } = updateResources(old, patch);
@@ -79,16 +112,17 @@ function compile(container: OciContainer, patch: RuntimeResources): Update {
     writes,
     before: readCgroupFile,
     frozen: status === "paused",
+    schemata: schemataFor(container, intelRdt),
     ...(patch.devices ? { devices: { old: old.devices, new: patch.devices } } : {}),
   });
   // what was decoded stays decoded: members and their kinds are those of the two that were merged
   return { plan, old, merged: merged as RuntimeResources };
 }
 
-async function apply(context: OciContext, container: OciContainer, patch: RuntimeResources): Promise<void> {
+async function apply(context: OciContext, container: OciContainer, patch: Patch): Promise<void> {
   const { directory } = container;
   const { plan, old, merged } = compile(container, patch);
-  const devices = patch.devices !== undefined;
+  const devices = patch.resources.devices !== undefined;
   // before the files: what systemd writes may be less exact than what the files get then
   await updateRecordedUnit(context, directory, { from: old, to: merged, devices });
   const takeBack = () => updateRecordedUnit(context, directory, { from: merged, to: old, devices });
@@ -96,7 +130,7 @@ async function apply(context: OciContext, container: OciContainer, patch: Runtim
     if (plan.host.length > 0) await executePlanHere(plan);
   } catch (error) {
     await takeBack();
-    throw explain(error, container, patch);
+    throw explain(error, container, patch.resources);
   }
   try {
     storeResources(directory, merged);

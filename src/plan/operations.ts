@@ -204,8 +204,8 @@ export const operations = {
 
   // what a container has of the host besides mounts and cgroups
   "move-link": op(200, host, ["with-child"], { name: "text", as: "text", namespace: "fd" }, "moves a network interface into a network namespace under another name, which may be a template with %d, with its permanent global addresses, and sets it up; a start that fails moves it back"),
-  "make-resctrl-group": op(201, host, [], { mount: "text", path: "text", make: "u32", dir: "fd+" }, "opens a group of resctrl below its mount, `/` being the root one; make 1 makes it if it is missing"),
-  "write-schemata": op(202, host, [], { dir: "fd", mount: "text", value: "text" }, "writes what a resctrl group has of cache and memory bandwidth"),
+  "make-resctrl-group": op(201, outside, [], { mount: "text", path: "text", make: "u32", dir: "fd+" }, "opens a group of resctrl below its mount, `/` being the root one; make 1 makes it if it is missing"),
+  "write-schemata": op(202, outside, [], { dir: "fd", mount: "text", value: "text" }, "writes what a resctrl group has of cache and memory bandwidth"),
   "join-resctrl-group": op(203, host, ["with-child"], { dir: "fd" }, "moves the child into a resctrl group"),
   "remove-resctrl-group": op(204, cleanup, [], { mount: "text", path: "text" }, "removes a resctrl group; missing is fine"),
   "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),

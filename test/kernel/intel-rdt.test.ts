@@ -4,7 +4,7 @@
  * of files shows what is written; a cgroup shows joining and leaving, since the kernel makes and checks `tasks` there.
  */
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { command } from "../lib/command.ts";
@@ -207,4 +207,52 @@ test("a start that fails leaves no class behind", { skip: withCgroup }, () =>
       },
     ),
   ),
+);
+
+test("update writes the schemata of the container's group, and tells of a group that is gone", { skip }, () =>
+  withBundle(
+    withoutReference,
+    "exec sleep 100",
+    { linux: { intelRdt: { closID: "gold", l3CacheSchema: "L3:0=ff" } } },
+    async (runtime, bundle) => {
+      const resctrl = makeGroup(join(bundle.files, "resctrl"));
+      makeGroup(join(resctrl, "gold"));
+      const id = containerId();
+      const gantry = (...args: readonly string[]) => call(runtime, bundle, resctrl, ...args);
+      const created = await gantry("create", "--bundle", bundle.path, id);
+      assert.equal(created.code, 0, created.stderr);
+      try {
+        const update = (...flags: readonly string[]) => gantry("update", ...flags, id);
+        const missing = await update("--mem-bw-schema", "MB:0=20");
+        assert.match(missing.stderr, /Intel RDT\/MBA: memory bandwidth schema is not enabled/);
+        for (const folder of ["L3", "MB"]) mkdirSync(join(resctrl, "info", folder), { recursive: true });
+        const done = await update("--l3-cache-schema", "L3:0=0f", "--mem-bw-schema", "MB:0=20");
+        assert.equal(done.code, 0, done.stderr);
+        assert.match(read(resctrl, "gold/schemata"), /^L3:0=0f\nMB:0=20\n/);
+        // a group that is gone is told of
+        rmSync(join(resctrl, "gold"), { recursive: true });
+        const gone = await update("--l3-cache-schema", "L3:0=0f");
+        assert.match(gone.stderr, /read schemata .*gold\/schemata.*no such file/);
+      } finally {
+        await gantry("delete", "--force", id);
+      }
+    },
+  ),
+);
+
+test("update refuses schemata for a container that has no group", { skip }, () =>
+  withBundle(withoutReference, "exec sleep 100", {}, async (runtime, bundle) => {
+    const resctrl = makeGroup(join(bundle.files, "resctrl"));
+    mkdirSync(join(resctrl, "info/L3"), { recursive: true });
+    const id = containerId();
+    const gantry = (...args: readonly string[]) => call(runtime, bundle, resctrl, ...args);
+    assert.equal((await gantry("create", "--bundle", bundle.path, id)).code, 0);
+    try {
+      const { code, stderr } = await gantry("update", "--l3-cache-schema", "L3:0=0f", id);
+      assert.equal(code, 1);
+      assert.match(stderr, /made without linux.intelRdt/);
+    } finally {
+      await gantry("delete", "--force", id);
+    }
+  }),
 );

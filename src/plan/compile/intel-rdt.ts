@@ -8,7 +8,7 @@ import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import type { Draft } from "./draft.ts";
 
 const where = "/linux/intelRdt";
-const phrase = "unable to apply Intel RDT configuration";
+export const rdtPhrase = "unable to apply Intel RDT configuration";
 
 /** Groups below the mount, by path: that of the class of service, and that for monitoring. */
 export interface ResctrlGroups {
@@ -19,10 +19,10 @@ export interface ResctrlGroups {
   readonly own: readonly string[];
 }
 
-type IntelRdt = NonNullable<RuntimeLinux["intelRdt"]>;
+export type IntelRdt = NonNullable<RuntimeLinux["intelRdt"]>;
 
 /** Lines for the file `schemata`: MB: of memBwSchema stands for that of l3CacheSchema, `schemata` comes last. */
-function schemataOf({ l3CacheSchema, memBwSchema, schemata = [] }: IntelRdt): readonly string[] {
+export function schemataOf({ l3CacheSchema, memBwSchema, schemata = [] }: IntelRdt): readonly string[] {
   const cache = (l3CacheSchema ?? "")
     .split("\n")
     .filter((line) => line !== "" && !(memBwSchema && line.startsWith("MB:")));
@@ -68,7 +68,7 @@ export function joinResctrl(draft: Draft): void {
   draft.host.push({
     op: "make-resctrl-group",
     where: `${where}/closID`,
-    phrase,
+    phrase: rdtPhrase,
     mount,
     path: group,
     make,
@@ -78,18 +78,18 @@ export function joinResctrl(draft: Draft): void {
     draft.host.push({
       op: "write-schemata",
       where: intelRdt.schemata ? `${where}/schemata` : where,
-      phrase,
+      phrase: rdtPhrase,
       dir: groupRegister,
       mount,
       value: lines.map((line) => `${line}\n`).join(""),
     });
-  draft.host.push({ op: "join-resctrl-group", where, phrase, dir: groupRegister });
+  draft.host.push({ op: "join-resctrl-group", where, phrase: rdtPhrase, dir: groupRegister });
   draft.host.push({ op: "close", where, fd: groupRegister });
   if (monitoring === undefined) return;
   draft.host.push({
     op: "make-resctrl-group",
     where: `${where}/enableMonitoring`,
-    phrase,
+    phrase: rdtPhrase,
     mount,
     path: monitoring,
     make: 1,
@@ -98,7 +98,7 @@ export function joinResctrl(draft: Draft): void {
   draft.host.push({
     op: "join-resctrl-group",
     where: `${where}/enableMonitoring`,
-    phrase,
+    phrase: rdtPhrase,
     dir: monitoringRegister,
   });
   draft.host.push({ op: "close", where, fd: monitoringRegister });

@@ -73,7 +73,7 @@ function ociRecord(
         path,
         ...(version === 1 ? { controllers } : {}),
       })),
-      resctrl: resctrl && { mount: resctrl.mount, own: resctrl.own },
+      resctrl: resctrl && { mount: resctrl.mount, group: resctrl.group, own: resctrl.own },
       hooks: { poststart: hooksOf(draft, "poststart"), poststop: hooksOf(draft, "poststop") },
     },
     // a restore must know what came from outside, and what that was

@@ -11,6 +11,7 @@ import type { LinuxResources } from "../../linux/resources.ts";
 import type { Plan, Step } from "../plan.ts";
 import { atResources, deviceRules, writeStep } from "./cgroup-limits.ts";
 import { freezeStep } from "./freeze.ts";
+import { rdtPhrase } from "./intel-rdt.ts";
 import { CgroupOpener, cgroupFor, freezerOf, type LivingCgroup } from "./living-cgroups.ts";
 
 const where = "/linux/resources";
@@ -28,6 +29,10 @@ export interface UpdateRequest {
     | undefined;
   /** Whether the container stands still already. */
   readonly frozen: boolean;
+  /** Lines for the container's group of resctrl, and what stood there. */
+  readonly schemata?:
+    | { readonly mount: string; readonly group: string; readonly value: string; readonly before: string }
+    | undefined;
 }
 
 /** The cgroup that a write goes to. */
@@ -130,6 +135,30 @@ function pushDevices(request: UpdateRequest, stages: Stages): void {
   stages.undo.push(step(stages.undoOpener.registerOf(v2), rules.old));
 }
 
+const groupRegister = "resctrl group";
+
+/** Cache and memory bandwidth, which lie in another file system. */
+function pushSchemata({ schemata }: UpdateRequest, { host, undo }: Stages): void {
+  if (!schemata) return;
+  const { mount, group, value, before } = schemata;
+  const at = "/linux/intelRdt";
+  const writing = (text: string): Step[] => [
+    {
+      op: "make-resctrl-group",
+      where: at,
+      phrase: rdtPhrase,
+      mount,
+      path: group,
+      make: 0,
+      dir: groupRegister,
+    },
+    { op: "write-schemata", where: at, phrase: rdtPhrase, dir: groupRegister, mount, value: text },
+    { op: "close", where: at, fd: groupRegister },
+  ];
+  host.push(...writing(value));
+  undo.push(...writing(before).reverse());
+}
+
 export function compileUpdate(request: UpdateRequest): Plan {
   const host: Step[] = [];
   const opened: Step[] = [];
@@ -141,5 +170,6 @@ export function compileUpdate(request: UpdateRequest): Plan {
   };
   for (const write of request.writes) pushWrite(request, stages, write);
   pushDevices(request, stages);
+  pushSchemata(request, stages);
   return { host, child: [], cleanup: [...opened, ...stages.undo.reverse()] };
 }

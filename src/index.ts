@@ -1,8 +1,14 @@
 /** What a program imports. */
 export { type ErrorCode, GantryError, isGantryError } from "./base/error.ts";
 export { createLogger, type Logger, type LogLevel } from "./base/log.ts";
-export type { ContainerOptions, MountOption, UlimitOption } from "./bundle/container-options.ts";
-export type { Container, ContainerInput } from "./engine/containers/container.ts";
+export type {
+  BlockDeviceOption,
+  ContainerOptions,
+  MountOption,
+  ResourceOptions,
+  UlimitOption,
+} from "./bundle/container-options.ts";
+export type { Container, ContainerInput, WaitOptions } from "./engine/containers/container.ts";
 export type { CreateOptions, CreateRequest } from "./engine/containers/create.ts";
 export type { ContainerInspection } from "./engine/containers/inspect.ts";
 export type { ContainerStatus, ContainerSummary, ListOptions } from "./engine/containers/list.ts";
@@ -12,7 +18,9 @@ export type { OutputStream } from "./engine/containers/output-stream.ts";
 export type { RemoveOptions } from "./engine/containers/remove.ts";
 export type { RunRequest } from "./engine/containers/run.ts";
 export type { StopOptions } from "./engine/containers/stop.ts";
+export type { UpdateRequest } from "./engine/containers/update.ts";
 export type { ContainerExit } from "./engine/containers/wait.ts";
+export type { WaitCondition } from "./engine/containers/wait-condition.ts";
 export { Engine, type EngineOptions } from "./engine/engine.ts";
 export type { EngineEvent, EventAction, EventKind, ReadEventsOptions } from "./engine/events.ts";
 export type { Explanation } from "./engine/explain.ts";

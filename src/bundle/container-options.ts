@@ -38,7 +38,46 @@ export interface UlimitOption {
   readonly hard: number;
 }
 
-export interface ContainerOptions {
+/** Weight and limits of one block device; what is left out or 0 is not limited. */
+export interface BlockDeviceOption {
+  /** "/dev/sda" */
+  readonly path: string;
+  readonly weight?: number | undefined;
+  readonly readBps?: number | undefined;
+  readonly writeBps?: number | undefined;
+  readonly readIops?: number | undefined;
+  readonly writeIops?: number | undefined;
+}
+
+/** What `update` can change while the container lives. */
+export interface ResourceOptions {
+  readonly memoryBytes?: number | undefined;
+  /** Memory and swap together; -1 is no limit; twice the memory if left out. */
+  readonly memorySwapBytes?: number | undefined;
+  readonly memoryReservationBytes?: number | undefined;
+  /** 0 to 100; -1 leaves it to the kernel. cgroup v2 has no such setting. */
+  readonly memorySwappiness?: number | undefined;
+  /** Processes wait instead of being killed for want of memory. cgroup v2 has no such setting. */
+  readonly oomKillDisable?: boolean | undefined;
+  /** 1.5 is one and a half; stands for a quota of that much of a period of 100 ms. */
+  readonly cpus?: number | undefined;
+  readonly cpuShares?: number | undefined;
+  readonly cpuPeriodUs?: number | undefined;
+  /** Of each period; -1 is no limit. */
+  readonly cpuQuotaUs?: number | undefined;
+  readonly cpuRealtimePeriodUs?: number | undefined;
+  readonly cpuRealtimeRuntimeUs?: number | undefined;
+  /** "0-3,7" */
+  readonly cpusetCpus?: string | undefined;
+  readonly cpusetMems?: string | undefined;
+  /** 0 and -1 are no limit. */
+  readonly pidsLimit?: number | undefined;
+  /** 10 to 1000. */
+  readonly blkioWeight?: number | undefined;
+  readonly blockDevices?: readonly BlockDeviceOption[] | undefined;
+}
+
+export interface ContainerOptions extends ResourceOptions {
   /** Program and arguments; the image's `Cmd` if left out. */
   readonly command?: readonly string[] | undefined;
   /** Stands in for the image's, whose `Cmd` then counts no more; an empty list or [""] takes it away. */
@@ -57,18 +96,6 @@ export interface ContainerOptions {
   /** The root file system cannot be written. */
   readonly readOnly?: boolean | undefined;
 
-  readonly memoryBytes?: number | undefined;
-  /** Memory and swap together; -1 is no limit; twice the memory if left out. */
-  readonly memorySwapBytes?: number | undefined;
-  readonly memoryReservationBytes?: number | undefined;
-  /** 1.5 is one and a half. */
-  readonly cpus?: number | undefined;
-  readonly cpuShares?: number | undefined;
-  /** "0-3,7" */
-  readonly cpusetCpus?: string | undefined;
-  readonly cpusetMems?: string | undefined;
-  /** 0 and -1 are no limit. */
-  readonly pidsLimit?: number | undefined;
   readonly shmSizeBytes?: number | undefined;
   readonly ulimits?: readonly UlimitOption[] | undefined;
 

@@ -12,24 +12,20 @@ import type { RuntimeDevice, RuntimeLinux } from "../spec/runtime-linux.ts";
 import { defaultPath, mergeArgs, mergeEnvironment, workingDirectory } from "./command.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { type ContainerFiles, containerMounts } from "./mounts.ts";
-import { containerResources, containerRlimits } from "./resources.ts";
+import { containerResources, containerRlimits, type ResourceHost } from "./resources.ts";
 import { resolveSeccompProfile } from "./seccomp-profile.ts";
 import { containerCapabilities, readSecurityOptions, type SecurityChoices } from "./security.ts";
 import type { ResolvedUser } from "./user.ts";
 
 /** What a bundle depends on of the machine that it is made for. */
-export interface BundleHost {
+export interface BundleHost extends ResourceHost {
   readonly architecture: "x64" | "arm64";
   readonly kernel: readonly [major: number, minor: number];
   /** What the engine itself holds: "all" and "privileged" mean no more than that. */
   readonly capabilities: readonly Capability[];
   readonly hostname: string;
-  /** Whether memory cgroups can limit swap. */
-  readonly swapLimit: boolean;
   /** Device nodes for privileged containers. */
   readonly devices?: readonly RuntimeDevice[] | undefined;
-  /** CPUs that are online; undefined where that is not known. */
-  readonly cpuCount?: number | undefined;
 }
 
 export interface BundleInput {

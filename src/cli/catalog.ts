@@ -40,6 +40,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Containers",
     load: async () => (await import("./commands/stop.ts")).stop,
   },
+  restart: {
+    summary: "Restart one or more containers",
+    group: "Containers",
+    load: async () => (await import("./commands/restart.ts")).restart,
+  },
   kill: {
     summary: "Kill one or more running containers",
     group: "Containers",
@@ -49,6 +54,26 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     summary: "Block until one or more containers stop, then print their exit codes",
     group: "Containers",
     load: async () => (await import("./commands/wait.ts")).wait,
+  },
+  pause: {
+    summary: "Pause all processes within one or more containers",
+    group: "Containers",
+    load: async () => (await import("./commands/pause.ts")).pause,
+  },
+  unpause: {
+    summary: "Unpause all processes within one or more containers",
+    group: "Containers",
+    load: async () => (await import("./commands/unpause.ts")).unpause,
+  },
+  rename: {
+    summary: "Rename a container",
+    group: "Containers",
+    load: async () => (await import("./commands/rename.ts")).rename,
+  },
+  update: {
+    summary: "Update configuration of one or more containers",
+    group: "Containers",
+    load: async () => (await import("./commands/update.ts")).update,
   },
   rm: {
     summary: "Remove one or more containers",
@@ -115,10 +140,10 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
 /** Docker's longer names; what stands behind the name of the command are arguments of it. */
 export const aliases: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ["run", "create", "start", "logs", "stop", "kill", "wait", "rm"].map((name) => [
-      `container ${name}`,
-      name,
-    ]),
+    [
+      ...["run", "create", "start", "logs", "stop", "restart", "kill", "wait", "rm"],
+      ...["pause", "unpause", "rename", "update"],
+    ].map((name) => [`container ${name}`, name]),
   ),
   ...{ "container ls": "ps", "container list": "ps", "container ps": "ps", "container remove": "rm" },
   ...{ "image ls": "images", "image list": "images", "image rm": "rmi", "image remove": "rmi" },

@@ -18,6 +18,8 @@ export function statusText(container: ContainerSummary, now: Date): string {
       return "Created";
     case "running":
       return `Up ${since(container.startedAt)}`;
+    case "paused":
+      return `Up ${since(container.startedAt)} (Paused)`;
     case "exited":
       return `Exited (${container.exitCode ?? 0}) ${since(container.finishedAt)} ago`;
     default:

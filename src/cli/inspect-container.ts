@@ -44,9 +44,9 @@ function stateView({ record, state }: ContainerInspection) {
   const running = state.kind === "running";
   const run = running ? undefined : record.lastRun;
   return {
-    Status: state.kind,
+    Status: state.kind === "running" && state.paused ? "paused" : state.kind,
     Running: running,
-    Paused: false,
+    Paused: state.kind === "running" && state.paused,
     Restarting: false,
     OOMKilled: run?.oomKilled ?? false,
     Dead: false,
@@ -54,7 +54,8 @@ function stateView({ record, state }: ContainerInspection) {
     ExitCode: run?.exitCode ?? 0,
     Error: run?.error ?? "",
     StartedAt: (running ? state.start.startedAt : run?.startedAt) ?? never,
-    FinishedAt: run?.finishedAt ?? record.lastRun?.finishedAt ?? never,
+    // a start that failed has a reason and no times
+    FinishedAt: (record.lastRun?.startedAt && record.lastRun.finishedAt) ?? never,
   };
 }
 

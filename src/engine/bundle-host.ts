@@ -1,8 +1,10 @@
 /** What a bundle depends on of this machine; the costly parts are looked at only if the options ask for them. */
-import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
+import { GantryError, wrapErrno } from "../base/error.ts";
 import type { ContainerOptions } from "../bundle/container-options.ts";
+import type { DeviceNumber } from "../bundle/resources.ts";
 import type { BundleHost } from "../bundle/runtime-config.ts";
 import { capabilitiesOfMask } from "../linux/capabilities.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
@@ -19,6 +21,7 @@ export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleH
     swapLimit: limitsMemory && limitsSwap(facts),
     cpuCount: onlineCpus(),
     ...(options.privileged ? { devices: hostDevices("/dev") } : {}),
+    ...(options.blockDevices ? { blockDevices: blockDeviceNumbers(options) } : {}),
   };
 }
 
@@ -71,11 +74,29 @@ function hostDevices(dir: string): readonly RuntimeDevice[] {
       return [];
     }
     const { rdev, mode, uid, gid } = found as { rdev: number; mode: number; uid: number; gid: number };
-    // makedev(3) of glibc, whose numbers the kernel hands out below 2^32
-    const major = ((rdev >>> 8) & 0xfff) | (Math.floor(rdev / 2 ** 32) * 0x1000);
-    const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
-    return [
-      { path, type: entry.isBlockDevice() ? "b" : "c", major, minor, fileMode: mode & 0o7777, uid, gid },
-    ];
+    const type = entry.isBlockDevice() ? "b" : "c";
+    return [{ path, type, ...deviceNumber(rdev), fileMode: mode & 0o7777, uid, gid }];
   });
+}
+
+/** makedev(3) of glibc, whose numbers the kernel hands out below 2^32. */
+function deviceNumber(rdev: number): DeviceNumber {
+  const major = ((rdev >>> 8) & 0xfff) | (Math.floor(rdev / 2 ** 32) * 0x1000);
+  return { major, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
+}
+
+function blockDeviceNumbers({ blockDevices = [] }: ContainerOptions): ReadonlyMap<string, DeviceNumber> {
+  return new Map(
+    blockDevices.map(({ path }) => {
+      let found: ReturnType<typeof statSync>;
+      try {
+        found = statSync(path);
+      } catch (error) {
+        throw wrapErrno(error, "find block device", path);
+      }
+      if (!found!.isBlockDevice())
+        throw new GantryError("invalid-argument", `find block device "${path}": not a block device`);
+      return [path, deviceNumber(found!.rdev as number)];
+    }),
+  );
 }

@@ -12,7 +12,8 @@ import { makePrivateDirectory } from "./store-layout.ts";
 const kinds = ["container", "image"] as const;
 const actions = [
   ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
-  ...(["pull", "import", "untag", "delete"] as const),
+  ...(["restart", "pause", "unpause", "rename", "update", "top", "copy", "export", "commit"] as const),
+  ...(["pull", "import", "tag", "untag", "delete"] as const),
 ] as const;
 
 export type EventKind = (typeof kinds)[number];

@@ -14,7 +14,12 @@ export interface EngineInfo {
   readonly state: string;
   /** Undefined where it is not found. */
   readonly executor: string | undefined;
-  readonly containers: { readonly total: number; readonly running: number; readonly stopped: number };
+  readonly containers: {
+    readonly total: number;
+    readonly running: number;
+    readonly paused: number;
+    readonly stopped: number;
+  };
   readonly images: number;
   readonly machine: {
     readonly name: string;
@@ -33,7 +38,8 @@ export interface EngineInfo {
 export async function engineInfo(internals: Internals): Promise<EngineInfo> {
   const facts = internals.hostFacts();
   const all = await observeAll(internals);
-  const running = all.filter(({ state }) => state.kind === "running").length;
+  const living = all.filter(({ state }) => state.kind === "running").length;
+  const paused = all.filter(({ state }) => state.kind === "running" && state.paused).length;
   const { layout } = internals;
   const { mode, controllers } = facts.cgroups;
   let executor: string | undefined;
@@ -48,7 +54,7 @@ export async function engineInfo(internals: Internals): Promise<EngineInfo> {
     root: layout.root,
     state: layout.state,
     executor,
-    containers: { total: all.length, running, stopped: all.length - running },
+    containers: { total: all.length, running: living - paused, paused, stopped: all.length - living },
     images: new Set(internals.images.list().map(({ manifest }) => manifest.digest)).size,
     machine: {
       name: hostname(),

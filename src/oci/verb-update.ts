@@ -4,20 +4,20 @@ import { join } from "node:path";
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { lockFile } from "../base/lock.ts";
 import { readHostFacts } from "../host/facts.ts";
-import { type PlacedCheck, placeResources } from "../linux/place-resources.ts";
+import { placeResources } from "../linux/place-resources.ts";
 import { updateResources } from "../linux/update-resources.ts";
 import { atResources } from "../plan/compile/cgroup-limits.ts";
 import { type IntelRdt, schemataOf } from "../plan/compile/intel-rdt.ts";
-import { cgroupFor } from "../plan/compile/living-cgroups.ts";
 import { compileUpdate } from "../plan/compile/update.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { RuntimeResources } from "../spec/runtime-resources.ts";
-import { readCgroupFile, readCgroupNumber } from "./cgroup-files.ts";
+import { readCgroupFile } from "./cgroup-files.ts";
 import { updateRecordedUnit } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
 import { readCurrentLimits, readPlaces } from "./current-limits.ts";
 import { executePlanHere } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
+import { checkUsage, explainRefusal } from "./limit-refusal.ts";
 import { type OciContainer, phrases, readContainer } from "./state-directory.ts";
 import { parseResources, readStoredConfig, storeResources } from "./stored-config.ts";
 import { intelRdtOfFlags, resourcesOfFlags, updateFlags } from "./update-flags.ts";
@@ -36,33 +36,6 @@ function readPatch(context: OciContext, flags: Flags): Patch {
     throw wrapErrno(error, "open", file);
   }
   return { resources: parseResources(text, file === "-" ? "resources" : file) };
-}
-
-/** A limit of v2 below what is in use would kill at once; the kernel itself does not refuse it. */
-function checkUsage({ cgroups }: OciContainer, checks: readonly PlacedCheck[]): void {
-  for (const { controller, file, limit, pointer } of checks) {
-    const usage = readCgroupNumber(cgroupFor(cgroups, 2, controller), file);
-    if (usage === undefined || limit > usage) continue;
-    const what = pointer === "/memory/swap" ? "memory+swap" : "memory";
-    throw new GantryError("failed-precondition", `rejecting ${what} limit ${limit} <= usage ${usage}`, {
-      detail: { pointer: `/linux/resources${pointer}` },
-    });
-  }
-}
-
-/** v1 refuses a limit below what is in use: runc tells of the usage then. */
-function explain(error: unknown, { cgroups }: OciContainer, patch: RuntimeResources): unknown {
-  const pointer = "/linux/resources/memory/limit";
-  const memory = cgroupFor(cgroups, 1, "memory");
-  if (!(error instanceof GantryError) || !memory) return error;
-  if (error.detail.errno !== "EBUSY" || error.detail.pointer !== pointer) return error;
-  const usage = readCgroupNumber(memory, "memory.usage_in_bytes");
-  const peak = readCgroupNumber(memory, "memory.max_usage_in_bytes");
-  const asked = `${error.message.split(":", 1)[0]}: unable to set memory limit to ${patch.memory?.limit}`;
-  return new GantryError(error.code, `${asked} (current usage: ${usage}, peak usage: ${peak})`, {
-    detail: error.detail,
-    cause: error,
-  });
 }
 
 /** The plan, and the container's resources once it is done. */
@@ -106,7 +79,7 @@ function compile(container: OciContainer, { resources: patch, intelRdt }: Patch)
   const { checks, writes } = atResources(() =>
     placeResources(readPlaces(cgroups), effective, readCurrentLimits(cgroups)),
   );
-  checkUsage(container, checks);
+  checkUsage(cgroups, checks);
   const plan = compileUpdate({
     cgroups,
     writes,
@@ -130,7 +103,7 @@ async function apply(context: OciContext, container: OciContainer, patch: Patch)
     if (plan.host.length > 0) await executePlanHere(plan);
   } catch (error) {
     await takeBack();
-    throw explain(error, container, patch.resources);
+    throw explainRefusal(error, container.cgroups, patch.resources);
   }
   try {
     storeResources(directory, merged);

@@ -20,6 +20,7 @@ export const info = defineCommand({
       ServerVersion: store.version,
       Containers: store.containers.total,
       ContainersRunning: store.containers.running,
+      ContainersPaused: store.containers.paused,
       ContainersStopped: store.containers.stopped,
       Images: store.images,
       Name: machine.name,
@@ -49,7 +50,7 @@ export const info = defineCommand({
         ["Version", view.ServerVersion],
         [
           "Containers",
-          `${view.Containers} (${view.ContainersRunning} running, ${view.ContainersStopped} stopped)`,
+          `${view.Containers} (${view.ContainersRunning} running, ${view.ContainersPaused} paused, ${view.ContainersStopped} stopped)`,
         ],
         ["Images", view.Images],
         ["Images and containers in", view.GantryRootDir],

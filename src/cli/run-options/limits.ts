@@ -1,5 +1,5 @@
 /** Limits as docker's options write them. Pure. */
-import type { UlimitOption } from "../../bundle/container-options.ts";
+import type { BlockDeviceOption, UlimitOption } from "../../bundle/container-options.ts";
 import { parseMemory } from "../format/units.ts";
 
 const ulimitNames = [
@@ -39,4 +39,40 @@ export function parseMemorySwap(text: string): number {
 export function parseCpuList(text: string): string {
   if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) throw new Error(`invalid CPU list: ${text}`);
   return text;
+}
+
+/** `/dev/sda:200`. */
+export function parseDeviceWeight(text: string): BlockDeviceOption {
+  const [path, weight] = devicePair(text);
+  const value = Number(weight);
+  if (!/^\d+$/.test(weight) || (value > 0 && (value < 10 || value > 1000)))
+    throw new Error(`invalid weight for device: ${text}`);
+  return { path, weight: value };
+}
+
+/** `/dev/sda:1mb`, or with plain numbers `/dev/sda:1000`. */
+export function parseDeviceRate(
+  text: string,
+  key: keyof BlockDeviceOption,
+  sizes: boolean,
+): BlockDeviceOption {
+  const form = sizes
+    ? "<device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
+    : "<device-path>:<number>. Number must be a positive integer";
+  const [path, rate] = devicePair(text);
+  const invalid = () => new Error(`invalid rate for device: ${text}. The correct format is ${form}`);
+  if (!sizes && !/^\d+$/.test(rate)) throw invalid();
+  try {
+    return { path, [key]: parseMemory(rate) };
+  } catch {
+    throw invalid();
+  }
+}
+
+function devicePair(text: string): readonly [path: string, value: string] {
+  const colon = text.indexOf(":");
+  if (colon < 1) throw new Error(`bad format: ${text}`);
+  const path = text.slice(0, colon);
+  if (!path.startsWith("/dev/")) throw new Error(`bad format for device path: ${text}`);
+  return [path, text.slice(colon + 1)];
 }

@@ -6,6 +6,7 @@ import type { PullPolicy } from "../../images/pull-options.ts";
 import { parseMemory } from "../format/units.ts";
 import { UsageError, type ValuesOf } from "../options.ts";
 import { gatherEnvironment, gatherLabels } from "./environment.ts";
+import { resourceRequest } from "./limit-table.ts";
 import type { createOptions } from "./table.ts";
 
 export type CreateValues = ValuesOf<typeof createOptions>;
@@ -38,14 +39,7 @@ export function createRequest(values: CreateValues, positionals: readonly string
     domainname: values.domainname,
     mounts: some([...values.volume, ...values.mount, ...values.tmpfs]),
     readOnly: values["read-only"] || undefined,
-    memoryBytes: values.memory,
-    memorySwapBytes: values["memory-swap"],
-    memoryReservationBytes: values["memory-reservation"],
-    cpus: values.cpus,
-    cpuShares: values["cpu-shares"],
-    cpusetCpus: values["cpuset-cpus"],
-    cpusetMems: values["cpuset-mems"],
-    pidsLimit: values["pids-limit"],
+    ...resourceRequest(values),
     shmSizeBytes: values["shm-size"],
     ulimits: some(values.ulimit),
     network: values.network ?? values.net,

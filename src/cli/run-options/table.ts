@@ -2,7 +2,8 @@
 
 import { parseMemory } from "../format/units.ts";
 import { flag, list, parsed, text, whole } from "../options.ts";
-import { parseCpuList, parseCpus, parseMemorySwap, parseUlimit } from "./limits.ts";
+import { limitOptions } from "./limit-table.ts";
+import { parseUlimit } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mounts.ts";
 
 const bytes = (help: string, options: { short?: string } = {}) => parsed(help, "bytes", parseMemory, options);
@@ -18,15 +19,12 @@ const pair = (given: string): readonly [string, string] => {
 };
 
 export const createOptions = {
+  ...limitOptions,
   attach: list("Attach to STDIN, STDOUT or STDERR", { short: "a" }),
   "cap-add": list("Add Linux capabilities"),
   "cap-drop": list("Drop Linux capabilities"),
   cgroupns: choice("Cgroup namespace to use", "private", "host"),
   cidfile: text("Write the container ID to the file"),
-  "cpu-shares": whole("CPU shares (relative weight)", { short: "c", min: 0 }),
-  cpus: parsed("Number of CPUs", "decimal", parseCpus),
-  "cpuset-cpus": parsed("CPUs in which to allow execution (0-3, 0,1)", "string", parseCpuList),
-  "cpuset-mems": parsed("MEMs in which to allow execution (0-3, 0,1)", "string", parseCpuList),
   domainname: text("Container NIS domain name"),
   entrypoint: text("Overwrite the default ENTRYPOINT of the image"),
   env: list("Set environment variables", { short: "e" }),
@@ -40,13 +38,6 @@ export const createOptions = {
   "label-file": list("Read in a line delimited file of labels"),
   "log-driver": choice("Logging driver for the container", "json-file", "none"),
   "log-opt": list("Log driver options: max-size=16m, max-file=2", { parse: pair }),
-  memory: bytes("Memory limit", { short: "m" }),
-  "memory-reservation": bytes("Memory soft limit"),
-  "memory-swap": parsed(
-    "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
-    "bytes",
-    parseMemorySwap,
-  ),
   mount: list(
     "Attach a filesystem mount to the container: type=bind,source=…,target=… or type=tmpfs,target=…",
     {
@@ -62,7 +53,6 @@ export const createOptions = {
   ),
   net: parsed("The same as --network", "network", parseNetwork, { hidden: true }),
   pid: choice("PID namespace to use", "private", "host"),
-  "pids-limit": whole("Tune container pids limit (set -1 for unlimited)", { min: -1 }),
   platform: text("Set platform if server is multi-platform capable"),
   privileged: flag("Give extended privileges to this container"),
   publish: list("Ports are not available yet", { short: "p", hidden: true, parse: refusePort }),

@@ -106,9 +106,11 @@ export class ContainerStore {
 
   /** Finds a container by its full id, its name, or the beginning of its id, in this order. */
   find(text: string): ContainerRecord {
-    const id = this.#resolve(text.replace(/^\//, ""));
+    const wanted = text.replace(/^\//, "");
+    const id = this.#resolve(wanted);
     const record = id === undefined ? undefined : this.read(id);
-    if (record) return record;
+    // the record decides what its name is: a rename that was killed leaves a link too many
+    if (record && (record.name === wanted || record.id.startsWith(wanted))) return record;
     throw new GantryError("not-found", `No such container: ${text}`, { detail: { container: text } });
   }
 

@@ -12,10 +12,17 @@ import { containerLogs, type LogsOptions } from "./logs.ts";
 import { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
+import type { UpdateRequest } from "./update.ts";
 import { type ContainerExit, settleExit, waitForContainer } from "./wait.ts";
+import type { WaitCondition } from "./wait-condition.ts";
 
 interface Cancellable {
   readonly signal?: AbortSignal;
+}
+
+export interface WaitOptions extends Cancellable {
+  /** What to wait for; "not-running" unless told. */
+  readonly condition?: WaitCondition;
 }
 
 /** The stdin of a container. */
@@ -28,8 +35,8 @@ export interface ContainerInput {
 
 export class Container implements AsyncDisposable {
   readonly id: string;
-  readonly name: string;
   readonly #internals: Internals;
+  #name: string;
   #attachment: Attachment | undefined;
   #pump: Promise<void> = Promise.resolve();
   /** Resolves when a slow reader holds the output up, and with it the word of the end. */
@@ -41,12 +48,16 @@ export class Container implements AsyncDisposable {
   constructor(internals: Internals, id: string, name: string, attachment?: Attachment) {
     this.#internals = internals;
     this.id = id;
-    this.name = name;
+    this.#name = name;
     if (attachment) this.#take(attachment);
     else {
       this.#stdout.end();
       this.#stderr.end();
     }
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   /** What it prints from the start, or from `attach` on; empty for a container that this program did not start. */
@@ -116,12 +127,16 @@ export class Container implements AsyncDisposable {
   }
 
   /** Its exit status when it has ended: 128 + n for signal n. */
-  async wait(options: Cancellable = {}): Promise<number> {
+  async wait(options: WaitOptions = {}): Promise<number> {
     return (await this.waitForExit(options)).exitCode;
   }
 
   /** The same with what else is known of its end. */
-  async waitForExit(options: Cancellable = {}): Promise<ContainerExit> {
+  async waitForExit({ condition, ...options }: WaitOptions = {}): Promise<ContainerExit> {
+    if (condition !== undefined && condition !== "not-running") {
+      const { waitForCondition } = await import("./wait-condition.ts");
+      return await waitForCondition(this.#internals, this.id, condition, options);
+    }
     const exit = await this.#exitBehindOutput(options.signal);
     return exit
       ? await settleExit(this.#internals, this.id, exit, options)
@@ -154,6 +169,34 @@ export class Container implements AsyncDisposable {
   /** Asks it to end; kills it if it does not in time. */
   async stop(options: StopOptions = {}): Promise<void> {
     await stopContainer(this.#internals, this.id, options);
+  }
+
+  /** Ends it as `stop` does, and starts it again. */
+  async restart(options: StopOptions = {}): Promise<void> {
+    const { restartContainer } = await import("./restart.ts");
+    await restartContainer(this.#internals, this.id, options);
+  }
+
+  /** Stops its processes in their tracks; what they have open stays open. */
+  async pause(options: Cancellable = {}): Promise<void> {
+    const { pauseContainer } = await import("./freeze.ts");
+    await pauseContainer(this.#internals, this.id, options);
+  }
+
+  async unpause(options: Cancellable = {}): Promise<void> {
+    const { unpauseContainer } = await import("./freeze.ts");
+    await unpauseContainer(this.#internals, this.id, options);
+  }
+
+  async rename(name: string, options: Cancellable = {}): Promise<void> {
+    const { renameContainer } = await import("./rename.ts");
+    this.#name = await renameContainer(this.#internals, this.id, name, options);
+  }
+
+  /** Changes its limits: now, if it runs, and for every later start. */
+  async update(resources: UpdateRequest, options: Cancellable = {}): Promise<void> {
+    const { updateContainer } = await import("./update.ts");
+    await updateContainer(this.#internals, this.id, resources, options);
   }
 
   async kill(signalName: SignalName = "KILL", options: Cancellable = {}): Promise<void> {

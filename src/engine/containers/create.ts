@@ -14,6 +14,7 @@ import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import { claimName } from "./claim-name.ts";
 import { containerFiles } from "./container-files.ts";
 import { checkContainerName } from "./container-name.ts";
 import type { PlanInput } from "./container-plan.ts";
@@ -21,7 +22,6 @@ import type { ContainerRecord } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { signalNumber } from "./kill.ts";
-import { clearHalfMade, observe } from "./observe.ts";
 
 /** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
 export interface CreateRequest extends ContainerOptions {
@@ -160,31 +160,6 @@ async function makeLocked(
     options: optionsOf(request),
   };
   return { record, input: { runtimeConfig, mounts } };
-}
-
-/** Takes the name, also from a container that was never finished. */
-async function claimName(internals: Internals, wanted: string | undefined, id: string): Promise<string> {
-  const { names } = internals.containers;
-  if (wanted === undefined) return names.claimRandom(id);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (names.claim(wanted, id)) return wanted;
-    const owner = names.find(wanted);
-    if (owner === undefined) continue;
-    // looking at it removes one that has ended and was to be removed then
-    if (internals.containers.read(owner) && (await observe(internals, owner))) throw nameTaken(wanted, owner);
-    // its maker or remover died, or is still at it: the latter keeps the name
-    await clearHalfMade(internals, owner);
-    if (names.find(wanted) === owner && !internals.containers.exists(owner)) names.release(wanted, owner);
-  }
-  throw nameTaken(wanted, names.find(wanted) ?? "");
-}
-
-function nameTaken(name: string, owner: string): GantryError {
-  return new GantryError(
-    "already-exists",
-    `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
-    { detail: { name, owner } },
-  );
 }
 
 function entrypointOf(image: Image, { entrypoint }: CreateRequest): readonly string[] {

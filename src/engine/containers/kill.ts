@@ -1,6 +1,6 @@
 /** Sends a signal to a container. */
 import { GantryError } from "../../base/error.ts";
-import { parseSignal, signalName } from "../../linux/signals.ts";
+import { parseSignal } from "../../linux/signals.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
@@ -26,6 +26,36 @@ export function notRunning(verb: string, record: ContainerRecord): GantryError {
   );
 }
 
+const sigkill = 9;
+
+/**
+ * Hands a signal to a container that runs. A paused one gets it when it goes on: at once for a signal that is to end
+ * it, and for any if nobody has said which one that is.
+ */
+export async function sendSignal(
+  internals: Internals,
+  record: ContainerRecord,
+  number: number,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const { id } = record;
+  // the container's own signals go to its first process; KILL ends all of it, also what joined from outside
+  const all = number === sigkill;
+  await openTask(internals.containers.stateDirectory(id)).kill(number, { all, ...options });
+  internals.events.append("container", "kill", id, {
+    ...containerAttributes(record),
+    signal: String(number),
+  });
+  const ends = number === sigkill || number === record.stopSignal || !choosesStopSignal(record);
+  if (!ends) return;
+  const { thawForSignal } = await import("./freeze.ts");
+  await thawForSignal(internals, record, options);
+}
+
+function choosesStopSignal({ options, stopSignal }: ContainerRecord): boolean {
+  return stopSignal !== signalNumber("TERM") || "stopSignal" in options;
+}
+
 export async function killContainer(
   internals: Internals,
   id: string,
@@ -38,10 +68,5 @@ export async function killContainer(
     throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
   const { record, state } = observed;
   if (state.kind !== "running") throw notRunning("kill", record);
-  // the container's own signals go to its first process; KILL ends all of it, also what joined from outside
-  await openTask(internals.containers.stateDirectory(id)).kill(number, { all: number === 9, ...options });
-  internals.events.append("container", "kill", id, {
-    ...containerAttributes(record),
-    signal: signalName(number) ?? String(number),
-  });
+  await sendSignal(internals, record, number, options);
 }

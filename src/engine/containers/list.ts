@@ -4,7 +4,7 @@ import type { ContainerRecord } from "./container-record.ts";
 import { type Observed, observeAll } from "./observe.ts";
 
 /** In docker's words. */
-export type ContainerStatus = "created" | "running" | "exited";
+export type ContainerStatus = "created" | "running" | "paused" | "exited";
 
 export interface ContainerSummary {
   readonly id: string;
@@ -36,7 +36,7 @@ function summaryOf({ record, state }: Observed): ContainerSummary {
     imageId: record.image.id,
     args: record.args,
     createdAt: record.createdAt,
-    status: state.kind,
+    status: state.kind === "running" && state.paused ? ("paused" as const) : state.kind,
     labels: record.labels,
     record,
   };
@@ -54,5 +54,5 @@ export async function listContainers(
 ): Promise<readonly ContainerSummary[]> {
   options.signal?.throwIfAborted();
   const all = (await observeAll(internals)).map(summaryOf);
-  return options.all ? all : all.filter(({ status }) => status === "running");
+  return options.all ? all : all.filter(({ status }) => status === "running" || status === "paused");
 }

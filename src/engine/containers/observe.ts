@@ -8,13 +8,14 @@ import type { StartRecord } from "../../tasks/records.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
+import { isFrozen } from "./container-cgroups.ts";
 import type { ContainerRecord, LastRun } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
 
 export type ContainerState =
   | { readonly kind: "created" }
-  | { readonly kind: "running"; readonly start: StartRecord }
+  | { readonly kind: "running"; readonly start: StartRecord; readonly paused: boolean }
   | { readonly kind: "exited"; readonly run: LastRun };
 
 export interface Observed {
@@ -24,6 +25,10 @@ export interface Observed {
 
 /** Status of a container whose end nobody saw: the shim was killed, or the machine went down. */
 const lostExitCode = 255;
+
+function runningState(internals: Internals, start: StartRecord): ContainerState {
+  return { kind: "running", start, paused: isFrozen(internals, start) };
+}
 
 function restingState(record: ContainerRecord): ContainerState {
   return record.lastRun?.startedAt ? { kind: "exited", run: record.lastRun } : { kind: "created" };
@@ -58,9 +63,13 @@ async function endedRun(internals: Internals, record: ContainerRecord): Promise<
 
 /**
  * Takes over the end of the container's run, if there is one to take over. Call with the lock held. Undefined: the
- * container was to be removed at its end, and is.
+ * container was to be removed at its end, and is; with `keep` it stays, for who starts it again at once.
  */
-export async function settleLocked(internals: Internals, id: string): Promise<ContainerRecord | undefined> {
+export async function settleLocked(
+  internals: Internals,
+  id: string,
+  { keep = false }: { readonly keep?: boolean } = {},
+): Promise<ContainerRecord | undefined> {
   const record = internals.containers.read(id);
   if (!record?.startedInBoot) return record;
   const run = await endedRun(internals, record);
@@ -72,7 +81,7 @@ export async function settleLocked(internals: Internals, id: string): Promise<Co
     const { undoLostStart } = await import("./recover-lost.ts");
     await undoLostStart(internals, record);
     const { startedInBoot: _, ...rest } = record;
-    if (!record.autoRemove) {
+    if (!record.autoRemove || keep) {
       tryWrite(internals, rest);
       return rest;
     }
@@ -81,12 +90,24 @@ export async function settleLocked(internals: Internals, id: string): Promise<Co
   }
   const { startedInBoot: _, ...rest } = record;
   const settled: ContainerRecord = { ...rest, lastRun: run };
-  if (!record.autoRemove && !tryWrite(internals, settled)) return settled;
+  const stays = !record.autoRemove || keep;
+  if (stays && !tryWrite(internals, settled)) return settled;
   const attributes = containerAttributes(record);
   const time = new Date(run.finishedAt);
   if (run.oomKilled) internals.events.append("container", "oom", id, attributes, time);
-  internals.events.append("container", "die", id, { ...attributes, exitCode: String(run.exitCode) }, time);
-  if (!record.autoRemove) return settled;
+  const ran = run.startedAt === undefined ? 0 : time.getTime() - Date.parse(run.startedAt);
+  internals.events.append(
+    "container",
+    "die",
+    id,
+    {
+      ...attributes,
+      execDuration: String(Math.max(0, Math.floor(ran / 1000))),
+      exitCode: String(run.exitCode),
+    },
+    time,
+  );
+  if (stays) return settled;
   await discardContainer(internals, settled);
   return undefined;
 }
@@ -115,7 +136,7 @@ export async function observe(internals: Internals, id: string): Promise<Observe
   if (!record) return undefined;
   if (!record.startedInBoot) return { record, state: restingState(record) };
   const task = taskState(internals.containers.stateDirectory(id));
-  if (task.kind === "running") return { record, state: task };
+  if (task.kind === "running") return { record, state: runningState(internals, task.start) };
   using lock = tryLockContainer(internals, id);
   if (!lock) {
     const run = task.kind === "exited" ? await endedRun(internals, record) : undefined;
@@ -126,7 +147,10 @@ export async function observe(internals: Internals, id: string): Promise<Observe
   const now = taskState(internals.containers.stateDirectory(id));
   return {
     record: settled,
-    state: settled.startedInBoot && now.kind === "running" ? now : restingState(settled),
+    state:
+      settled.startedInBoot && now.kind === "running"
+        ? runningState(internals, now.start)
+        : restingState(settled),
   };
 }
 

@@ -37,6 +37,16 @@ export async function startContainer(
   using _ = await lockContainer(internals, id, options);
   const record = await settleLocked(internals, id);
   if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  return await startLocked(internals, record, options);
+}
+
+/** The same with the lock held, and what came before settled. */
+export async function startLocked(
+  internals: Internals,
+  record: ContainerRecord,
+  options: StartOptions = {},
+): Promise<Attachment | undefined> {
+  const { id } = record;
   if (record.startedInBoot && taskState(internals.containers.stateDirectory(id)).kind === "running")
     throw new GantryError("failed-precondition", `start container "${record.name}": it is already running`, {
       detail: { id, name: record.name, running: true },
@@ -120,8 +130,11 @@ function makeFreshDirectory(dir: string): void {
 function recordFailure(internals: Internals, record: ContainerRecord, error: unknown): void {
   const { startedInBoot: _, ...rest } = record;
   const status = isGantryError(error) ? error.detail.status : undefined;
+  const { startedAt, finishedAt } = record.lastRun ?? {};
   const lastRun = {
-    finishedAt: new Date().toISOString(),
+    // the times stay those of the last run that there was
+    ...(startedAt === undefined ? {} : { startedAt }),
+    finishedAt: (startedAt && finishedAt) || new Date().toISOString(),
     exitCode: status === 126 || status === 127 ? status : 128,
     oomKilled: false,
     error: error instanceof Error ? error.message : String(error),

@@ -1,10 +1,10 @@
 /** Asks a container to end, and kills it if it does not within its time. */
 
 import { isGantryError } from "../../base/error.ts";
-import { openTask } from "../../tasks/open-task.ts";
 import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
-import { type SignalName, signalNumber } from "./kill.ts";
+import { type SignalName, sendSignal, signalNumber } from "./kill.ts";
 import { observe } from "./observe.ts";
 import { waitForContainer } from "./wait.ts";
 
@@ -22,28 +22,38 @@ export async function stopContainer(
   id: string,
   options: StopOptions = {},
 ): Promise<void> {
-  const asked = options.stopSignal === undefined ? undefined : signalNumber(options.stopSignal);
+  // what is no signal is told before anything is done
+  if (options.stopSignal !== undefined) signalNumber(options.stopSignal);
   const observed = await observe(internals, id);
   if (observed?.state.kind !== "running") return;
-  const { record } = observed;
-  const { signal } = options;
-  const cancellable = signal ? { signal } : {};
-  const task = openTask(internals.containers.stateDirectory(id));
+  const cancellable = options.signal ? { signal: options.signal } : {};
+  await endRun(internals, observed.record, options, () => waitForContainer(internals, id, cancellable));
+  internals.events.append("container", "stop", id, containerAttributes(observed.record));
+}
+
+/** Ends a container that runs, in its time or by force; `wait` resolves at its end. */
+export async function endRun(
+  internals: Internals,
+  record: ContainerRecord,
+  options: StopOptions,
+  wait: () => Promise<unknown>,
+): Promise<void> {
+  const asked = options.stopSignal === undefined ? record.stopSignal : signalNumber(options.stopSignal);
+  const cancellable = options.signal ? { signal: options.signal } : {};
   const seconds = options.timeoutSeconds ?? record.stopTimeoutSeconds;
   const timer = new AbortController();
-  const ended = waitForContainer(internals, id, cancellable);
+  const ended = wait();
   try {
-    await endedMeanwhile(task.kill(asked ?? record.stopSignal, cancellable));
+    await endedMeanwhile(sendSignal(internals, record, asked, cancellable));
     if (seconds >= 0) {
       const late = await Promise.race([ended.then(() => false), after(seconds * 1000, timer.signal)]);
-      if (late) await endedMeanwhile(task.kill(9, { all: true, ...cancellable }));
+      if (late) await endedMeanwhile(sendSignal(internals, record, 9, cancellable));
     }
     await ended;
   } finally {
     timer.abort();
     ended.catch(() => {});
   }
-  internals.events.append("container", "stop", id, containerAttributes(record));
 }
 
 /** That it has ended by itself just now is no failure. */

@@ -134,6 +134,29 @@ const scenarios = {
     await c.wait();
   },
 
+  async life(engine) {
+    await using c = await engine.run({ image, command: ["sleep", "60"], name: "first", pidsLimit: 20 });
+    await c.pause();
+    const [paused] = await engine.containers();
+    assert.equal(paused.status, "paused");
+    await rejectsWith(c.pause(), "failed-precondition", /is already paused/);
+    await c.unpause();
+    await c.rename("second");
+    assert.deepEqual([c.name, (await engine.container("second")).id], ["second", c.id]);
+    await rejectsWith(engine.container("first"), "not-found", /No such container: first/);
+    await c.update({ pidsLimit: 30, memoryBytes: 64 * 1024 * 1024 });
+    const { runtimeConfig } = await c.inspect();
+    assert.deepEqual(runtimeConfig.linux.resources.pids, { limit: 30 });
+    await rejectsWith(c.update({ cpuPeriodUs: 10 }), "invalid-argument", /Cannot update container .*1ms/);
+    await c.restart({ timeoutSeconds: 0 });
+    const next = c.waitForExit({ condition: "next-exit" });
+    await c.kill();
+    assert.equal((await next).exitCode, 137);
+    const removed = c.waitForExit({ condition: "removed" });
+    await c.remove();
+    assert.equal((await removed).exitCode, 137);
+  },
+
   async stop(engine) {
     await using c = await engine.run({
       image,

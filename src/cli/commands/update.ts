@@ -1,0 +1,26 @@
+/** `gantry update`. */
+import { defineCommand } from "../command.ts";
+import { forEachName } from "../each.ts";
+import { limitOptions, resourceRequest } from "../run-options/limit-table.ts";
+
+export const update = defineCommand({
+  name: "update",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Update configuration of one or more containers",
+  options: limitOptions,
+  minArguments: 1,
+  about: "What runs gets the new limits at once; they hold for every later start as well.",
+  examples: [
+    ["gantry update -m 512m --memory-swap 1g web", "More memory"],
+    ["gantry update --cpus 0.5 --pids-limit 100 web db", "Two containers"],
+  ],
+  async run(context, { values, positionals }) {
+    const engine = await context.engine();
+    const resources = resourceRequest(values);
+    return await forEachName(context, positionals, async (name) => {
+      const container = await engine.container(name, { signal: context.signal });
+      await container.update(resources, { signal: context.signal });
+      return name;
+    });
+  },
+});

@@ -1,0 +1,147 @@
+/** New limits for a container: for the run that it is in, and for every later one. */
+import { join } from "node:path";
+import { writeFileAtomic } from "../../base/atomic-file.ts";
+import { GantryError, isGantryError } from "../../base/error.ts";
+import type { ContainerOptions, ResourceOptions } from "../../bundle/container-options.ts";
+import { containerResources } from "../../bundle/resources.ts";
+import { runPlan } from "../../launch/launch.ts";
+import { placeResources } from "../../linux/place-resources.ts";
+import { updateResources } from "../../linux/update-resources.ts";
+import { readCgroupFile } from "../../oci/cgroup-files.ts";
+import { readCurrentLimits, readPlaces } from "../../oci/current-limits.ts";
+import { checkUsage, explainRefusal } from "../../oci/limit-refusal.ts";
+import { atResources } from "../../plan/compile/cgroup-limits.ts";
+import { compileUpdate } from "../../plan/compile/update.ts";
+import { exactJson } from "../../spec/runtime-integers.ts";
+import type { RuntimeResources } from "../../spec/runtime-resources.ts";
+import { taskState } from "../../tasks/task-state.ts";
+import { bundleHost } from "../bundle-host.ts";
+import { type Internals, lockContainer } from "../internals.ts";
+import { containerCgroups, isFrozen } from "./container-cgroups.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { settleLocked } from "./observe.ts";
+import { readRuntimeConfig } from "./runtime-config-file.ts";
+
+/** What is left out, or 0, stays as it is; for `pidsLimit` 0 and -1 take the limit away. */
+export type UpdateRequest = ResourceOptions;
+
+interface Cancellable {
+  readonly signal?: AbortSignal;
+}
+
+/** All of it or none: what the kernel refuses is undone, and nothing of it is kept. */
+export async function updateContainer(
+  internals: Internals,
+  id: string,
+  request: UpdateRequest,
+  options: Cancellable = {},
+): Promise<void> {
+  using _ = await lockContainer(internals, id, options);
+  const record = await settleLocked(internals, id);
+  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  try {
+    await updateLocked(internals, record, request, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!isGantryError(error)) throw error;
+    throw new GantryError(error.code, `Cannot update container ${id}: ${error.message}`, {
+      detail: { ...error.detail, id },
+      cause: error,
+    });
+  }
+  internals.events.append("container", "update", id, containerAttributes(record));
+}
+
+async function updateLocked(
+  internals: Internals,
+  record: ContainerRecord,
+  request: UpdateRequest,
+  options: Cancellable,
+): Promise<void> {
+  const { containers } = internals;
+  const { id } = record;
+  const merged = mergedOptions(record.options, request);
+  const wanted = containerResources(merged, bundleHost(internals.hostFacts(), merged));
+  const runtimeConfig = readRuntimeConfig(internals, id);
+  const old = runtimeConfig.linux?.resources ?? {};
+  const patch = changesOf(old, wanted);
+  const resources = updateResources(old, patch);
+  if (Object.keys(patch).length > 0) {
+    const task = taskState(containers.stateDirectory(id));
+    if (record.startedInBoot && task.kind === "running") {
+      const cgroups = containerCgroups(internals, task.start);
+      const { writes, checks } = atResources(() =>
+        placeResources(readPlaces(cgroups), resources.effective, readCurrentLimits(cgroups)),
+      );
+      checkUsage(cgroups, checks);
+      const frozen = isFrozen(internals, task.start);
+      const plan = compileUpdate({ cgroups, writes, before: readCgroupFile, frozen });
+      try {
+        if (plan.host.length > 0) await runPlan(plan, { executor: internals.executor(), ...options });
+      } catch (error) {
+        throw explainRefusal(error, cgroups, patch);
+      }
+    }
+    const linux = { ...runtimeConfig.linux, resources: resources.merged as RuntimeResources };
+    writeFileAtomic(join(containers.directory(id), "config.json"), exactJson({ ...runtimeConfig, linux }));
+  }
+  containers.write({ ...record, options: merged });
+}
+
+function conflict(message: string): never {
+  throw new GantryError("failed-precondition", message);
+}
+
+/** The options of the container with the request over them, by docker's rules of what may change without the rest. */
+function mergedOptions(old: ContainerOptions, request: UpdateRequest): ContainerOptions {
+  const given = Object.fromEntries(
+    Object.entries(request).filter(
+      ([name, value]) => value !== undefined && value !== "" && (value !== 0 || name === "pidsLimit"),
+    ),
+  ) as UpdateRequest;
+  if (given.cpus && old.cpuPeriodUs)
+    conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
+  if (given.cpus && old.cpuQuotaUs)
+    conflict("Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+  if (given.cpuPeriodUs && old.cpus)
+    conflict("Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
+  if (given.cpuQuotaUs && old.cpus)
+    conflict("Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+  // the limit of memory and swap together stays what it is, and with it what is left for swap changes
+  const swap = old.memorySwapBytes || (old.memoryBytes ? old.memoryBytes * 2 : 0);
+  if (given.memoryBytes && !given.memorySwapBytes && swap > 0 && given.memoryBytes > swap)
+    conflict(
+      "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+    );
+  return {
+    ...old,
+    ...(given.memoryBytes && swap !== 0 ? { memorySwapBytes: swap } : {}),
+    ...given,
+    ...(given.blockDevices ? { blockDevices: mergedDevices(old, given.blockDevices) } : {}),
+  };
+}
+
+function mergedDevices(old: ContainerOptions, given: ResourceOptions["blockDevices"] & {}) {
+  const devices = new Map((old.blockDevices ?? []).map((device) => [device.path, device]));
+  for (const device of given) devices.set(device.path, { ...devices.get(device.path), ...device });
+  return [...devices.values()];
+}
+
+/** What is to change; a limit of processes that is to go is one of -1. */
+function changesOf(old: RuntimeResources, wanted: RuntimeResources): RuntimeResources {
+  const group = (name: "memory" | "cpu" | "blockIO") => {
+    const before = (old[name] ?? {}) as Readonly<Record<string, unknown>>;
+    const changed = Object.entries(wanted[name] ?? {}).filter(
+      ([member, value]) => exactJson(value) !== exactJson(before[member]),
+    );
+    return changed.length > 0 ? { [name]: Object.fromEntries(changed) } : {};
+  };
+  const pids = wanted.pids?.limit ?? -1;
+  return {
+    ...group("memory"),
+    ...group("cpu"),
+    ...group("blockIO"),
+    ...(pids === (old.pids?.limit ?? -1) ? {} : { pids: { limit: pids } }),
+  };
+}

@@ -22,7 +22,9 @@ function view(event: EngineEvent) {
 }
 
 function plainLine(event: EngineEvent): string {
-  const pairs = Object.entries(event.attributes).map(([key, value]) => `${key}=${value}`);
+  const pairs = Object.keys(event.attributes)
+    .sort()
+    .map((key) => `${key}=${event.attributes[key]}`);
   return sanitize(`${event.time} ${event.kind} ${event.action} ${event.id} (${pairs.join(", ")})`);
 }
 

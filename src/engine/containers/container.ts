@@ -14,7 +14,7 @@ import { type RemoveOptions, removeContainer } from "./remove.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
 import type { UpdateRequest } from "./update.ts";
 import { type ContainerExit, settleExit, waitForContainer } from "./wait.ts";
-import type { WaitCondition } from "./wait-condition.ts";
+import { type WaitCondition, waitForCondition } from "./wait-condition.ts";
 
 interface Cancellable {
   readonly signal?: AbortSignal;
@@ -134,7 +134,7 @@ export class Container implements AsyncDisposable {
   /** The same with what else is known of its end. */
   async waitForExit({ condition, ...options }: WaitOptions = {}): Promise<ContainerExit> {
     if (condition !== undefined && condition !== "not-running") {
-      const { waitForCondition } = await import("./wait-condition.ts");
+      // loaded already: what happens after the call counts, the first look comes before it returns
       return await waitForCondition(this.#internals, this.id, condition, options);
     }
     const exit = await this.#exitBehindOutput(options.signal);

@@ -82,7 +82,7 @@ function listen(conmon: ChildProcess, told: { data: number; message?: string }[]
   });
 }
 
-/** Talks to the attach socket, which keeps packets apart: sends, ends what it sends, and hands back what came. */
+/** Talks to the attach socket, whose packets begin with their stream: sends, ends that, and hands back all that came. */
 export async function attach(socket: string, input: string): Promise<Outcome> {
   const program = `
 import socket, sys
@@ -90,10 +90,12 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])
 s.send(sys.argv[2].encode())
 s.shutdown(socket.SHUT_WR)
+streams = {}
 while True:
     data = s.recv(8192)
     if not data: break
-    sys.stdout.write("%d:%s" % (data[0], data[1:].decode())); sys.stdout.flush()
+    streams[data[0]] = streams.get(data[0], b"") + data[1:]
+for stream, data in streams.items(): sys.stdout.write("%d:%s" % (stream, data.decode()))
 `;
   return await command(["python3", "-c", program, socket, input], { timeoutMs: 20_000 });
 }

@@ -46,13 +46,21 @@ async function status(runtime: Runtime, conmon: Conmon): Promise<string> {
   return JSON.parse((await runtime.call(["state", conmon.id])).stdout).status;
 }
 
-/** Lines of a k8s-file log without their times. */
+/** Lines of a k8s-file log without their times. conmon may break a line anywhere: what P begins, F ends. */
 function logged(conmon: Conmon): readonly string[] {
-  const text = readFileSync(conmon.log, "utf8");
-  return text
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => line.replace(/^\S+ /, ""));
+  const begun = new Map<string, string>();
+  const lines: string[] = [];
+  for (const [, stream = "", tag, text = ""] of readFileSync(conmon.log, "utf8").matchAll(
+    /^\S+ (\S+) ([PF]) (.*)$/gm,
+  )) {
+    const line = (begun.get(stream) ?? "") + text;
+    if (tag === "P") begun.set(stream, line);
+    else {
+      begun.delete(stream);
+      lines.push(`${stream} F ${line}`);
+    }
+  }
+  return [...lines, ...[...begun].map(([stream, line]) => `${stream} P ${line}`)];
 }
 
 const untilLogged = (conmon: Conmon, line: string) =>
@@ -129,7 +137,8 @@ forEach(
   {},
   async (runtime, bundle) => {
     const conmon = await startConmon(runtime, bundle, ["--timeout", "1"]);
-    await start(runtime, conmon);
+    // which may be over before this
+    await runtime.call(["start", conmon.id]);
     // conmon's own word for it, whatever the signal was
     assert.equal(await conmon.exit(), -1);
     await remove(runtime, conmon);

@@ -145,10 +145,12 @@ export const lifeCases: readonly Case[] = [
     async body(caller) {
       const name = caller.name();
       // with --rm podman 4.3 may lose the status to its own clean-up
+      let text = "";
       const running = caller.run(["--name", name, caller.image, ...sleeper], {
         started: (child) => {
           child.stdout?.on("data", (chunk: Buffer) => {
-            if (chunk.toString().includes("up")) child.kill("SIGTERM");
+            text += chunk.toString();
+            if (text.includes("up")) child.kill("SIGTERM");
           });
         },
       });

@@ -130,10 +130,15 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Understanding",
     load: async () => (await import("./commands/version.ts")).versionCommand,
   },
-  "internal reap": {
-    summary: "Remove an ended container (started by its shim)",
+  serve: {
+    summary: "Keep the engine open: restarts, and ends that nobody saw",
+    group: "Containers",
+    load: async () => (await import("./commands/serve.ts")).serve,
+  },
+  "internal exited": {
+    summary: "Decide what follows on the end of a container (started by its shim)",
     group: undefined,
-    load: async () => (await import("./commands/internal-reap.ts")).internalReap,
+    load: async () => (await import("./commands/internal-exited.ts")).internalExited,
   },
 };
 

@@ -20,6 +20,8 @@ export function statusText(container: ContainerSummary, now: Date): string {
       return `Up ${since(container.startedAt)}`;
     case "paused":
       return `Up ${since(container.startedAt)} (Paused)`;
+    case "restarting":
+      return `Restarting (${container.exitCode ?? 0}) ${since(container.finishedAt)} ago`;
     case "exited":
       return `Exited (${container.exitCode ?? 0}) ${since(container.finishedAt)} ago`;
     default:

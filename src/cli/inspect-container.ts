@@ -1,6 +1,7 @@
 /** A container in the form that docker's inspect has, for all the scripts that read it. Pure. */
 import type { MountOption } from "../bundle/container-options.ts";
 import type { ContainerInspection } from "../engine/containers/inspect.ts";
+import { isRestarting } from "../engine/containers/restart-policy.ts";
 import { signalName } from "../linux/signals.ts";
 import { asMap } from "./format/template.ts";
 
@@ -22,7 +23,7 @@ export function inspectContainerView(inspection: ContainerInspection) {
     HostsPath: etc("hosts"),
     LogPath: record.log.format === "none" ? "" : paths.log,
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: record.restartCount ?? 0,
     Driver: "overlay",
     Platform: "linux",
     BundlePath: paths.bundle,
@@ -42,12 +43,15 @@ export function inspectContainerView(inspection: ContainerInspection) {
 
 function stateView({ record, state }: ContainerInspection) {
   const running = state.kind === "running";
+  const paused = state.kind === "running" && state.paused;
+  const restarting = !running && isRestarting(record);
   const run = running ? undefined : record.lastRun;
   return {
-    Status: state.kind === "running" && state.paused ? "paused" : state.kind,
-    Running: running,
-    Paused: state.kind === "running" && state.paused,
-    Restarting: false,
+    Status: restarting ? "restarting" : paused ? "paused" : state.kind,
+    // docker counts one that is about to be started again among those that run
+    Running: running || restarting,
+    Paused: paused,
+    Restarting: restarting,
     OOMKilled: run?.oomKilled ?? false,
     Dead: false,
     Pid: running ? state.start.init.pid : 0,
@@ -75,7 +79,10 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     },
     NetworkMode: options.network ?? "none",
     PortBindings: asMap({}),
-    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    RestartPolicy: {
+      Name: record.restartPolicy?.name ?? "no",
+      MaximumRetryCount: record.restartPolicy?.maximumRetries ?? 0,
+    },
     AutoRemove: record.autoRemove,
     CapAdd: options.capAdd ?? null,
     CapDrop: options.capDrop ?? null,

@@ -17,6 +17,7 @@ import type { PullImageOptions } from "./images/pull.ts";
 import type { RemoveImageOptions } from "./images/remove.ts";
 import type { EngineInfo } from "./info.ts";
 import type { Internals } from "./internals.ts";
+import type { KeepOptions } from "./keeper/keeper.ts";
 import { openInternals } from "./open-internals.ts";
 
 export interface EngineOptions {
@@ -129,6 +130,15 @@ export class Engine implements AsyncDisposable {
   async explain(request: CreateRequest, options: Cancellable = {}): Promise<Explanation> {
     const { explainRun } = await import("./explain.ts");
     return await explainRun(this.#internals, request, options);
+  }
+
+  /**
+   * Does what needs a clock for all containers of the store, whoever made them: restarts by policy, ends that nobody
+   * saw. Resolves when `signal` aborts; already-exists if another process does it.
+   */
+  async keep(options: KeepOptions = {}): Promise<void> {
+    const { keep } = await import("./keeper/keeper.ts");
+    await keep(this.#internals, options);
   }
 
   /** Containers run on. */

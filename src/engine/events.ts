@@ -2,10 +2,10 @@
  * What happens to containers and images, told to whoever asks: every process that works on the store appends to one
  * file below the state directory, and every process may read it. The file is rotated once and is gone after a reboot.
  */
-import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { oneOf, record, string } from "../base/decode.ts";
-import { wrapErrno } from "../base/error.ts";
+import { errnoOf, wrapErrno } from "../base/error.ts";
 import { type ReadLinesOptions, readLines } from "./line-reader.ts";
 import { makePrivateDirectory } from "./store-layout.ts";
 
@@ -77,6 +77,23 @@ export class EventLog implements Disposable {
     const opened = openSync(this.#path, "a", 0o600);
     this.#file = { fd: opened, inode: fstatSync(opened).ino };
     return opened;
+  }
+
+  /** Whether there is such an event in what is kept. Reads all of it. */
+  includes(wanted: (event: EngineEvent) => boolean): boolean {
+    return [`${this.#path}.1`, this.#path].some((path) => {
+      let text: string;
+      try {
+        text = readFileSync(path, "utf8");
+      } catch (error) {
+        if (errnoOf(error) === "ENOENT") return false;
+        throw wrapErrno(error, "read events", path);
+      }
+      return text.split("\n").some((line) => {
+        const event = parseEvent(line);
+        return event !== undefined && wanted(event);
+      });
+    });
   }
 
   [Symbol.dispose](): void {

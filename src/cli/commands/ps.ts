@@ -1,6 +1,6 @@
 /** `gantry ps`. */
 
-import type { ContainerSummary } from "../../engine/containers/list.ts";
+import { isUp } from "../../engine/containers/list.ts";
 import { defineCommand } from "../command.ts";
 import { containerColumns, labelMethod } from "../container-columns.ts";
 import { matchesContainer } from "../container-filter.ts";
@@ -40,8 +40,7 @@ export const ps = defineCommand({
       values.all || last > 0 || values.filter.some((filter) => /^(status|exited)=/.test(filter));
     let containers = await engine.containers({ all: true, signal: context.signal });
     const matches = matchesContainer(values.filter, containers);
-    const runs = ({ status }: ContainerSummary) => status === "running" || status === "paused";
-    containers = containers.filter((one) => (wantsAll || runs(one)) && matches(one));
+    containers = containers.filter((one) => (wantsAll || isUp(one)) && matches(one));
     if (last > 0) containers = containers.slice(0, last);
     const columns = containerColumns({ truncate: !values["no-trunc"], now: new Date() });
     if (values.quiet) {

@@ -60,10 +60,17 @@ export function createRequest(values: CreateValues, positionals: readonly string
     stdin: values.interactive || undefined,
     stopSignal: values["stop-signal"],
     stopTimeoutSeconds: values["stop-timeout"],
+    restartPolicy: restartOf(values),
     pull: values.pull as PullPolicy | undefined,
     platform: values.platform,
     log: logOptions(values),
   });
+}
+
+function restartOf({ restart, rm }: CreateValues): CreateRequest["restartPolicy"] {
+  if (restart === undefined || restart.name === "no") return undefined;
+  if (rm) throw new UsageError("conflicting options: cannot specify both --restart and --rm");
+  return restart;
 }
 
 function namespace(value: string | undefined): "private" | "host" | undefined {

@@ -1,5 +1,6 @@
 /** The options that run, create and explain share: docker's names, letters and words. */
 
+import { type RestartPolicy, restartPolicyNames } from "../../engine/containers/restart-policy.ts";
 import { parseMemory } from "../format/units.ts";
 import { flag, list, parsed, text, whole } from "../options.ts";
 import { limitOptions } from "./limit-table.ts";
@@ -59,9 +60,11 @@ export const createOptions = {
   pull: choice('Pull image before creating (default "missing")', "always", "missing", "never"),
   quiet: flag("Suppress the pull output", { short: "q" }),
   "read-only": flag("Mount the container's root filesystem as read only"),
-  restart: parsed("Restart policies are not available yet: only no", "string", parseRestart, {
-    hidden: true,
-  }),
+  restart: parsed(
+    "Restart policy to apply when a container exits: no, always, unless-stopped, on-failure[:max-retries]",
+    "string",
+    parseRestart,
+  ),
   rm: flag("Automatically remove the container when it exits"),
   "security-opt": list(
     "Security options: no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined",
@@ -92,7 +95,14 @@ function refusePort(): never {
   throw new Error("networks with published ports are not available yet: use --network host");
 }
 
-function parseRestart(given: string): string {
-  if (given === "no") return given;
-  throw new Error("restart policies are not available yet");
+/** Docker's words for what it does not take. */
+export function parseRestart(given: string): RestartPolicy {
+  const [name = "", retries, ...more] = given.split(":");
+  if (more.length > 0) throw new Error("invalid restart policy format");
+  const known = restartPolicyNames.find((one) => one === (name || "no"));
+  if (!known) throw new Error(`invalid restart policy '${name}'`);
+  if (retries === undefined) return { name: known };
+  if (!/^\d{1,9}$/.test(retries)) throw new Error("maximum retry count must be an integer");
+  if (known !== "on-failure") throw new Error("maximum retry count can only be used with 'on-failure'");
+  return { name: known, maximumRetries: Number(retries) };
 }

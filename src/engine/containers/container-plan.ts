@@ -18,6 +18,11 @@ export interface PlanInput {
   readonly mounts: SnapshotMounts;
 }
 
+/** Whether anything is left to decide at its end. */
+function isAwaited({ autoRemove, restartPolicy }: ContainerRecord, { unattended }: PlanInput): boolean {
+  return (autoRemove && unattended) || (restartPolicy !== undefined && restartPolicy.name !== "no");
+}
+
 /** What a container with --rm writes is thrown away at its end. */
 function rootOf(mounts: SnapshotMounts, volatile: boolean): EngineMode["root"] {
   const { lower, upper, work } = mounts;
@@ -47,7 +52,7 @@ export async function startPlan(
       log: { ...record.log, path: containers.logPath(id) },
       stopSignal: record.stopSignal,
       network: false,
-      ...(record.autoRemove && input.unattended && reaper
+      ...(isAwaited(record, input) && reaper
         ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
         : {}),
     },

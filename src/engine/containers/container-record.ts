@@ -14,6 +14,7 @@ import {
 } from "../../base/decode.ts";
 import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { digest } from "../../spec/digest.ts";
+import { restartPolicyNames } from "./restart-policy.ts";
 
 const time = pattern(/^\d{4}-\d\d-\d\dT/, "a time");
 
@@ -52,6 +53,21 @@ const shape = object({
   stopSignal: integer(1, 64),
   stopTimeoutSeconds: integer(-1),
   log: object({ format: oneOf("json", "none"), limitBytes: integer(0), files: integer(1, 1000) }),
+  /** What is to follow on its end; left out: nothing. */
+  restartPolicy: optional(
+    object({ name: oneOf(...restartPolicyNames), maximumRetries: optional(integer(0)) }),
+  ),
+  /** How often its policy has started it since somebody did. */
+  restartCount: optional(integer(0)),
+  /** The pause before the last of these. */
+  restartDelayMs: optional(integer(0)),
+  /** The next one, if its policy wants one. */
+  restart: optional(object({ at: time, delayMs: integer(0) })),
+  /** Somebody stopped it, and when: its policy does not start it in that boot. */
+  manuallyStopped: optional(boolean),
+  stoppedInBoot: optional(string),
+  /** The end in `lastRun` may not be among the events yet. */
+  unreported: optional(boolean),
   /** What was asked for; the bundle was made of it. */
   options: (value: unknown) => value as ContainerOptions,
   /** Boot in which it was last started; absent once the end of that run is in `lastRun`. */

@@ -3,12 +3,13 @@
 import { GantryError, isGantryError } from "../../base/error.ts";
 import type { ExitRecord } from "../../tasks/records.ts";
 import type { Attachment } from "../../tasks/task.ts";
-import type { Internals } from "../internals.ts";
+import { type Internals, lockContainer } from "../internals.ts";
 import { attachContainer } from "./attach.ts";
 import { type ContainerInspection, inspectContainer } from "./inspect.ts";
 import { killContainer, type SignalName } from "./kill.ts";
 import type { LogEntry } from "./log-reader.ts";
 import { containerLogs, type LogsOptions } from "./logs.ts";
+import { settleLocked } from "./observe.ts";
 import { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
@@ -209,6 +210,13 @@ export class Container implements AsyncDisposable {
 
   async inspect(options: Cancellable = {}): Promise<ContainerInspection> {
     return await inspectContainer(this.#internals, this.id, options);
+  }
+
+  /** Takes over its end, if it has ended: so that what follows on that begins. Says whether it is to run again. */
+  async settle(options: Cancellable = {}): Promise<{ readonly restarts: boolean }> {
+    using _ = await lockContainer(this.#internals, this.id, options);
+    const record = await settleLocked(this.#internals, this.id);
+    return { restarts: record?.restart !== undefined };
   }
 
   /** Lets go of it: it runs on, and this program may end. */

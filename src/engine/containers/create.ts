@@ -22,6 +22,7 @@ import type { ContainerRecord } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { signalNumber } from "./kill.ts";
+import type { RestartPolicy } from "./restart-policy.ts";
 
 /** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
 export interface CreateRequest extends ContainerOptions {
@@ -37,6 +38,8 @@ export interface CreateRequest extends ContainerOptions {
   readonly stopSignal?: string | number | undefined;
   /** Default: 10. */
   readonly stopTimeoutSeconds?: number | undefined;
+  /** What is to follow on its end; default: nothing. */
+  readonly restartPolicy?: RestartPolicy | undefined;
   /** When to ask the registry; default "missing". */
   readonly pull?: PullPolicy | undefined;
   /** `linux/arm64`; default: what this machine is. */
@@ -92,6 +95,8 @@ export async function makeContainer<T>(
   const { signal } = options;
   const cancellable = signal ? { signal } : {};
   if (request.name !== undefined) checkContainerName(request.name);
+  if (request.autoRemove && request.restartPolicy && request.restartPolicy.name !== "no")
+    throw new GantryError("invalid-argument", "can't create 'AutoRemove' container with restart policy");
   const stopSignal = request.stopSignal === undefined ? undefined : signalNumber(request.stopSignal);
   const image = await imageForContainer(internals, request, options);
   signal?.throwIfAborted();
@@ -156,6 +161,7 @@ async function makeLocked(
     openStdin: request.stdin ?? false,
     stopSignal: request.stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
     stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
+    ...(request.restartPolicy ? { restartPolicy: request.restartPolicy } : {}),
     log: { ...defaultLog, ...request.log },
     options: optionsOf(request),
   };
@@ -175,6 +181,7 @@ function optionsOf(request: CreateRequest): ContainerOptions {
     name: _n,
     autoRemove: _a,
     stdin: _s,
+    restartPolicy: _r,
     pull: _p,
     platform: _f,
     log: _l,

@@ -5,6 +5,7 @@ import { openTask } from "../../tasks/open-task.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
+import { holdBack } from "./hold-back.ts";
 import { observe } from "./observe.ts";
 
 /** A signal by name ("TERM", "SIGTERM") or number. */
@@ -68,5 +69,7 @@ export async function killContainer(
     throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
   const { record, state } = observed;
   if (state.kind !== "running") throw notRunning("kill", record);
+  // a signal that is meant to end it
+  if (number === 9 || number === record.stopSignal) await holdBack(internals, id, options);
   await sendSignal(internals, record, number, options);
 }

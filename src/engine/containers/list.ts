@@ -2,9 +2,10 @@
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { type Observed, observeAll } from "./observe.ts";
+import { isRestarting } from "./restart-policy.ts";
 
 /** In docker's words. */
-export type ContainerStatus = "created" | "running" | "paused" | "exited";
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited";
 
 export interface ContainerSummary {
   readonly id: string;
@@ -44,7 +45,13 @@ function summaryOf({ record, state }: Observed): ContainerSummary {
     return { ...common, startedAt: state.start.startedAt, pid: state.start.init.pid };
   if (state.kind === "created") return common;
   const { startedAt, finishedAt, exitCode } = state.run;
-  return { ...common, ...(startedAt ? { startedAt } : {}), finishedAt, exitCode };
+  const status = isRestarting(record) ? ("restarting" as const) : common.status;
+  return { ...common, status, ...(startedAt ? { startedAt } : {}), finishedAt, exitCode };
+}
+
+/** Docker counts one that is about to be started again among those that run. */
+export function isUp({ status }: ContainerSummary): boolean {
+  return status === "running" || status === "paused" || status === "restarting";
 }
 
 /** Newest first. */
@@ -54,5 +61,5 @@ export async function listContainers(
 ): Promise<readonly ContainerSummary[]> {
   options.signal?.throwIfAborted();
   const all = (await observeAll(internals)).map(summaryOf);
-  return options.all ? all : all.filter(({ status }) => status === "running" || status === "paused");
+  return options.all ? all : all.filter(isUp);
 }

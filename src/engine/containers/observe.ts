@@ -4,6 +4,7 @@
  * makers left is cleaned up. Any engine that looks does this, so it does not matter which process was killed.
  */
 import { isGantryError } from "../../base/error.ts";
+import { faultPoint } from "../../base/fault.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
@@ -12,6 +13,7 @@ import { isFrozen } from "./container-cgroups.ts";
 import type { ContainerRecord, LastRun } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
+import { restartAfter } from "./restart-policy.ts";
 
 export type ContainerState =
   | { readonly kind: "created" }
@@ -71,6 +73,7 @@ export async function settleLocked(
   { keep = false }: { readonly keep?: boolean } = {},
 ): Promise<ContainerRecord | undefined> {
   const record = internals.containers.read(id);
+  if (record?.unreported) return reportAgain(internals, record);
   if (!record?.startedInBoot) return record;
   const run = await endedRun(internals, record);
   if (!run) {
@@ -89,27 +92,44 @@ export async function settleLocked(
     return undefined;
   }
   const { startedInBoot: _, ...rest } = record;
-  const settled: ContainerRecord = { ...rest, lastRun: run };
+  // one that is started again at once is not also started by its policy
+  const restart = keep ? undefined : restartAfter(record, run);
+  const settled: ContainerRecord = { ...rest, lastRun: run, ...(restart ? { restart } : {}) };
   const stays = !record.autoRemove || keep;
-  if (stays && !tryWrite(internals, settled)) return settled;
-  const attributes = containerAttributes(record);
-  const time = new Date(run.finishedAt);
-  if (run.oomKilled) internals.events.append("container", "oom", id, attributes, time);
-  const ran = run.startedAt === undefined ? 0 : time.getTime() - Date.parse(run.startedAt);
-  internals.events.append(
-    "container",
-    "die",
-    id,
-    {
-      ...attributes,
-      execDuration: String(Math.max(0, Math.floor(ran / 1000))),
-      exitCode: String(run.exitCode),
-    },
-    time,
-  );
-  if (stays) return settled;
+  // whoever is killed between the two leaves a mark, so that each end is told once
+  if (stays && !tryWrite(internals, { ...settled, unreported: true })) return settled;
+  faultPoint("settle-recorded");
+  reportEnd(internals, record, run);
+  faultPoint("settle-reported");
+  if (stays) {
+    tryWrite(internals, settled);
+    return settled;
+  }
   await discardContainer(internals, settled);
   return undefined;
+}
+
+function reportEnd(internals: Internals, record: ContainerRecord, run: LastRun): void {
+  const attributes = containerAttributes(record);
+  const time = new Date(run.finishedAt);
+  const { id } = record;
+  if (run.oomKilled) internals.events.append("container", "oom", id, attributes, time);
+  const ran = run.startedAt === undefined ? 0 : time.getTime() - Date.parse(run.startedAt);
+  const execDuration = String(Math.max(0, Math.floor(ran / 1000)));
+  const end = { ...attributes, execDuration, exitCode: String(run.exitCode) };
+  internals.events.append("container", "die", id, end, time);
+}
+
+/** For who was killed before it could take the mark away: the end is told if it has not been. */
+function reportAgain(internals: Internals, record: ContainerRecord): ContainerRecord {
+  const { unreported: _, ...rest } = record;
+  const time = new Date(record.lastRun!.finishedAt).toISOString();
+  const told = internals.events.includes(
+    (event) => event.action === "die" && event.id === record.id && event.time === time,
+  );
+  if (!told) reportEnd(internals, record, record.lastRun!);
+  tryWrite(internals, rest);
+  return rest;
 }
 
 /** On a full or read-only disk the record stays behind the truth, which is told all the same: the next look tries again. */
@@ -134,12 +154,14 @@ function tryWrite(internals: Internals, record: ContainerRecord): boolean {
 export async function observe(internals: Internals, id: string): Promise<Observed | undefined> {
   const record = internals.containers.read(id);
   if (!record) return undefined;
-  if (!record.startedInBoot) return { record, state: restingState(record) };
+  if (!record.startedInBoot && !record.unreported) return { record, state: restingState(record) };
   const task = taskState(internals.containers.stateDirectory(id));
-  if (task.kind === "running") return { record, state: runningState(internals, task.start) };
+  if (record.startedInBoot && task.kind === "running")
+    return { record, state: runningState(internals, task.start) };
   using lock = tryLockContainer(internals, id);
   if (!lock) {
-    const run = task.kind === "exited" ? await endedRun(internals, record) : undefined;
+    const run =
+      record.startedInBoot && task.kind === "exited" ? await endedRun(internals, record) : undefined;
     return { record, state: run ? { kind: "exited", run } : restingState(record) };
   }
   const settled = await settleLocked(internals, id);

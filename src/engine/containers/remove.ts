@@ -44,6 +44,12 @@ export async function removeContainer(
     const settled = await settleLocked(internals, id);
     if (!settled) return;
   }
+  if (record.restart && !options.force)
+    throw new GantryError(
+      "failed-precondition",
+      `You cannot remove a restarting container ${id}. Stop the container before attempting removal or force remove`,
+      { detail: { id, name: record.name } },
+    );
   signal?.throwIfAborted();
   await discardContainer(internals, record);
 }

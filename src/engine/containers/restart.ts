@@ -6,6 +6,7 @@ import { type Internals, lockContainer } from "../internals.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { signalNumber } from "./kill.ts";
 import { settleLocked } from "./observe.ts";
+import { withoutRestarts } from "./restart-policy.ts";
 import { startLocked } from "./start.ts";
 import { endRun, type StopOptions } from "./stop.ts";
 
@@ -28,7 +29,7 @@ export async function restartContainer(
     internals.events.append("container", "stop", id, ended);
   }
   if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
-  await startLocked(internals, record, { attach: false, ...cancellable });
+  await startLocked(internals, withoutRestarts(record), { attach: false, ...cancellable });
   internals.events.append("container", "restart", id, containerAttributes(record));
 }
 

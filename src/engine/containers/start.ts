@@ -18,6 +18,7 @@ import { type PlanInput, startPlan } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
+import { withoutRestarts } from "./restart-policy.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
 export interface StartOptions {
@@ -37,7 +38,8 @@ export async function startContainer(
   using _ = await lockContainer(internals, id, options);
   const record = await settleLocked(internals, id);
   if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
-  return await startLocked(internals, record, options);
+  // somebody asks for it: what its policy did before counts no more
+  return await startLocked(internals, withoutRestarts(record), options);
 }
 
 /** The same with the lock held, and what came before settled. */

@@ -4,6 +4,7 @@ import { isGantryError } from "../../base/error.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
+import { holdBack } from "./hold-back.ts";
 import { type SignalName, sendSignal, signalNumber } from "./kill.ts";
 import { observe } from "./observe.ts";
 import { waitForContainer } from "./wait.ts";
@@ -24,6 +25,7 @@ export async function stopContainer(
 ): Promise<void> {
   // what is no signal is told before anything is done
   if (options.stopSignal !== undefined) signalNumber(options.stopSignal);
+  await holdBack(internals, id, options);
   const observed = await observe(internals, id);
   if (observed?.state.kind !== "running") return;
   const cancellable = options.signal ? { signal: options.signal } : {};

@@ -8,7 +8,8 @@
  *   root.c      paths inside an untrusted root, always by openat2
  *   ops_*.c     one function per operation, named op_<operation>
  *   layer.c     the operations that unpack a layer
- *   shim.c      what stays when the container runs; attach.c its clients, log.c its log
+ *   shim.c      what stays when the container runs; attach.c its clients, log.c its log, log_forward.c where else
+ *               that goes
  *   foreground.c  waits for a child in the foreground: its terminal, its readiness, its signals
  *   init.c      the tiny init for --init
  *   container.c a container of `gantry-oci`, as the entry sees it

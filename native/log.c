@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -208,17 +209,16 @@ static void numbered(const struct log *log, char out[280], uint32_t number)
 	*at = 0;
 }
 
-/* name -> name.1 -> name.2 …; the oldest is overwritten. A single file begins anew, as Docker's does. */
+/*
+ * name -> name.1 -> name.2 …; the oldest is overwritten, or goes where there is only one. Never by cutting a file off:
+ * who reads it has it open, and finds its end before the next one.
+ */
 static void rotate(struct log *log)
 {
 	char from[280], to[280];
 	flush(log);
-	if (log->files < 2) {
-		if (ftruncate(log->fd, 0) < 0)
-			lose(log, errno, 0);
-		log->size = 0;
-		return;
-	}
+	if (log->files < 2 && unlinkat(log->dir, log->name, 0) < 0 && errno != ENOENT)
+		lose(log, errno, 0);
 	for (uint32_t i = log->files - 1; i > 0; i--) {
 		numbered(log, to, i);
 		numbered(log, from, i - 1);
@@ -236,11 +236,17 @@ static void rotate(struct log *log)
 	log->fd = fd;
 }
 
-static void put_entry(struct log *log, unsigned stream, const char *time, const char *data, size_t bytes, bool partial)
+/* An entry with all that surrounds the line. */
+static size_t entry_room(const struct log *log, size_t bytes)
+{
+	return 6 * bytes + log->attributes_bytes + 160;
+}
+
+static void put_in_file(struct log *log, unsigned stream, const char *time, const char *data, size_t bytes, bool partial)
 {
 	if (log->limit && log->size >= log->limit)
 		rotate(log);
-	if (sizeof log->out - log->pending < 6 * bytes + 128)
+	if (log->pending && log->pending + entry_room(log, bytes) > LOG_ENTRY_LIMIT + 4096)
 		flush(log);
 	char *start = log->out + log->pending, *at = start;
 	if (log->format == LOG_JSON) {
@@ -248,7 +254,14 @@ static void put_entry(struct log *log, unsigned stream, const char *time, const 
 		at = put_escaped(at, data, bytes);
 		at = put(at, partial ? "\",\"stream\":\"" : "\\n\",\"stream\":\"");
 		at = put(at, stream_names[stream]);
-		at = put(at, "\",\"time\":\"");
+		if (log->attributes_bytes) {
+			at = put(at, "\",\"attrs\":");
+			memcpy(at, log->attributes, log->attributes_bytes);
+			at += log->attributes_bytes;
+			at = put(at, ",\"time\":\"");
+		} else {
+			at = put(at, "\",\"time\":\"");
+		}
 		at = put(at, time);
 		at = put(at, "\"}\n");
 	} else {
@@ -262,6 +275,36 @@ static void put_entry(struct log *log, unsigned stream, const char *time, const 
 	}
 	log->pending += (uint32_t)(at - start);
 	log->size += (uint64_t)(at - start);
+}
+
+static void random_id(char out[65])
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char bytes[32] = {0};
+	/* what it is for is to tell lines apart: zeros from a kernel without randomness do no harm */
+	ssize_t got = getrandom(bytes, sizeof bytes, GRND_NONBLOCK);
+	(void)got;
+	for (unsigned i = 0; i < sizeof bytes; i++) {
+		out[2 * i] = hex[bytes[i] >> 4];
+		out[2 * i + 1] = hex[bytes[i] & 15];
+	}
+	out[64] = 0;
+}
+
+static void put_entry(struct log *log, unsigned stream, const char *time, const char *data, size_t bytes, bool partial)
+{
+	struct log_stream *s = &log->streams[stream];
+	if (log->fd >= 0)
+		put_in_file(log, stream, time, data, bytes, partial);
+	if (!log->forward)
+		return;
+	bool in_parts = partial || s->continued;
+	if (in_parts && s->parts++ == 0)
+		random_id(s->id);
+	struct forward_line line = {stream, time, data, bytes, in_parts ? s->id : NULL, s->parts, !partial};
+	forward_line(log->forward, &line);
+	if (!partial)
+		s->parts = 0;
 }
 
 /* Bytes at the end of an unfinished line that begin a character: they wait for the rest of it. */
@@ -281,22 +324,27 @@ static void put_part(struct log *log, unsigned stream, const char *time)
 	uint32_t keep = log->format == LOG_JSON ? cut_rune(s) : 0;
 	if (!s->continued)
 		strcpy(s->time, time);
-	s->continued = true;
 	put_entry(log, stream, s->time, s->line, s->length - keep, true);
+	s->continued = true;
 	memmove(s->line, s->line + s->length - keep, keep);
 	s->length = keep;
 }
 
-void log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
+static bool is_held_up(const struct log *log)
+{
+	return log->forward && forward_waits(log->forward);
+}
+
+size_t log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
 {
 	struct log_stream *s = &log->streams[stream];
 	/* containerd counts the newline apart from the line, Docker within it */
-	size_t slack = log->format == LOG_CRI;
+	size_t slack = log->format == LOG_CRI, given = bytes;
 	char time[40];
-	if (log->fd < 0)
-		return;
+	if (log->fd < 0 && !log->forward)
+		return bytes;
 	log_time(time);
-	while (bytes > 0) {
+	while (bytes > 0 && !is_held_up(log)) {
 		size_t room = LOG_LINE_LIMIT + slack - s->length;
 		size_t take = bytes < room ? bytes : room;
 		const char *newline = memchr(data, '\n', take);
@@ -323,13 +371,14 @@ void log_write(struct log *log, unsigned stream, const char *data, size_t bytes)
 		bytes -= take;
 	}
 	flush(log);
+	return given - bytes;
 }
 
 void log_end(struct log *log, unsigned stream)
 {
 	struct log_stream *s = &log->streams[stream];
 	char time[40];
-	if (log->fd < 0 || s->length == 0)
+	if (s->length == 0 || (log->fd < 0 && !log->forward))
 		return;
 	log_time(time);
 	put_entry(log, stream, s->continued ? s->time : time, s->line, s->length, true);
@@ -348,9 +397,13 @@ int log_open(struct log *log, const char *path, enum log_format format, uint64_t
 	log->files = files;
 	log->size = log->lost = log->pending = 0;
 	log->error = 0;
+	log->attributes = NULL;
+	log->attributes_bytes = 0;
+	log->forward = NULL;
 	for (unsigned i = 0; i < 2; i++) {
 		log->streams[i].length = 0;
 		log->streams[i].continued = false;
+		log->streams[i].parts = 0;
 	}
 	if (format == LOG_NONE)
 		return 0;
@@ -379,5 +432,10 @@ void log_close(struct log *log)
 		close(log->fd);
 	if (log->dir >= 0)
 		close(log->dir);
+	if (log->forward) {
+		forward_close(log->forward);
+		log->lost += log->forward->lost;
+	}
 	log->fd = log->dir = -1;
+	log->forward = NULL;
 }

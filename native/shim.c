@@ -31,6 +31,7 @@
 #define HANGUP_MS 100
 
 static struct shim the_shim;
+static struct forward the_forward;
 
 static int64_t now_ms(void)
 {
@@ -64,6 +65,17 @@ int signal_container(struct shim *shim, uint32_t number, bool all)
 	return sys_pidfd_send_signal(shim->x->child_pidfd, (int)number) < 0 ? -errno : 0;
 }
 
+/* True once the log has all that was read. */
+static bool log_rest(struct shim *shim)
+{
+	if (shim->log.forward)
+		forward_more(shim->log.forward);
+	size_t taken = log_write(&shim->log, shim->unlogged.stream, shim->unlogged.at, shim->unlogged.bytes);
+	shim->unlogged.at += taken;
+	shim->unlogged.bytes -= taken;
+	return shim->unlogged.bytes == 0 && !(shim->log.forward && forward_waits(shim->log.forward));
+}
+
 static void close_output(struct shim *shim, unsigned i)
 {
 	log_end(&shim->log, i);
@@ -74,12 +86,15 @@ static void close_output(struct shim *shim, unsigned i)
 /* Reads one chunk; false when nothing was there. */
 static bool read_output(struct shim *shim, unsigned i)
 {
-	struct chunk *chunk = shim->out[i] < 0 ? NULL : free_chunk(shim);
+	struct chunk *chunk = shim->out[i] < 0 || !log_rest(shim) ? NULL : free_chunk(shim);
 	if (!chunk)
 		return false;
 	ssize_t n = read(shim->out[i], chunk->frame + 8, CHUNK_BYTES);
 	if (n > 0) {
-		log_write(&shim->log, i, (const char *)chunk->frame + 8, (size_t)n);
+		shim->unlogged.stream = i;
+		shim->unlogged.at = (const char *)chunk->frame + 8;
+		shim->unlogged.bytes = (size_t)n;
+		log_rest(shim);
 		publish_chunk(shim, i == 0 ? REPLY_STDOUT : REPLY_STDERR, (uint32_t)n);
 		return true;
 	}
@@ -153,11 +168,13 @@ static void resume_stdin(struct shim *shim)
 	}
 }
 
-enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
+enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_LOG, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
 
 static void gather(const struct shim *shim, int signals, struct pollfd p[])
 {
-	bool stuck = false, seat = shim->seats < CLIENTS, room = free_chunk((struct shim *)shim) != NULL;
+	const struct forward *forward = shim->log.forward;
+	bool held = shim->unlogged.bytes > 0 || (forward && forward_waits(forward));
+	bool stuck = false, seat = shim->seats < CLIENTS, room = !held && free_chunk((struct shim *)shim) != NULL;
 	for (unsigned i = 0; i < shim->seats; i++) {
 		p[AT_CLIENTS + i] = interest(shim, &shim->clients[i]);
 		stuck |= shim->clients[i].fd >= 0 && shim->clients[i].stuck;
@@ -168,6 +185,7 @@ static void gather(const struct shim *shim, int signals, struct pollfd p[])
 	/* with every seat taken, who comes waits in the backlog */
 	p[AT_LISTENER] = (struct pollfd){seat ? shim->listener : -1, POLLIN, 0};
 	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
+	p[AT_LOG] = (struct pollfd){held && forward ? forward->fd : -1, POLLOUT, 0};
 	for (unsigned i = 0; i < 2; i++)
 		p[AT_OUT + i] = (struct pollfd){room && !shim->hung_up ? shim->out[i] : -1, POLLIN, 0};
 }
@@ -200,6 +218,8 @@ static void turn(struct shim *shim, int signals, int timeout_ms)
 		accept_clients(shim);
 	if (p[AT_STDIN].revents)
 		resume_stdin(shim);
+	if (p[AT_LOG].revents)
+		log_rest(shim);
 	for (unsigned i = 0; i < 2; i++)
 		if (p[AT_OUT + i].revents && !read_output(shim, i))
 			shim->hung_up |= shim->terminal && shim->out[i] >= 0;
@@ -210,6 +230,10 @@ static void turn(struct shim *shim, int signals, int timeout_ms)
 /* The time is up with the pipes still open: takes what lies in them, over the heads of slow clients. */
 static void sweep(struct shim *shim)
 {
+	/* nor is a receiver of the log that takes nothing waited for */
+	if (shim->log.forward)
+		shim->log.forward->patient = false;
+	log_rest(shim);
 	for (unsigned i = 0; i < 2; i++) {
 		/* a pipe holds 1 MiB at most; somebody who writes on and on is not waited for */
 		for (unsigned most = 0; most < 64 && shim->out[i] >= 0; most++) {
@@ -263,7 +287,7 @@ static void take_registers(struct shim *shim, struct executor *x, const struct s
 static void run_loop(struct shim *shim, int signals)
 {
 	int64_t deadline = 0;
-	while (!shim->exited || shim->out[0] >= 0 || shim->out[1] >= 0) {
+	while (!shim->exited || shim->out[0] >= 0 || shim->out[1] >= 0 || !log_rest(shim)) {
 		int timeout = -1;
 		if (shim->exited) {
 			int64_t now = now_ms();
@@ -294,6 +318,45 @@ int op_open_shim(struct executor *x, const struct step *s)
 	return r < 0 ? fail(x, -r, "listen at %s", socket) : 0;
 }
 
+int op_label_log(struct executor *x, const struct step *s)
+{
+	struct shim *shim = &the_shim;
+	const struct bytes *attributes = &s->v[LABEL_LOG_ATTRIBUTES].text;
+	if (!shim->open || attributes->length > LOG_ATTRIBUTES_LIMIT)
+		return fail(x, EINVAL, "label-log");
+	shim->log.attributes = attributes->at;
+	shim->log.attributes_bytes = attributes->length;
+	return 0;
+}
+
+int op_forward_log(struct executor *x, const struct step *s)
+{
+	struct shim *shim = &the_shim;
+	struct forward *f = &the_forward;
+	const struct bytes *fields = &s->v[FORWARD_LOG_FIELDS].text, *host = &s->v[FORWARD_LOG_HOST].text,
+	                   *tag = &s->v[FORWARD_LOG_TAG].text;
+	/* the tag may come twice */
+	if (!shim->open || shim->log.forward || fields->length > FORWARD_HEAD_LIMIT ||
+	    host->length + 2 * (size_t)tag->length > FORWARD_HEAD_LIMIT)
+		return fail(x, EINVAL, "forward-log");
+	f->protocol = (enum forward_protocol)s->v[FORWARD_LOG_PROTOCOL].number;
+	f->format = (enum forward_format)s->v[FORWARD_LOG_FORMAT].number;
+	f->patient = s->v[FORWARD_LOG_PATIENT].number;
+	f->address = s->v[FORWARD_LOG_ADDRESS].text.at;
+	f->port = (uint32_t)s->v[FORWARD_LOG_PORT].number;
+	f->host = host->at;
+	f->tag = tag->at;
+	f->fields = fields->at;
+	f->fields_bytes = fields->length;
+	f->facility = (uint32_t)s->v[FORWARD_LOG_FACILITY].number;
+	f->buffer_bytes = (uint32_t)s->v[FORWARD_LOG_BUFFER_BYTES].number;
+	int r = forward_open(f);
+	if (r < 0)
+		return fail(x, -r, "connect log to %s", f->address);
+	shim->log.forward = f;
+	return 0;
+}
+
 int op_supervise(struct executor *x, const struct step *s)
 {
 	struct shim *shim = &the_shim;
@@ -317,8 +380,8 @@ int op_supervise(struct executor *x, const struct step *s)
 	/* what it sent with its last go counts for the first byte of output */
 	read_client(shim, &shim->clients[0]);
 	run_loop(shim, signals);
-	x->log_bytes_lost = shim->log.lost;
 	log_close(&shim->log);
+	x->log_bytes_lost = shim->log.lost;
 	close(signals);
 	if (shim->in >= 0)
 		close(shim->in);

@@ -58,6 +58,11 @@ struct shim {
 	unsigned seats; /* clients[] up to here have been in use; the rest is untouched memory */
 	struct client clients[CLIENTS];
 	struct log log;
+	struct {
+		unsigned stream;
+		const char *at;
+		size_t bytes;
+	} unlogged; /* output that the log has not taken yet; nothing more is read until it has */
 	struct chunk chunks[CHUNKS];
 };
 

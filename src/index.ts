@@ -12,7 +12,8 @@ export type { Container, ContainerInput, WaitOptions } from "./engine/containers
 export type { CreateOptions, CreateRequest } from "./engine/containers/create.ts";
 export type { ContainerInspection } from "./engine/containers/inspect.ts";
 export type { ContainerStatus, ContainerSummary, ListOptions } from "./engine/containers/list.ts";
-export type { LogEntry } from "./engine/containers/log-reader.ts";
+export type { LogRequest } from "./engine/containers/log-config.ts";
+export type { LogEntry, LogRange, LogTime } from "./engine/containers/log-reader.ts";
 export type { LogsOptions } from "./engine/containers/logs.ts";
 export type { OutputStream } from "./engine/containers/output-stream.ts";
 export type { RemoveOptions } from "./engine/containers/remove.ts";

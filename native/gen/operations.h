@@ -116,6 +116,8 @@
   X(120, record_start, "record-start", "ttt", 1, 128) \
   X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
+  X(240, label_log, "label-log", "t", 1, 0) \
+  X(241, forward_log, "forward-log", "4t444ttb44", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
@@ -381,6 +383,17 @@
 #define OPEN_SHIM_FORMAT 2
 #define OPEN_SHIM_LIMIT_BYTES 3
 #define OPEN_SHIM_FILES 4
+#define LABEL_LOG_ATTRIBUTES 0
+#define FORWARD_LOG_PROTOCOL 0
+#define FORWARD_LOG_ADDRESS 1
+#define FORWARD_LOG_PORT 2
+#define FORWARD_LOG_FORMAT 3
+#define FORWARD_LOG_FACILITY 4
+#define FORWARD_LOG_HOST 5
+#define FORWARD_LOG_TAG 6
+#define FORWARD_LOG_FIELDS 7
+#define FORWARD_LOG_PATIENT 8
+#define FORWARD_LOG_BUFFER_BYTES 9
 #define SUPERVISE_STDIN 0
 #define SUPERVISE_STDOUT 1
 #define SUPERVISE_STDERR 2

@@ -2,7 +2,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
 #include "../log.c"
+#include "../log_forward.c"
 
 #define countof(a) (sizeof(a) / sizeof *(a))
 
@@ -310,6 +315,200 @@ static void full_disk(void)
 	      "writing goes on when there is room again");
 }
 
+static void attributes(void)
+{
+	static char long_attributes[LOG_ATTRIBUTES_LIMIT + 1], line[LOG_LINE_LIMIT];
+	size_t bytes;
+	begin(LOG_JSON, 0, 1);
+	the_log.attributes = "{\"tag\":\"t\"}";
+	the_log.attributes_bytes = 11;
+	log_write(&the_log, 1, "x\n", 2);
+	log_close(&the_log);
+	check(strncmp(content(path, NULL), "{\"log\":\"x\\n\",\"stream\":\"stderr\",\"attrs\":{\"tag\":\"t\"},\"time\":\"2", 59) == 0,
+	      "attributes stand between stream and time, as Docker's");
+	memset(long_attributes, 'a', LOG_ATTRIBUTES_LIMIT);
+	memset(line, 1, sizeof line);
+	begin(LOG_JSON, 0, 1);
+	the_log.attributes = long_attributes;
+	the_log.attributes_bytes = LOG_ATTRIBUTES_LIMIT;
+	for (unsigned i = 0; i < 4; i++)
+		log_write(&the_log, 0, line, sizeof line);
+	log_write(&the_log, 0, "\n", 1);
+	log_close(&the_log);
+	content(path, &bytes);
+	check(bytes > 4 * (6 * LOG_LINE_LIMIT + LOG_ATTRIBUTES_LIMIT), "the longest attributes beside the longest line fit");
+}
+
+static struct forward the_forward;
+
+/* A receiver of datagrams at `path`.sock, and a log without a file that sends to it. */
+static int receiver(int type, bool patient)
+{
+	static struct sockaddr_un address;
+	address.sun_family = AF_UNIX;
+	snprintf(address.sun_path, sizeof address.sun_path, "%s.sock", path);
+	unlink(address.sun_path);
+	int fd = socket(AF_UNIX, type, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || (type == SOCK_STREAM && listen(fd, 1) < 0))
+		abort();
+	log_open(&the_log, "", LOG_NONE, 0, 1);
+	memset(&the_forward, 0, sizeof the_forward);
+	the_forward.protocol = FORWARD_EITHER;
+	the_forward.address = address.sun_path;
+	the_forward.patient = patient;
+	the_forward.format = FORWARD_JOURNAL;
+	the_forward.fields = "CONTAINER_ID=c\n";
+	the_forward.fields_bytes = 15;
+	the_forward.host = "host";
+	the_forward.tag = "tag";
+	the_forward.facility = 3;
+	if (forward_open(&the_forward) < 0)
+		abort();
+	the_log.forward = &the_forward;
+	return fd;
+}
+
+static char *received(int fd)
+{
+	static char buffer[70000];
+	ssize_t n = recv(fd, buffer, sizeof buffer - 1, MSG_DONTWAIT);
+	buffer[n < 0 ? 0 : n] = 0;
+	return buffer;
+}
+
+static void journal(void)
+{
+	static char line[2 * LOG_LINE_LIMIT + 2];
+	int fd = receiver(SOCK_DGRAM, true);
+	log_write(&the_log, 1, "\xffone\n", 5);
+	char *text = received(fd);
+	check(strncmp(text, "CONTAINER_ID=c\nPRIORITY=3\nSYSLOG_TIMESTAMP=2", 44) == 0 &&
+	          strstr(text, "Z\nCONTAINER_LOG_ORDINAL=1\nMESSAGE=\xffone\n"),
+	      "a line is an entry of the journal, with its bytes as they are");
+	memset(line, 'x', sizeof line);
+	line[sizeof line - 1] = '\n';
+	log_write(&the_log, 0, line, sizeof line);
+	char id[65] = "";
+	bool good = true;
+	for (unsigned part = 1; part <= 3; part++) {
+		char expected[64];
+		text = received(fd);
+		char *at = strstr(text, "CONTAINER_PARTIAL_ID=");
+		good &= at && (part == 1 || strncmp(at + 21, id, 64) == 0);
+		if (at)
+			memcpy(id, at + 21, 64);
+		snprintf(expected, sizeof expected, "\nCONTAINER_PARTIAL_ORDINAL=%u\n", part);
+		good &= strstr(text, expected) && strstr(text, part == 3 ? "PARTIAL_LAST=true\nMESSAGE=x\n" : "PARTIAL_LAST=false\nCONTAINER_PARTIAL_MESSAGE=true\n");
+	}
+	check(good, "the parts of a long line carry one id, numbers, and which is the last");
+	log_write(&the_log, 0, "short\n", 6);
+	check(!strstr(received(fd), "PARTIAL"), "a line after a long one is whole again");
+	log_close(&the_log);
+	close(fd);
+}
+
+static void syslog(void)
+{
+	struct tm t;
+	time_t now = time(NULL);
+	char day[16], expected[64];
+	int fd = receiver(SOCK_DGRAM, true);
+	the_forward.format = FORWARD_RFC3164;
+	log_write(&the_log, 0, "one\n", 4);
+	localtime_r(&now, &t);
+	strftime(day, sizeof day, "%b %e", &t);
+	char *text = received(fd);
+	snprintf(expected, sizeof expected, " host tag[%d]: one\n", getpid());
+	check(strncmp(text, "<30>", 4) == 0 && strncmp(text + 4, day, 6) == 0 && strcmp(text + 19, expected) == 0, "RFC 3164 as Docker has it");
+	the_forward.format = FORWARD_LOCAL;
+	log_write(&the_log, 1, "two\n", 4);
+	snprintf(expected, sizeof expected, " tag[%d]: two\n", getpid());
+	text = received(fd);
+	check(strncmp(text, "<27>", 4) == 0 && strcmp(text + 19, expected) == 0, "local syslog leaves the host out");
+	bool good = true;
+	static const char *const zones[] = {"UTC", "XXX-5:30", "YYY3"}, *const shown[] = {"Z", "+05:30", "-03:00"};
+	for (unsigned i = 0; i < 3; i++) {
+		setenv("TZ", zones[i], 1);
+		tzset();
+		the_forward.format = i == 1 ? FORWARD_RFC5424_MICRO : FORWARD_RFC5424;
+		log_write(&the_log, 0, "three\n", 6);
+		text = received(fd);
+		snprintf(expected, sizeof expected, "%s host tag %d tag - three\n", shown[i], getpid());
+		good &= strncmp(text, "<30>1 2", 7) == 0 && text[16] == 'T' && strstr(text, expected) == text + strlen(text) - strlen(expected);
+		good &= (text[25] == '.') == (i == 1);
+	}
+	check(good, "RFC 5424 with and without microseconds, in local time");
+	log_close(&the_log);
+	close(fd);
+}
+
+static void slow_receiver(void)
+{
+	static char many[400000];
+	size_t bytes = 0, taken = 0, lines = 0, calls = 0;
+	while (bytes + 20 < sizeof many)
+		bytes += (size_t)snprintf(many + bytes, 20, "line %zu\n", lines++);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		int listener = receiver(turn ? SOCK_STREAM : SOCK_DGRAM, true), fd = turn ? accept(listener, NULL, NULL) : listener;
+		size_t next = 0;
+		bool good = true;
+		char expected[32];
+		static char stream[sizeof many * 30];
+		size_t got = 0;
+		for (taken = calls = 0; good && (next < lines && calls < 10 * lines); calls++) {
+			forward_more(&the_forward);
+			taken += log_write(&the_log, 0, many + taken, bytes - taken);
+			good &= taken == bytes || forward_waits(&the_forward);
+			if (turn) {
+				ssize_t n = recv(fd, stream + got, 50000, MSG_DONTWAIT);
+				got += n > 0 ? (size_t)n : 0;
+				if (taken < bytes || forward_waits(&the_forward))
+					continue;
+				while ((n = recv(fd, stream + got, 50000, MSG_DONTWAIT)) > 0)
+					got += (size_t)n;
+				stream[got] = 0;
+				for (char *at = stream; good && (at = strstr(at, "MESSAGE=line ")); at += 13)
+					good &= strtoul(at + 13, NULL, 10) == next++;
+				break;
+			}
+			for (char *text; good && *(text = received(fd)); next++) {
+				snprintf(expected, sizeof expected, "MESSAGE=line %zu\n", next);
+				good &= strstr(text, expected) != NULL;
+			}
+		}
+		check(good && next == lines && the_forward.lost == 0, turn ? "a slow receiver of a stream gets every line, in order" : "a slow receiver of datagrams gets every line, in order");
+		log_close(&the_log);
+		close(fd);
+		if (turn)
+			close(listener);
+	}
+	int fd = receiver(SOCK_DGRAM, false);
+	size_t all = log_write(&the_log, 0, many, bytes);
+	check(all == bytes && !forward_waits(&the_forward) && the_forward.lost > 0 && the_forward.error == EAGAIN,
+	      "with mode non-blocking what a receiver does not take is dropped and counted");
+	log_close(&the_log);
+	close(fd);
+}
+
+static void lost_receiver(void)
+{
+	int fd = receiver(SOCK_STREAM, true), first = accept(fd, NULL, NULL);
+	log_write(&the_log, 0, "one\n", 4);
+	check(strstr(received(first), "MESSAGE=one\n"), "a stream gets the line");
+	close(first);
+	log_write(&the_log, 0, "two\n", 4);
+	int second = accept(fd, NULL, NULL);
+	check(strstr(received(second), "MESSAGE=two\n") && the_forward.lost == 0, "a receiver that comes back gets the next line");
+	close(second);
+	close(fd);
+	log_write(&the_log, 0, "three\n", 6);
+	uint64_t lost = the_forward.lost;
+	check(lost > 0 && !forward_waits(&the_forward), "a receiver that is gone holds nothing up, and what is lost is counted");
+	log_write(&the_log, 0, "four\n", 5);
+	check(the_forward.lost > lost && the_forward.fd < 0, "it is not asked for every line");
+	log_close(&the_log);
+}
+
 static void times(void)
 {
 	bool good = true;
@@ -353,11 +552,18 @@ int main(void)
 	long_lines();
 	rotation();
 	full_disk();
+	attributes();
+	journal();
+	syslog();
+	slow_receiver();
+	lost_receiver();
 	char name[80];
 	for (unsigned i = 0; i < 200; i++) {
 		snprintf(name, sizeof name, i ? "%s.%u" : "%s", path, i);
 		unlink(name);
 	}
+	snprintf(name, sizeof name, "%s.sock", path);
+	unlink(name);
 	rmdir(folder);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed > 0;

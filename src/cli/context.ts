@@ -14,8 +14,8 @@ export interface CommandContext {
   /** Aborted when the user interrupts the command. */
   readonly signal: AbortSignal;
   /** Writes text as it is; foreign text goes through `sanitize` first. */
-  out(text: string): void;
-  err(text: string): void;
+  out(text: string | Uint8Array): void;
+  err(text: string | Uint8Array): void;
   /** Whether the reader of standard output has gone: there is no use in going on. */
   readonly closed: boolean;
   /** Opens the engine on first use; it is closed when the command is over. */

@@ -1,7 +1,7 @@
 /** Failures in docker's words and exit statuses: what scripts match. One table for the whole command line. */
 import { isGantryError } from "../base/error.ts";
+import { TemplateError, TemplateExecutionError } from "../base/template/template-parse.ts";
 import { sanitize } from "./format/sanitize.ts";
-import { TemplateError, TemplateExecutionError } from "./format/template-parse.ts";
 import { UsageError } from "./options.ts";
 
 /** Commands whose own failure has status 125, and whose users are pointed to the help. */

@@ -21,7 +21,7 @@ export function inspectContainerView(inspection: ContainerInspection) {
     ResolvConfPath: etc("resolv.conf"),
     HostnamePath: etc("hostname"),
     HostsPath: etc("hosts"),
-    LogPath: record.log.format === "none" ? "" : paths.log,
+    LogPath: paths.log,
     Name: `/${record.name}`,
     RestartCount: record.restartCount ?? 0,
     Driver: "overlay",
@@ -73,10 +73,7 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
   );
   return {
     Binds: binds,
-    LogConfig: {
-      Type: log.format === "json" ? "json-file" : "none",
-      Config: asMap({ "max-size": String(log.limitBytes), "max-file": String(log.files) }),
-    },
+    LogConfig: { Type: log.driver, Config: asMap(logOptionsView(log)) },
     NetworkMode: options.network ?? "none",
     PortBindings: asMap({}),
     RestartPolicy: {
@@ -113,6 +110,13 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     MaskedPaths: runtimeConfig.linux?.maskedPaths ?? [],
     ReadonlyPaths: runtimeConfig.linux?.readonlyPaths ?? [],
   };
+}
+
+/** What was asked for, and the limits that hold where nobody asked. */
+function logOptionsView({ driver, options, limitBytes, files }: ContainerInspection["record"]["log"]) {
+  if (driver !== "json-file" && driver !== "k8s-file") return options;
+  const size = limitBytes === 0 ? "-1" : String(limitBytes);
+  return { "max-size": size, "max-file": String(files), ...options };
 }
 
 function mountView(mount: MountOption) {

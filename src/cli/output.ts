@@ -9,12 +9,12 @@ export class Output {
   /** Set when the reader of stdout has gone. */
   closed = false;
 
-  out(text: string): void {
-    if (!this.closed) this.closed = !writeAll(1, Buffer.from(text));
+  out(text: string | Uint8Array): void {
+    if (!this.closed) this.closed = !writeAll(1, typeof text === "string" ? Buffer.from(text) : text);
   }
 
-  err(text: string): void {
-    writeAll(2, Buffer.from(text));
+  err(text: string | Uint8Array): void {
+    writeAll(2, typeof text === "string" ? Buffer.from(text) : text);
   }
 }
 

@@ -46,11 +46,11 @@ export class Session implements CommandContext, AsyncDisposable {
     return this.#controller.signal;
   }
 
-  out(text: string): void {
+  out(text: string | Uint8Array): void {
     this.#output.out(text);
   }
 
-  err(text: string): void {
+  err(text: string | Uint8Array): void {
     this.#output.err(text);
   }
 

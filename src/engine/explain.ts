@@ -1,7 +1,7 @@
 /** What a run would do: its runtime config and every privileged step, with nothing started and nothing kept. */
 import type { Plan } from "../plan/plan.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
-import { startPlan } from "./containers/container-plan.ts";
+import { settleLog, startPlan } from "./containers/container-plan.ts";
 import { type CreateRequest, makeContainer } from "./containers/create.ts";
 import { discardContainer } from "./containers/discard.ts";
 import type { Internals } from "./internals.ts";
@@ -20,7 +20,8 @@ export async function explainRun(
   // made like any container, so that what is shown is what would happen, and discarded before it has a record
   const { name: _, ...unnamed } = request;
   return await makeContainer(internals, { ...unnamed, pull: "never" }, options, async ({ record, input }) => {
-    const plan = await startPlan(internals, record, { ...input, unattended: false });
+    const log = await settleLog(record, input.runtimeConfig);
+    const plan = await startPlan(internals, record, { ...input, unattended: false, log });
     await discardContainer(internals, { id: record.id });
     return { runtimeConfig: input.runtimeConfig, plan };
   });

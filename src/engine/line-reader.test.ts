@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -111,4 +119,53 @@ test("a line longer than the limit is left out, those around it are not", async 
   using place = folder();
   writeFileSync(place.path, `a\n${"x".repeat(300_000)}\nb\n`);
   assert.deepEqual(await collect(place.path, { lineLimit: 100_000 }), ["a", "b"]);
+});
+
+test("what came to a file before it lost its name is read", async () => {
+  using place = folder();
+  writeFileSync(place.path, "a\n");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const lines: string[] = [];
+  for await (const line of readLines(place.path, { ended: promise })) {
+    lines.push(line.toString());
+    if (lines.length > 1) continue;
+    appendFileSync(place.path, "b\n");
+    rmSync(place.path);
+    writeFileSync(place.path, "c\n");
+    resolve();
+  }
+  assert.deepEqual(lines, ["a", "b", "c"]);
+});
+
+test("a follower that slept through several rotations goes on where it was", async () => {
+  using place = folder();
+  writeFileSync(place.path, "0\n");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const lines: string[] = [];
+  for await (const line of readLines(place.path, { files: 5, ended: promise })) {
+    lines.push(line.toString());
+    if (lines.length > 1) continue;
+    for (let turn = 1; turn <= 4; turn++) {
+      appendFileSync(place.path, `late ${turn}\n`);
+      for (let index = 4; index > 0; index--) {
+        const from = index === 1 ? place.path : `${place.path}.${index - 1}`;
+        if (existsSync(from)) renameSync(from, `${place.path}.${index}`);
+      }
+      writeFileSync(place.path, `${turn}\n`);
+    }
+    resolve();
+  }
+  assert.deepEqual(lines, ["0", "late 1", "1", "late 2", "2", "late 3", "3", "late 4", "4"]);
+});
+
+test("half a line that is cut off again makes nothing be read twice", async () => {
+  using place = folder();
+  writeFileSync(place.path, "a\nb\nhal");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const reading = collect(place.path, { ended: promise });
+  await new Promise((later) => setTimeout(later, 20));
+  truncateSync(place.path, 4);
+  appendFileSync(place.path, "c\n");
+  resolve();
+  assert.deepEqual(await reading, ["a", "b", "c"]);
 });

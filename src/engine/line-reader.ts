@@ -56,12 +56,15 @@ export async function* readLines(path: string, options: ReadLinesOptions = {}): 
         ? await place.handle.read(chunk, 0, chunkBytes, place.offset)
         : { bytesRead: 0 };
       if (bytesRead === 0) {
-        const next: Place | undefined = place ? await following(path, files, place) : undefined;
+        const before: number = place?.offset ?? 0;
+        const next: Place | undefined = place
+          ? await following(path, files, place, partial.length)
+          : undefined;
         if (next) {
           if (next !== place) {
             await place?.handle.close();
             partial = Buffer.alloc(0);
-          }
+          } else if (next.offset < before) partial = Buffer.alloc(0);
           place = next;
           continue;
         }
@@ -144,15 +147,26 @@ async function oldest(path: string, files: number): Promise<Place | undefined> {
 }
 
 /** Where to read on after the end of a file: in the same one, in the next, or nowhere yet. */
-async function following(path: string, files: number, place: Place): Promise<Place | undefined> {
+async function following(
+  path: string,
+  files: number,
+  place: Place,
+  partialBytes: number,
+): Promise<Place | undefined> {
   for (;;) {
     const found = await search(path, files);
     const at = found.findIndex(({ inode }) => inode === place.inode);
-    // more may have come to it between the last read and its rotation
-    if (at >= 0 && found[at]!.size > place.offset) return place;
-    // a log of one file is not rotated but begun anew
-    const truncated = at >= 0 && found[at]!.size < place.offset;
-    const next = truncated ? found[at] : at < 0 ? found.at(-1) : found[at - 1];
+    // more may have come to it between the last read and its rotation, also to one that has no name any more
+    const { size } = at >= 0 ? found[at]! : await place.handle.stat();
+    if (size > place.offset) return place;
+    const lacks = place.offset - size;
+    // half a line that found no room on the disk is cut off again, and another one written in its place
+    if (lacks > 0 && lacks <= partialBytes) {
+      place.offset -= partialBytes;
+      return place;
+    }
+    // somebody has begun the file anew
+    const next = at >= 0 && lacks > 0 ? found[at] : at < 0 ? found.at(-1) : found[at - 1];
     if (!next) return undefined;
     const opened = await openFound(next);
     if (opened) return opened;

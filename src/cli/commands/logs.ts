@@ -1,6 +1,7 @@
 /** `gantry logs`. */
+import type { LogEntry } from "../../engine/containers/log-reader.ts";
 import { defineCommand } from "../command.ts";
-import { parseTime } from "../format/units.ts";
+import { parseNanoTime } from "../format/units.ts";
 import { flag, parsed } from "../options.ts";
 
 const lines = (text: string): number => {
@@ -18,18 +19,18 @@ export const logs = defineCommand({
     since: parsed(
       'Show logs since a time (e.g. "2026-01-02T13:23:37Z") or a duration ago (e.g. "42m")',
       "string",
-      parseTime,
+      parseNanoTime,
     ),
     until: parsed(
       'Show logs before a time (e.g. "2026-01-02T13:23:37Z") or a duration ago (e.g. "42m")',
       "string",
-      parseTime,
+      parseNanoTime,
     ),
     tail: parsed('Number of lines to show from the end of the logs (default "all")', "string", lines, {
       short: "n",
     }),
     timestamps: flag("Show timestamps", { short: "t" }),
-    details: flag("Accepted; there are no extra details", { hidden: true }),
+    details: flag("Show what `--log-opt` added: labels, variables, tag"),
   },
   minArguments: 1,
   maxArguments: 1,
@@ -45,16 +46,40 @@ export const logs = defineCommand({
     const entries = container.logs({
       follow,
       ...(tail === undefined || tail < 0 ? {} : { tail }),
-      ...(since ? { since } : {}),
-      ...(until ? { until } : {}),
+      ...(since === undefined ? {} : { since }),
+      ...(until === undefined ? {} : { until }),
       signal: context.signal,
     });
-    for await (const { stream, time, text } of entries) {
-      const line = values.timestamps ? `${time} ${text}` : text;
-      if (stream === "stdout") context.out(line);
+    for await (const entry of entries) {
+      const head =
+        (values.timestamps ? `${fixedTime(entry.time)} ` : "") +
+        (values.details ? `${detailsOf(entry.attributes)} ` : "");
+      const line = head === "" ? entry.bytes : Buffer.concat([Buffer.from(head), entry.bytes]);
+      if (entry.stream === "stdout") context.out(line);
       else context.err(line);
       if (context.closed) break;
     }
     return 0;
   },
 });
+
+/** Nine digits of the second, so that the lines stand in columns. */
+function fixedTime(time: string): string {
+  const parts = /^([^.Z+]+)(?:\.(\d+))?(.*)$/.exec(time);
+  return parts ? `${parts[1]}.${(parts[2] ?? "").padEnd(9, "0")}${parts[3]}` : time;
+}
+
+/** `name=value,name=value` in order, escaped as in a query. */
+function detailsOf(attributes: LogEntry["attributes"]): string {
+  return Object.entries(attributes)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${queryEscape(name)}=${queryEscape(value)}`)
+    .join(",");
+}
+
+/** Go's url.QueryEscape. */
+function queryEscape(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll("%20", "+");
+}

@@ -1,7 +1,8 @@
 /** Lists in the three forms that docker has: a table, a table of a template's fields, one line a row. Pure. */
+
+import { goJson } from "../../base/template/template-functions.ts";
 import { sanitize } from "./sanitize.ts";
 import { compileTemplate } from "./template.ts";
-import { goJson } from "./template-functions.ts";
 
 /** A column: the name that templates use, its heading, and its value for a row. */
 export interface Column<R> {

@@ -8,6 +8,7 @@ import {
   humanSize,
   parseDuration,
   parseMemory,
+  parseNanoTime,
   parseTime,
 } from "./units.ts";
 
@@ -68,4 +69,12 @@ test("a time is a duration back, seconds since 1970, or a date", () => {
   assert.equal(parseTime("2026-01-01T00:00:00+01:00").toISOString(), "2025-12-31T23:00:00.000Z");
   assert.equal(parseTime("2026-01-01").getTime(), new Date(2026, 0, 1).getTime());
   assert.throws(() => parseTime("yesterday"), /failed to parse value as time or duration: "yesterday"/);
+});
+
+test("times are exact to the nanosecond where they are given so", () => {
+  assert.equal(parseNanoTime("1970-01-01T00:00:01.000000002Z"), 1_000_000_002n);
+  assert.equal(parseNanoTime("1970-01-01T00:00:01.1234567Z"), 1_123_456_700n);
+  assert.equal(parseNanoTime("1970-01-01T00:00:01.5Z"), 1_500_000_000n);
+  assert.equal(parseNanoTime("1767225600.123456789"), 1_767_225_600_123_456_789n);
+  assert.equal(parseNanoTime("1s", new Date(2000)), 1_000_000_000n);
 });

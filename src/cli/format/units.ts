@@ -109,3 +109,11 @@ export function parseTime(text: string, now: Date = new Date()): Date {
     throw new Error(`failed to parse value as time or duration: ${JSON.stringify(text)}`);
   return date;
 }
+
+/** The same to the nanosecond, as far as the text tells: since 1970. */
+export function parseNanoTime(text: string, now: Date = new Date()): bigint {
+  const seconds = /^(\d+)\.(\d+)$/.exec(text);
+  if (seconds) return BigInt(seconds[1]!) * 1_000_000_000n + BigInt(seconds[2]!.slice(0, 9).padEnd(9, "0"));
+  const beyond = /T[\d:]+\.\d{3}(\d{1,6})/.exec(text)?.[1] ?? "";
+  return BigInt(Math.floor(parseTime(text, now).getTime())) * 1_000_000n + BigInt(beyond.padEnd(6, "0"));
+}

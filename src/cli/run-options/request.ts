@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { wrapErrno } from "../../base/error.ts";
 import type { CreateRequest } from "../../engine/containers/create.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
-import { parseMemory } from "../format/units.ts";
 import { UsageError, type ValuesOf } from "../options.ts";
 import { gatherEnvironment, gatherLabels } from "./environment.ts";
 import { resourceRequest } from "./limit-table.ts";
@@ -91,19 +90,9 @@ function securityOption(option: string): string {
 }
 
 function logOptions(values: CreateValues): CreateRequest["log"] {
-  const log: { format?: "json" | "none"; limitBytes?: number; files?: number } = {};
-  if (values["log-driver"] === "none") log.format = "none";
-  for (const [name, value] of values["log-opt"]) {
-    try {
-      if (name === "max-size") log.limitBytes = value === "-1" ? 0 : parseMemory(value);
-      else if (name === "max-file" && /^[1-9]\d{0,2}$/.test(value)) log.files = Number(value);
-      else throw new Error(`unknown log opt '${name}=${value}' for json-file log driver`);
-    } catch (error) {
-      throw new UsageError(
-        `invalid argument "${name}=${value}" for "--log-opt" flag: ${(error as Error).message}`,
-        { cause: error },
-      );
-    }
-  }
-  return Object.keys(log).length > 0 ? log : undefined;
+  const driver = values["log-driver"];
+  const options = values["log-opt"];
+  if (driver === undefined && options.length === 0) return undefined;
+  if (driver === "none" && options.length > 0) throw new UsageError("invalid logging opts for driver none");
+  return { driver, options: Object.fromEntries(options) };
 }

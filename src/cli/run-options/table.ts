@@ -37,8 +37,10 @@ export const createOptions = {
   ipc: choice("IPC mode to use", "private", "host"),
   label: list("Set meta data on a container", { short: "l" }),
   "label-file": list("Read in a line delimited file of labels"),
-  "log-driver": choice("Logging driver for the container", "json-file", "none"),
-  "log-opt": list("Log driver options: max-size=16m, max-file=2", { parse: pair }),
+  "log-driver": text("Logging driver for the container: json-file, k8s-file, journald, syslog or none"),
+  "log-opt": list("Log driver options: max-size=16m, max-file=2, tag, labels, env, syslog-address", {
+    parse: keyValue,
+  }),
   mount: list(
     "Attach a filesystem mount to the container: type=bind,source=…,target=… or type=tmpfs,target=…",
     {
@@ -85,6 +87,12 @@ export const createOptions = {
   }),
   workdir: text("Working directory inside the container", { short: "w" }),
 };
+
+/** Docker takes a name alone for an empty value; which names there are, the driver knows. */
+function keyValue(given: string): readonly [string, string] {
+  const equals = given.indexOf("=");
+  return equals < 0 ? [given, ""] : [given.slice(0, equals), given.slice(equals + 1)];
+}
 
 function parseNetwork(given: string): "none" | "host" {
   if (given === "none" || given === "host") return given;

@@ -9,6 +9,7 @@ import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import type { LogTarget } from "./log-target.ts";
 
 /** What a plan is made from, beside the record. */
 export interface PlanInput {
@@ -16,6 +17,17 @@ export interface PlanInput {
   readonly unattended: boolean;
   readonly runtimeConfig: RuntimeConfig;
   readonly mounts: SnapshotMounts;
+  /** What a start settles about its log. */
+  readonly log?: LogTarget | undefined;
+}
+
+/** Loaded only for a log whose entries carry something, or that goes to a daemon. */
+export async function settleLog(record: ContainerRecord, runtimeConfig: RuntimeConfig): Promise<LogTarget> {
+  const { driver, options } = record.log;
+  const remote = driver === "journald" || driver === "syslog";
+  if (!remote && (driver !== "json-file" || Object.keys(options).length === 0)) return {};
+  const { logTarget } = await import("./log-target.ts");
+  return await logTarget(record, record.log, runtimeConfig);
 }
 
 /** Whether anything is left to decide at its end. */
@@ -49,7 +61,13 @@ export async function startPlan(
       root: rootOf(input.mounts, record.autoRemove),
       stdin: record.openStdin,
       state: containers.stateDirectory(id),
-      log: { ...record.log, path: containers.logPath(id) },
+      log: {
+        format: record.log.format,
+        limitBytes: record.log.limitBytes,
+        files: record.log.files,
+        path: containers.logPath(id, record.log.format),
+        ...input.log,
+      },
       stopSignal: record.stopSignal,
       network: false,
       ...(isAwaited(record, input) && reaper

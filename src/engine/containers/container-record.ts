@@ -29,6 +29,20 @@ const lastRun = object({
   error: optional(string),
 });
 
+export const logDrivers = ["json-file", "k8s-file", "none", "journald", "syslog"] as const;
+
+/** How its log is kept. Also one that goes to a daemon has a file, from which it is read again. */
+const log = object({
+  driver: oneOf(...logDrivers),
+  /** Docker's, as they were given. */
+  options: record(string),
+  /** Of the file; "none" for none. */
+  format: oneOf("json", "cri", "none"),
+  /** Size at which the file is turned over, 0 for never; and how many are kept. */
+  limitBytes: integer(0),
+  files: integer(1, 1000),
+});
+
 const shape = object({
   version: integer(1, 1),
   id: pattern(/^[0-9a-f]{64}$/, "a container id"),
@@ -52,7 +66,7 @@ const shape = object({
   openStdin: boolean,
   stopSignal: integer(1, 64),
   stopTimeoutSeconds: integer(-1),
-  log: object({ format: oneOf("json", "none"), limitBytes: integer(0), files: integer(1, 1000) }),
+  log,
   /** What is to follow on its end; left out: nothing. */
   restartPolicy: optional(
     object({ name: oneOf(...restartPolicyNames), maximumRetries: optional(integer(0)) }),
@@ -77,6 +91,16 @@ const shape = object({
 
 export type ContainerRecord = Decoded<typeof shape>;
 export type LastRun = Decoded<typeof lastRun>;
+export type LogConfig = Decoded<typeof log>;
+
+/** Nothing grows without bound that nobody asked to. */
+export const defaultLog: LogConfig = {
+  driver: "json-file",
+  options: {},
+  format: "json",
+  limitBytes: 16 * 1024 * 1024,
+  files: 2,
+};
 
 const limitBytes = 8 * 1024 * 1024;
 

@@ -4,7 +4,7 @@
  *
  *     containers/<id>/container.json   the record; without it the container is being made, or its maker died
  *     containers/<id>/config.json      the runtime config of the bundle
- *     containers/<id>/log.json         what it printed
+ *     containers/<id>/log.json         what it printed, or log.cri; log.json.1 and so on before that
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -35,8 +35,8 @@ export class ContainerStore {
     return join(this.#layout.taskStates, id);
   }
 
-  logPath(id: string): string {
-    return join(this.directory(id), "log.json");
+  logPath(id: string, format: ContainerRecord["log"]["format"]): string {
+    return join(this.directory(id), format === "cri" ? "log.cri" : "log.json");
   }
 
   /** Whether there is anything of it, a record or not. */

@@ -10,6 +10,7 @@ import { resolveUser } from "../../bundle/user.ts";
 import type { Image } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
@@ -18,10 +19,11 @@ import { claimName } from "./claim-name.ts";
 import { containerFiles } from "./container-files.ts";
 import { checkContainerName } from "./container-name.ts";
 import type { PlanInput } from "./container-plan.ts";
-import type { ContainerRecord } from "./container-record.ts";
+import { type ContainerRecord, defaultLog } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { signalNumber } from "./kill.ts";
+import type { LogRequest } from "./log-config.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 
 /** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
@@ -45,7 +47,7 @@ export interface CreateRequest extends ContainerOptions {
   /** `linux/arm64`; default: what this machine is. */
   readonly platform?: string | undefined;
   /** Default: JSON lines, turned over at 16 MiB, two files. */
-  readonly log?: Partial<ContainerRecord["log"]> | undefined;
+  readonly log?: LogRequest | undefined;
 }
 
 export interface CreateOptions {
@@ -66,7 +68,6 @@ export interface MadeContainer {
   readonly input: Omit<PlanInput, "unattended">;
 }
 
-const defaultLog: ContainerRecord["log"] = { format: "json", limitBytes: 16 * 1024 * 1024, files: 2 };
 const defaultStopTimeoutSeconds = 10;
 
 /** Makes a container and its record. */
@@ -98,6 +99,7 @@ export async function makeContainer<T>(
   if (request.autoRemove && request.restartPolicy && request.restartPolicy.name !== "no")
     throw new GantryError("invalid-argument", "can't create 'AutoRemove' container with restart policy");
   const stopSignal = request.stopSignal === undefined ? undefined : signalNumber(request.stopSignal);
+  const log = request.log && (await import("./log-config.ts")).logConfig(request.log);
   const image = await imageForContainer(internals, request, options);
   signal?.throwIfAborted();
   options.onImage?.();
@@ -106,7 +108,13 @@ export async function makeContainer<T>(
   internals.containers.makeDirectory(id);
   try {
     faultPoint("create-directory");
-    const made = await makeLocked(internals, id, image, { ...request, stopSignal }, cancellable);
+    const made = await makeLocked(
+      internals,
+      id,
+      image,
+      { ...request, stopSignal, logConfig: log },
+      cancellable,
+    );
     faultPoint("create-bundle");
     signal?.throwIfAborted();
     return await finish(made);
@@ -129,7 +137,10 @@ async function makeLocked(
   internals: Internals,
   id: string,
   image: Image,
-  request: CreateRequest & { readonly stopSignal: number | undefined },
+  request: CreateRequest & {
+    readonly stopSignal: number | undefined;
+    readonly logConfig: ContainerRecord["log"] | undefined;
+  },
   cancellable: { readonly signal?: AbortSignal },
 ): Promise<MadeContainer> {
   const name = await claimName(internals, request.name, id);
@@ -162,10 +173,18 @@ async function makeLocked(
     stopSignal: request.stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
     stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
     ...(request.restartPolicy ? { restartPolicy: request.restartPolicy } : {}),
-    log: { ...defaultLog, ...request.log },
+    log: request.logConfig ?? defaultLog,
     options: optionsOf(request),
   };
+  await checkLogTag(record, runtimeConfig);
   return { record, input: { runtimeConfig, mounts } };
+}
+
+/** A tag that cannot be made is told now, not at the first start. */
+async function checkLogTag(record: ContainerRecord, runtimeConfig: RuntimeConfig): Promise<void> {
+  if (!record.log.options.tag) return;
+  const { logTag } = await import("./log-target.ts");
+  logTag(record, record.log.options, runtimeConfig.process?.env ?? []);
 }
 
 function entrypointOf(image: Image, { entrypoint }: CreateRequest): readonly string[] {

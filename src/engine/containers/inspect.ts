@@ -30,7 +30,7 @@ export async function inspectContainer(
     runtimeConfig: readRuntimeConfig(internals, id),
     paths: {
       bundle: containers.directory(id),
-      log: containers.logPath(id),
+      log: observed.record.log.format === "none" ? "" : containers.logPath(id, observed.record.log.format),
       state: containers.stateDirectory(id),
     },
   };

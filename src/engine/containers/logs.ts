@@ -1,9 +1,9 @@
 /** What a container has printed, and optionally what it goes on to print. */
-
+import { setTimeout as sleep } from "node:timers/promises";
 import { GantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { Internals } from "../internals.ts";
-import { type LogEntry, type LogRange, readLog } from "./log-reader.ts";
+import { type LogEntry, type LogRange, type LogTime, nanosecondsOf, readLog } from "./log-reader.ts";
 import { observe } from "./observe.ts";
 
 export interface LogsOptions extends LogRange {
@@ -21,26 +21,39 @@ export async function* containerLogs(
   if (!observed)
     throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
   const { record, state } = observed;
-  if (record.log.format === "none")
-    throw new GantryError("failed-precondition", `read logs of "${record.name}": it keeps no log`, {
-      detail: { id },
+  const { format, files } = record.log;
+  if (format === "none")
+    throw new GantryError("unimplemented", "configured logging driver does not support reading", {
+      detail: { id, driver: record.log.driver },
     });
   const { follow, signal, ...range } = options;
   const stop = new AbortController();
   const cancellable = { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal };
   const ended =
     follow && state.kind === "running"
-      ? openTask(internals.containers.stateDirectory(id)).wait(cancellable)
+      ? Promise.race([
+          openTask(internals.containers.stateDirectory(id)).wait(cancellable),
+          ...(range.until === undefined ? [] : [timeOf(range.until, cancellable.signal)]),
+        ])
       : undefined;
   ended?.catch(() => {});
   try {
-    yield* readLog(internals.containers.logPath(id), {
+    yield* readLog(internals.containers.logPath(id, format), {
       ...range,
-      files: record.log.files,
+      format,
+      files,
       ...(ended ? { ended } : {}),
       ...(signal ? { signal } : {}),
     });
   } finally {
     stop.abort();
   }
+}
+
+/** Resolves when that time has come. */
+async function timeOf(time: LogTime, signal: AbortSignal): Promise<void> {
+  const until = Number(nanosecondsOf(time) / 1_000_000n);
+  // a timer counts to 2^31 ms
+  for (let left = until - Date.now(); left > 0; left = until - Date.now())
+    await sleep(Math.min(left, 2 ** 31 - 1), undefined, { signal, ref: false });
 }

@@ -14,7 +14,7 @@ import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { writeContainerFiles } from "./container-files.ts";
-import { type PlanInput, startPlan } from "./container-plan.ts";
+import { type PlanInput, settleLog, startPlan } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
@@ -84,7 +84,8 @@ export async function launchLocked(
     throw new GantryError("permission-denied", `start container "${record.name}": only root can, for now`);
   const dir = containers.stateDirectory(id);
   const unattended = options.attach === false;
-  const plan = await startPlan(internals, record, { ...input, unattended });
+  const log = await settleLog(record, input.runtimeConfig);
+  const plan = await startPlan(internals, record, { ...input, unattended, log });
   const executor = internals.executor();
   makeFreshDirectory(dir);
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? machineName());

@@ -7,9 +7,10 @@ import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
 import { runHooks } from "./hooks.ts";
 import { lateText } from "./late-text.ts";
+import { openShim } from "./log.ts";
 import { hasEarlyHooks, recordOci, recordQuick } from "./oci-records.ts";
 import { fifoRegister } from "./process.ts";
-import { type ContainerRequest, type EngineMode, logFormats, type OciMode } from "./request.ts";
+import type { ContainerRequest, EngineMode, OciMode } from "./request.ts";
 import { attendChild, sendProcess } from "./streams.ts";
 
 /** Registers of the program's stdio in engine mode. */
@@ -48,15 +49,7 @@ export function closeChildStdio(draft: Draft, ends: readonly (string | undefined
   for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
   const { mode } = draft.request;
   if (mode.kind !== "engine") return;
-  draft.host.push({
-    op: "open-shim",
-    where: "",
-    socket: join(mode.state, stateFiles.socket),
-    log: mode.log.path,
-    format: logFormats[mode.log.format],
-    limitBytes: mode.log.limitBytes,
-    files: mode.log.files,
-  });
+  openShim(draft, mode);
 }
 
 /** The rest of the host side, once the child is in its namespaces and cgroups. */

@@ -22,6 +22,28 @@ export type RootFileSystem =
 /** Formats of the log that the shim writes, by the number that `supervise` takes. */
 export const logFormats = { none: 0, json: 1, cri: 2 } as const;
 
+/** How a receiver of log lines is reached, and in what form it takes them, by the numbers of `forward-log`. */
+export const forwardProtocols = { datagram: 1, stream: 2, either: 3, udp: 4, tcp: 5 } as const;
+export const forwardFormats = { journal: 1, local: 2, rfc3164: 3, rfc5424: 4, rfc5424micro: 5 } as const;
+
+/** Where every line of the log goes besides the file. */
+export interface LogForward {
+  readonly protocol: keyof typeof forwardProtocols;
+  /** Absolute path of a socket, or a numeric address. */
+  readonly address: string;
+  readonly port?: number | undefined;
+  readonly format: keyof typeof forwardFormats;
+  /** For syslog. */
+  readonly facility?: number | undefined;
+  readonly host?: string | undefined;
+  readonly tag?: string | undefined;
+  /** For the journal: fields of every entry, as they go over the socket. */
+  readonly fields?: Uint8Array | undefined;
+  /** Whether a receiver that takes nothing holds the output up; else lines are dropped. */
+  readonly patient: boolean;
+  readonly bufferBytes?: number | undefined;
+}
+
 /** The executor stays as the container's shim. */
 export interface EngineMode {
   readonly kind: "engine";
@@ -36,6 +58,9 @@ export interface EngineMode {
     /** Size at which the log is turned over, 0 for never; and how many files are kept. */
     readonly limitBytes: number;
     readonly files: number;
+    /** A JSON object that every entry of a json-file carries. */
+    readonly attributes?: string | undefined;
+    readonly forward?: LogForward | undefined;
   };
   readonly stopSignal: number;
   /** Whether the controller sets up a network: the plan stops at the sync point `network`. */

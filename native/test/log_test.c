@@ -466,9 +466,9 @@ static void slow_receiver(void)
 					continue;
 				while ((n = recv(fd, stream + got, 50000, MSG_DONTWAIT)) > 0)
 					got += (size_t)n;
-				stream[got] = 0;
-				for (char *at = stream; good && (at = strstr(at, "MESSAGE=line ")); at += 13)
-					good &= strtoul(at + 13, NULL, 10) == next++;
+				for (char *at = stream, *end; good && (end = memchr(at, '\n', got - (size_t)(at - stream))); at = end + 1)
+					if (strncmp(at, "MESSAGE=line ", 13) == 0)
+						good &= strtoul(at + 13, NULL, 10) == next++;
 				break;
 			}
 			for (char *text; good && *(text = received(fd)); next++) {

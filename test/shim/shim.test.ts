@@ -27,7 +27,7 @@ test("the exit status comes over the wait, from the record, and stays after the 
     assert.equal(exit.code, 7);
     assert.equal(exit.signal, 0);
     assert.equal(exit.oomKilled, false);
-    assert.match(exit.exitedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+    assert.match(exit.exitedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/);
     assert.deepEqual(await task.wait(), exit);
     assert.equal(task.state().kind, "exited");
   }),

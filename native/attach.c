@@ -4,6 +4,7 @@
  * No client has a buffer of its own for output: each has a place in the ring of chunks. Nor for input:
  * stdin is taken from a client's socket only as far as the container takes it.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -128,10 +129,18 @@ void close_stdin(struct shim *shim)
 		shim->clients[i].stuck = false;
 }
 
+void end_owned(struct shim *shim, struct client *c)
+{
+	if (c->bits & ATTACH_OWNS_PROCESS)
+		signal_container(shim, SIGKILL, false);
+	c->bits &= ~ATTACH_OWNS_PROCESS;
+}
+
 void close_client(struct shim *shim, struct client *c)
 {
 	if (c->fd < 0)
 		return;
+	end_owned(shim, c);
 	close(c->fd);
 	c->fd = -1;
 	if (c->bits & ATTACH_OWNS_STDIN)
@@ -283,9 +292,13 @@ static bool take_request(struct shim *shim, struct client *c, uint8_t type, cons
 	} else if (type == REQUEST_RESIZE && bytes == 4) {
 		result = (uint32_t)resize(shim, payload);
 	} else if (type == REQUEST_ATTACH && bytes == 4) {
-		result = attach(shim, c, words[0] & 15);
+		result = attach(shim, c, words[0] & ATTACH_BITS);
 	} else if (type == REQUEST_WAIT && bytes == 0) {
 		result = await(shim, c);
+	} else if (type == REQUEST_DISOWN && bytes == 0) {
+		for (unsigned i = 0; i < shim->seats; i++)
+			shim->clients[i].bits &= ~(ATTACH_OWNS_PROCESS | ATTACH_OWNS_STDIN);
+		shim->x->disowned = true;
 	} else if (type == REQUEST_ABORT && c == &shim->clients[0]) {
 		/* came too late to undo the start: end what was started */
 		signal_container(shim, 9, true);

@@ -124,6 +124,8 @@ struct executor {
 	uint32_t moved_count;
 	char started[40]; /* when the first of them was */
 	uint32_t cgroups; /* of make-cgroup that went well */
+	struct step left; /* remove-when-told, once it came */
+	bool disowned; /* nobody waits for the end at a connection: what tells of it stays */
 	bool supervised; /* the shim stayed: shim_finish tells the clients */
 	uint64_t log_bytes_lost; /* that the shim could not write */
 	bool oom_killed; /* as remove-cgroup found it */
@@ -255,6 +257,7 @@ bool read_ready(int socket);
 int tell_ready(int manager, pid_t main_pid);
 
 /* --- tree.c --- */
+void remove_left(struct executor *x); /* what remove-when-told has named */
 /* Removes a tree with a bounded number of descriptors, crossing no symlink. 0 or -errno; missing is fine. */
 int remove_tree(int dir, const char *name);
 

@@ -38,6 +38,16 @@ int op_make_fifo(struct executor *x, const struct step *s)
 	return 0;
 }
 
+int op_make_state_directory(struct executor *x, const struct step *s)
+{
+	const char *dir = s->v[MAKE_STATE_DIRECTORY_DIR].text.at, *name = s->v[MAKE_STATE_DIRECTORY_NAME].text.at;
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 || mkdirat(fd, name, 0700) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return r < 0 ? fail(x, -r, "%s/%s", dir, name) : 0;
+}
+
 int op_open_below(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[OPEN_BELOW_PATH].text.at;

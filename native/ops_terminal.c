@@ -167,6 +167,12 @@ int op_own_stdio(struct executor *x, const struct step *s)
 	return 0;
 }
 
+int op_give_descriptor(struct executor *x, const struct step *s)
+{
+	int r = give(reg(x, &s->v[GIVE_DESCRIPTOR_FD]), (uid_t)s->v[GIVE_DESCRIPTOR_UID].number);
+	return r < 0 ? fail(x, -r, "user %u", (unsigned)s->v[GIVE_DESCRIPTOR_UID].number) : 0;
+}
+
 int op_set_listen_pid(struct executor *x, const struct step *s)
 {
 	(void)s;

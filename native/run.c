@@ -117,6 +117,7 @@ int run_plan(struct executor *x)
 		undo_links(x);
 		shim_unlisten();
 		undo_records(x);
+		remove_left(x);
 		explain_silence(x, &first);
 		x->failure = first;
 		if (x->controller >= 0)
@@ -147,9 +148,11 @@ int run_plan(struct executor *x)
 	}
 	uint32_t status[3];
 	exit_payload(x, status);
-	if (x->supervised)
+	if (x->supervised) {
 		shim_finish(x);
-	else if (x->controller >= 0)
+		remove_left(x);
+	} else if (x->controller >= 0) {
 		send_frame(x->controller, REPLY_EXIT, status, sizeof status);
+	}
 	return (int)status[0];
 }

@@ -132,6 +132,7 @@ static void serve_client(struct shim *shim, struct client *c, short events)
 	bool over = events & (POLLHUP | POLLERR | POLLNVAL);
 	if (over) {
 		/* owed nothing any more; what it asked before it went is still done */
+		end_owned(shim, c);
 		c->bits &= ~(ATTACH_STDOUT | ATTACH_STDERR);
 		c->sent = 0;
 		while (c->fd >= 0 && !c->input_over && !c->stuck) {

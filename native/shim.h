@@ -24,6 +24,8 @@
 #define ATTACH_STDOUT 2u
 #define ATTACH_STDERR 4u
 #define ATTACH_OWNS_STDIN 8u /* stdin ends with this connection */
+#define ATTACH_OWNS_PROCESS 16u /* the process ends with it */
+#define ATTACH_BITS 31u
 
 struct chunk {
 	uint32_t bytes; /* header included */
@@ -72,6 +74,7 @@ void stop_listening(struct shim *shim); /* takes the name away; connections made
 void adopt_client(struct shim *shim, unsigned slot, int fd);
 void accept_clients(struct shim *shim);
 void close_client(struct shim *shim, struct client *c);
+void end_owned(struct shim *shim, struct client *c); /* the process of a client that is gone, if it is its own */
 void read_client(struct shim *shim, struct client *c);
 void write_client(struct shim *shim, struct client *c);
 bool client_has_output(const struct shim *shim, const struct client *c);

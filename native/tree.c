@@ -90,9 +90,8 @@ int remove_tree(int dir, const char *name)
 	return error;
 }
 
-int op_remove_tree(struct executor *x, const struct step *s)
+static int remove_named(struct executor *x, const char *path, const char *name)
 {
-	const char *path = s->v[REMOVE_TREE_DIR].text.at, *name = s->v[REMOVE_TREE_NAME].text.at;
 	if (strchr(name, '/') || !*name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
 		return fail(x, EINVAL, "%s", name);
 	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -101,4 +100,23 @@ int op_remove_tree(struct executor *x, const struct step *s)
 	int r = remove_tree(dir, name);
 	close(dir);
 	return r < 0 ? fail(x, -r, "%s/%s", path, name) : 0;
+}
+
+int op_remove_tree(struct executor *x, const struct step *s)
+{
+	return remove_named(x, s->v[REMOVE_TREE_DIR].text.at, s->v[REMOVE_TREE_NAME].text.at);
+}
+
+int op_remove_when_told(struct executor *x, const struct step *s)
+{
+	x->left = *s;
+	return 0;
+}
+
+void remove_left(struct executor *x)
+{
+	const union operand *v = x->left.v;
+	if (x->left.operation && !x->disowned &&
+	    remove_named(x, v[REMOVE_WHEN_TOLD_DIR].text.at, v[REMOVE_WHEN_TOLD_NAME].text.at) < 0)
+		dprintf(2, "gantry-executor: remove %s: %s\n", x->failure.detail, errno_words(x->failure.error));
 }

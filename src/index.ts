@@ -8,10 +8,14 @@ export type {
   ResourceOptions,
   UlimitOption,
 } from "./bundle/container-options.ts";
-export type { Container, ContainerInput, WaitOptions } from "./engine/containers/container.ts";
+export type { ContainerInput } from "./engine/containers/attached-streams.ts";
+export type { Container, WaitOptions } from "./engine/containers/container.ts";
 export type { CreateOptions, CreateRequest } from "./engine/containers/create.ts";
+export type { Exec } from "./engine/containers/exec.ts";
+export type { ExecRequest } from "./engine/containers/exec-plan.ts";
 export type { ContainerInspection } from "./engine/containers/inspect.ts";
 export type { ContainerStatus, ContainerSummary, ListOptions } from "./engine/containers/list.ts";
+export type { ExecSummary } from "./engine/containers/list-execs.ts";
 export type { LogRequest } from "./engine/containers/log-config.ts";
 export type { LogEntry, LogRange, LogTime } from "./engine/containers/log-reader.ts";
 export type { LogsOptions } from "./engine/containers/logs.ts";

@@ -113,6 +113,9 @@
   X(177, open_notify, "open-notify", "ttt++", 1, 0) \
   X(178, relay_notify, "relay-notify", "--4", 1, 0) \
   X(179, set_listen_pid, "set-listen-pid", "", 2, 8) \
+  X(230, make_state_directory, "make-state-directory", "tt", 1, 0) \
+  X(231, give_descriptor, "give-descriptor", "f4", 1, 0) \
+  X(232, remove_when_told, "remove-when-told", "tt", 4, 0) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
   X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
@@ -375,6 +378,12 @@
 #define RELAY_NOTIFY_SOCKET 0
 #define RELAY_NOTIFY_MANAGER 1
 #define RELAY_NOTIFY_PID 2
+#define MAKE_STATE_DIRECTORY_DIR 0
+#define MAKE_STATE_DIRECTORY_NAME 1
+#define GIVE_DESCRIPTOR_FD 0
+#define GIVE_DESCRIPTOR_UID 1
+#define REMOVE_WHEN_TOLD_DIR 0
+#define REMOVE_WHEN_TOLD_NAME 1
 #define RECORD_START_DIR 0
 #define RECORD_START_NAME 1
 #define RECORD_START_RECORD 2

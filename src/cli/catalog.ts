@@ -25,6 +25,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Containers",
     load: async () => (await import("./commands/start.ts")).start,
   },
+  exec: {
+    summary: "Execute a command in a running container",
+    group: "Containers",
+    load: async () => (await import("./commands/exec.ts")).exec,
+  },
   ps: {
     summary: "List containers",
     group: "Containers",

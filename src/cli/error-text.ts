@@ -24,6 +24,12 @@ export function messageOf(error: unknown): string {
   return sanitize(error instanceof Error ? error.message : String(error), "\n\t");
 }
 
+/** As dockerd reads it out of what the runtime said of an exec that it could not start. */
+function execStatusOf(message: string): number {
+  if (/executable file not found|no such file or directory/.test(message)) return 127;
+  return /permission denied|is a directory/.test(message) ? 126 : 128;
+}
+
 /**
  * 126 where the program of the container cannot be run, 127 where it is not there, else 125 for commands that launch
  * and 1 for all others.
@@ -33,9 +39,11 @@ export function exitStatusOf(error: unknown, command: string): number {
   if (error instanceof TemplateError) return 64;
   if (error instanceof UsageError) return 125;
   if (!isGantryError(error) && !(error instanceof Error)) return 1;
-  if (launching.has(command) || command === "start") {
+  if (launching.has(command) || command === "start" || command === "exec") {
     const status = isGantryError(error) ? error.detail.status : undefined;
     if (status === 126 || status === 127) return status;
   }
+  if (command === "exec" && isGantryError(error) && error.detail.stage !== undefined)
+    return execStatusOf(error.message);
   return launching.has(command) ? 125 : 1;
 }

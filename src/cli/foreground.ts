@@ -1,11 +1,23 @@
 /**
- * A container in the foreground: its output on this program's descriptors, this program's input and signals for it,
- * its exit status as this program's own.
+ * A container, or an exec, in the foreground: its output on this program's descriptors, this program's input and
+ * signals for it, its exit status as this program's own.
  */
 import { write } from "node:fs";
 import { errnoOf, isGantryError } from "../base/error.ts";
-import type { Container } from "../engine/containers/container.ts";
+import type { ContainerInput } from "../engine/containers/attached-streams.ts";
+import type { OutputStream } from "../engine/containers/output-stream.ts";
 import type { CommandContext } from "./context.ts";
+
+/** What a container and an exec have in common. */
+export interface ForegroundProcess {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly stdin: ContainerInput;
+  kill(signalName: string): Promise<void>;
+  wait(): Promise<number>;
+  /** Ends it when nobody reads its output any more. */
+  stop?(options: { readonly timeoutSeconds: number }): Promise<void>;
+}
 
 export interface ForegroundOptions {
   readonly stdin: boolean;
@@ -27,10 +39,10 @@ const orphanSeconds = 1;
 /** 128 + SIGPIPE. */
 const brokenPipeStatus = 141;
 
-/** Resolves to the exit status of the container. */
+/** Resolves to the exit status of the process. */
 export async function runInForeground(
   context: CommandContext,
-  container: Container,
+  container: ForegroundProcess,
   options: ForegroundOptions,
 ): Promise<number> {
   context.releaseSignals();
@@ -54,7 +66,7 @@ export async function runInForeground(
     });
     // as the end of a pipeline ends a program of it
     const orphaned = readerGone.then(async () => {
-      await container.stop({ timeoutSeconds: orphanSeconds });
+      await container.stop?.({ timeoutSeconds: orphanSeconds });
       return brokenPipeStatus;
     });
     for (const each of [ended, orphaned]) each.catch(() => {});
@@ -84,7 +96,7 @@ async function writeAllAsync(fd: number, data: Uint8Array): Promise<boolean> {
   return true;
 }
 
-async function feed(container: Container): Promise<void> {
+async function feed(container: ForegroundProcess): Promise<void> {
   const { stdin } = container;
   for await (const chunk of process.stdin) await stdin.write(chunk as Uint8Array);
   await stdin.end();
@@ -92,7 +104,7 @@ async function feed(container: Container): Promise<void> {
 
 function proxySignals(
   context: CommandContext,
-  container: Container,
+  container: ForegroundProcess,
   leave: (status: number) => void,
 ): () => void {
   let asked = 0;

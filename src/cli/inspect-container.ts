@@ -26,6 +26,7 @@ export function inspectContainerView(inspection: ContainerInspection) {
     RestartCount: record.restartCount ?? 0,
     Driver: "overlay",
     Platform: "linux",
+    ExecIDs: inspection.execs.length > 0 ? inspection.execs.map(({ id }) => id) : null,
     BundlePath: paths.bundle,
     StatePath: paths.state,
     HostConfig: hostConfigView(inspection),

@@ -13,6 +13,7 @@ const kinds = ["container", "image"] as const;
 const actions = [
   ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
   ...(["restart", "pause", "unpause", "rename", "update", "top", "copy", "export", "commit"] as const),
+  ...(["exec_create", "exec_start", "exec_die"] as const),
   ...(["pull", "import", "tag", "untag", "delete"] as const),
 ] as const;
 

@@ -15,7 +15,13 @@ const request: fc.Arbitrary<Request> = fc.oneof(
     bytes: fc.uint8Array({ maxLength: 300 }),
   }),
   fc.record({
-    kind: fc.constantFrom("go" as const, "abort" as const, "stdin-end" as const, "wait" as const),
+    kind: fc.constantFrom(
+      "go" as const,
+      "abort" as const,
+      "stdin-end" as const,
+      "wait" as const,
+      "disown" as const,
+    ),
   }),
   fc.record({ kind: fc.constant("resize" as const), rows: u16, columns: u16 }),
   fc.record({ kind: fc.constant("signal" as const), signal: u32, all: fc.boolean() }),
@@ -25,6 +31,7 @@ const request: fc.Arbitrary<Request> = fc.oneof(
     stdout: fc.boolean(),
     stderr: fc.boolean(),
     ownsStdin: fc.boolean(),
+    ownsProcess: fc.boolean(),
   }),
 );
 

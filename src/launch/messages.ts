@@ -13,12 +13,14 @@ export interface AttachChoice {
   readonly stderr?: boolean;
   /** The container's stdin ends when this connection ends, also when the client is killed. */
   readonly ownsStdin?: boolean;
+  /** So does its process. */
+  readonly ownsProcess?: boolean;
 }
 
 /** What a controller or client says. */
 export type Request =
   | { readonly kind: "plan" | "stdin"; readonly bytes: Uint8Array }
-  | { readonly kind: "go" | "abort" | "stdin-end" | "wait" }
+  | { readonly kind: "go" | "abort" | "stdin-end" | "wait" | "disown" }
   | { readonly kind: "resize"; readonly rows: number; readonly columns: number }
   | { readonly kind: "signal"; readonly signal: number; readonly all?: boolean }
   | ({ readonly kind: "attach" } & AttachChoice);
@@ -35,7 +37,7 @@ export type Reply =
 /** stdin is cut into frames of this length, so that its end need not wait behind megabytes. */
 export const stdinFrameBytes = 32 * 1024;
 
-const attachBits = { stdin: 1, stdout: 2, stderr: 4, ownsStdin: 8 } as const;
+const attachBits = { stdin: 1, stdout: 2, stderr: 4, ownsStdin: 8, ownsProcess: 16 } as const;
 const nothing = new Uint8Array();
 
 function kindsByType<K extends string>(table: Readonly<Record<K, number>>): ReadonlyMap<number, K> {
@@ -62,6 +64,7 @@ function payloadOf(request: Request): Uint8Array {
     case "abort":
     case "stdin-end":
     case "wait":
+    case "disown":
       return nothing;
     case "resize": {
       const bytes = Buffer.alloc(4);
@@ -108,6 +111,7 @@ export function decodeRequest(frame: Frame): Request {
     case "abort":
     case "stdin-end":
     case "wait":
+    case "disown":
       fixed(kind, frame, 0);
       return { kind };
     case "resize": {
@@ -127,6 +131,7 @@ export function decodeRequest(frame: Frame): Request {
         stdout: has("stdout"),
         stderr: has("stderr"),
         ownsStdin: has("ownsStdin"),
+        ownsProcess: has("ownsProcess"),
       };
     }
     default:

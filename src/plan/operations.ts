@@ -185,6 +185,9 @@ export const operations = {
   "open-notify": op(177, host, [], { dir: "text", name: "text", manager: "text", fd: "fd+", peer: "fd+" }, "makes a datagram socket in a directory of the host, to which everybody may write, and connects another to that of the service manager; one that is not there is not told"),
   "relay-notify": op(178, host, [], { socket: "fd-", manager: "fd-", pid: "u32" }, "waits until READY=1 comes from a container or its process (0: the child) ends; tells the service manager, and that the process is the main one, and waits until it has taken that in"),
   "set-listen-pid": op(179, child, ["confined"], {}, "sets LISTEN_PID for exec to the pid that the program has"),
+  "make-state-directory": op(230, host, [], { dir: "text", name: "text" }, "makes a private directory below a directory of the host, where nothing may be yet"),
+  "give-descriptor": op(231, host, [], { fd: "fd", uid: "u32" }, "gives what a descriptor stands for to a user, as far as that may be done"),
+  "remove-when-told": op(232, cleanup, [], { dir: "text", name: "text" }, "removes a directory below a host directory as remove-tree does, when every client has been told of the end; not if one has asked to disown"),
   // the life of a container
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds), @STDIO@ a JSON array of what the executor has on 0, 1 and 2"),
   "record-pid": op(226, host, ["with-child"], {}, "writes the child's pid, without a line feed, to the file that whoever started the executor has named"),

@@ -32,12 +32,14 @@ export const requests = {
   /** {u32 signal, u32 0 only init, 1 all processes of the container} */
   signal: 7,
   /**
-   * {u32 bits: 1 stdin, 2 stdout, 4 stderr, 8 stdin ends with this connection}: be shown the streams from
-   * now on. Right behind the last `go`, it counts from the first byte.
+   * {u32 bits: 1 stdin, 2 stdout, 4 stderr, 8 stdin ends with this connection, 16 the process does}: be shown the
+   * streams from now on. Right behind the last `go`, it counts from the first byte.
    */
   attach: 8,
   /** Be told of the exit only. */
   wait: 9,
+  /** Neither process nor stdin ends with any connection from now on. */
+  disown: 10,
 } as const;
 
 /** Frame types that the executor sends. */
@@ -51,7 +53,7 @@ export const replies = {
   stderr: 70,
   /** {i32 code 0-255, u32 signal, u32 oom 0/1} */
   exit: 71,
-  /** {u32 errno}: the answer to signal, resize, attach and wait. */
+  /** {u32 errno}: the answer to signal, resize, attach, wait and disown. */
   answer: 72,
 } as const;
 

@@ -83,6 +83,10 @@ export class ShimTask implements Task {
     await this.#ask({ kind: "resize", rows, columns }, "resize terminal of container", options);
   }
 
+  async disown(options: Cancellable = {}): Promise<void> {
+    await this.#ask({ kind: "disown" }, "let go of container", options);
+  }
+
   async #connect(options: Cancellable): Promise<FrameStream> {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
       const connection = await connectShim(this.dir, options);

@@ -50,4 +50,6 @@ export interface Task {
   /** failed-precondition if the container has ended. */
   kill(signal: number, options?: KillOptions): Promise<void>;
   resize(rows: number, columns: number, options?: Cancellable): Promise<void>;
+  /** It outlives every connection from now on, also those that own its process or stdin. */
+  disown(options?: Cancellable): Promise<void>;
 }

@@ -465,6 +465,24 @@ export const cases: readonly GoldenCase[] = [
     // init has moved itself in two of them, and in one to where nobody sees it
     initCgroups: "3:cpu:/../away\n2:pids:/c0ffee/init\n1:memory:/c0ffee\n0::/c0ffee/init.scope\n",
   }),
+  execCase("exec-shim", { process: { user: { uid: 7, gid: 8 } } }, plainHost, {
+    foreground: false,
+    shim: {
+      state: "/run/gantry/containers/c0ffee/execs/e1",
+      detached: false,
+      stdin: true,
+      record: { args: ["@PID@"] },
+    },
+  }),
+  execCase(
+    "exec-shim-terminal",
+    { process: { terminal: true, consoleSize: { height: 5, width: 9 } } },
+    plainHost,
+    {
+      foreground: false,
+      shim: { state: "/run/gantry/containers/c0ffee/execs/e1", detached: true, stdin: false, record: {} },
+    },
+  ),
   execCase("exec-terminal", { process: { terminal: true } }, v2Host, {
     cgroups: [{ version: 2, mount: "/sys/fs/cgroup", path: "/pod/c" }],
     initCgroups: "0::/pod/c\n",

@@ -14,6 +14,18 @@ import { makePrivateDirectory, type StoreLayout } from "../store-layout.ts";
 import { ContainerNames } from "./container-name.ts";
 import { type ContainerRecord, decodeContainerRecord } from "./container-record.ts";
 
+/** An exec that was on its way when its container ended may put something there while it is being removed. */
+export function removeTree(dir: string): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      rmSync(dir, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (errnoOf(error) !== "ENOTEMPTY" || tries === 100) throw error;
+    }
+  }
+}
+
 const idForm = /^[0-9a-f]{64}$/;
 
 export class ContainerStore {
@@ -33,6 +45,11 @@ export class ContainerStore {
   /** Where the shim of a container keeps its files. */
   stateDirectory(id: string): string {
     return join(this.#layout.taskStates, id);
+  }
+
+  /** Where its execs keep theirs, one folder each. */
+  execsDirectory(id: string): string {
+    return join(this.stateDirectory(id), "execs");
   }
 
   logPath(id: string, format: ContainerRecord["log"]["format"]): string {
@@ -55,7 +72,7 @@ export class ContainerStore {
 
   removeDirectory(id: string): void {
     try {
-      rmSync(this.stateDirectory(id), { recursive: true, force: true });
+      removeTree(this.stateDirectory(id));
       rmSync(this.directory(id), { recursive: true, force: true });
     } catch (error) {
       throw wrapErrno(error, "remove directory", this.directory(id));

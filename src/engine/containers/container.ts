@@ -1,16 +1,18 @@
 /** A container in the hands of a program. */
 
-import { GantryError, isGantryError } from "../../base/error.ts";
-import type { ExitRecord } from "../../tasks/records.ts";
+import { isGantryError } from "../../base/error.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { attachContainer } from "./attach.ts";
+import { AttachedStreams, type ContainerInput } from "./attached-streams.ts";
+import type { Exec } from "./exec.ts";
+import type { ExecRequest } from "./exec-plan.ts";
 import { type ContainerInspection, inspectContainer } from "./inspect.ts";
 import { killContainer, type SignalName } from "./kill.ts";
 import type { LogEntry } from "./log-reader.ts";
 import { containerLogs, type LogsOptions } from "./logs.ts";
 import { settleLocked } from "./observe.ts";
-import { OutputStream } from "./output-stream.ts";
+import type { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
 import type { UpdateRequest } from "./update.ts";
@@ -26,35 +28,18 @@ export interface WaitOptions extends Cancellable {
   readonly condition?: WaitCondition;
 }
 
-/** The stdin of a container. */
-export interface ContainerInput {
-  /** Resolves when more is welcome. */
-  write(data: Uint8Array | string, options?: Cancellable): Promise<void>;
-  /** End of file. */
-  end(options?: Cancellable): Promise<void>;
-}
-
 export class Container implements AsyncDisposable {
   readonly id: string;
   readonly #internals: Internals;
   #name: string;
-  #attachment: Attachment | undefined;
-  #pump: Promise<void> = Promise.resolve();
-  /** Resolves when a slow reader holds the output up, and with it the word of the end. */
-  #stalled: Promise<void> = Promise.resolve();
-  #stdout = new OutputStream("stdout");
-  #stderr = new OutputStream("stderr");
+  #streams: AttachedStreams;
 
   /** Containers come from an engine. `attachment` is the connection that started it. */
   constructor(internals: Internals, id: string, name: string, attachment?: Attachment) {
     this.#internals = internals;
     this.id = id;
     this.#name = name;
-    if (attachment) this.#take(attachment);
-    else {
-      this.#stdout.end();
-      this.#stderr.end();
-    }
+    this.#streams = new AttachedStreams(attachment);
   }
 
   get name(): string {
@@ -63,27 +48,19 @@ export class Container implements AsyncDisposable {
 
   /** What it prints from the start, or from `attach` on; empty for a container that this program did not start. */
   get stdout(): OutputStream {
-    return this.#stdout;
+    return this.#streams.stdout;
   }
 
   get stderr(): OutputStream {
-    return this.#stderr;
+    return this.#streams.stderr;
   }
 
   /** Where to write, if the container was started with `stdin: true`. */
   get stdin(): ContainerInput {
-    const attachment = () => {
-      if (!this.#attachment)
-        throw new GantryError(
-          "failed-precondition",
-          `write to "${this.name}": this program is not attached to it`,
-        );
-      return this.#attachment;
-    };
+    // the attachment at the time of writing: it may have been started again since
     return {
-      write: async (data, options) =>
-        await attachment().write(typeof data === "string" ? Buffer.from(data) : data, options),
-      end: async (options) => await attachment().endStdin(options),
+      write: async (data, options) => await this.#streams.stdin(this.name).write(data, options),
+      end: async (options) => await this.#streams.stdin(this.name).end(options),
     };
   }
 
@@ -91,40 +68,12 @@ export class Container implements AsyncDisposable {
   async start(options: Cancellable & { readonly attach?: boolean } = {}): Promise<void> {
     const { startContainer } = await import("./start.ts");
     const attachment = await startContainer(this.#internals, this.id, options);
-    if (attachment) this.#take(attachment);
+    if (attachment) this.#streams = new AttachedStreams(attachment);
   }
 
   /** Connects stdout, stderr and, if asked, stdin to a container that somebody else started. */
   async attach(options: Cancellable & { readonly stdin?: boolean } = {}): Promise<void> {
-    this.#take(await attachContainer(this.#internals, this.id, options));
-  }
-
-  #take(attachment: Attachment): void {
-    this.#attachment = attachment;
-    const stdout = new OutputStream("stdout");
-    const stderr = new OutputStream("stderr");
-    this.#stdout = stdout;
-    this.#stderr = stderr;
-    let stall = () => {};
-    this.#stalled = new Promise((resolve) => {
-      stall = resolve;
-    });
-    const pump = async () => {
-      try {
-        for await (const { stream, bytes } of attachment.output) {
-          const reader = stream === "stdout" ? stdout : stderr;
-          const taken = reader.push(bytes);
-          if (reader.full) stall();
-          await taken;
-        }
-        stdout.end();
-        stderr.end();
-      } catch (error) {
-        stdout.end(error);
-        stderr.end(error);
-      }
-    };
-    this.#pump = pump();
+    this.#streams = new AttachedStreams(await attachContainer(this.#internals, this.id, options));
   }
 
   /** Its exit status when it has ended: 128 + n for signal n. */
@@ -138,28 +87,20 @@ export class Container implements AsyncDisposable {
       // loaded already: what happens after the call counts, the first look comes before it returns
       return await waitForCondition(this.#internals, this.id, condition, options);
     }
-    const exit = await this.#exitBehindOutput(options.signal);
+    const exit = await this.#streams.exitBehindOutput(options.signal);
     return exit
       ? await settleExit(this.#internals, this.id, exit, options)
       : await waitForContainer(this.#internals, this.id, options);
   }
 
-  /** What the attachment tells at the end of the output; undefined if it does not, or the output stands still. */
-  async #exitBehindOutput(signal: AbortSignal | undefined): Promise<ExitRecord | undefined> {
-    if (!this.#attachment) return undefined;
-    let abort = () => {};
-    const aborted = new Promise<void>((resolve) => {
-      abort = resolve;
-    });
-    signal?.addEventListener("abort", abort, { once: true });
-    try {
-      signal?.throwIfAborted();
-      await Promise.race([this.#pump, this.#stalled, aborted]);
-      signal?.throwIfAborted();
-      return this.#attachment?.exit();
-    } finally {
-      signal?.removeEventListener("abort", abort);
-    }
+  /** Starts a further process in it, which runs as the container does unless told; resolves when it runs. */
+  async exec(
+    command: readonly string[],
+    options: Omit<ExecRequest, "command"> & Cancellable = {},
+  ): Promise<Exec> {
+    const { signal, ...request } = options;
+    const { startExec } = await import("./start-exec.ts");
+    return await startExec(this.#internals, this.id, { ...request, command }, signal ? { signal } : {});
   }
 
   /** What it has printed, from its log, and with `follow` what it goes on to print. */
@@ -221,9 +162,7 @@ export class Container implements AsyncDisposable {
 
   /** Lets go of it: it runs on, and this program may end. */
   async detach(): Promise<void> {
-    await this.#attachment?.[Symbol.asyncDispose]();
-    this.#attachment = undefined;
-    await this.#pump;
+    await this.#streams[Symbol.asyncDispose]();
   }
 
   /** Kills it if it runs, and removes it. */

@@ -3,12 +3,15 @@ import { GantryError } from "../../base/error.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { type ExecSummary, listExecs } from "./list-execs.ts";
 import { type ContainerState, observe } from "./observe.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
 export interface ContainerInspection {
   readonly record: ContainerRecord;
   readonly state: ContainerState;
+  /** What runs in it besides its own program, if it was asked for by exec. */
+  readonly execs: readonly ExecSummary[];
   /** What the runtime was told. */
   readonly runtimeConfig: RuntimeConfig;
   /** Of the container's own files, on the host. */
@@ -27,6 +30,7 @@ export async function inspectContainer(
   const { containers } = internals;
   return {
     ...observed,
+    execs: listExecs(internals, id),
     runtimeConfig: readRuntimeConfig(internals, id),
     paths: {
       bundle: containers.directory(id),

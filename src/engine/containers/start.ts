@@ -16,6 +16,7 @@ import { type Internals, lockContainer } from "../internals.ts";
 import { writeContainerFiles } from "./container-files.ts";
 import { type PlanInput, settleLog, startPlan } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { removeTree } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 import { withoutRestarts } from "./restart-policy.ts";
@@ -123,7 +124,7 @@ function forgetFailedMount({ work }: SnapshotMounts): void {
 /** What an earlier run has left there is in the record by now. */
 function makeFreshDirectory(dir: string): void {
   try {
-    if (existsSync(dir)) rmSync(dir, { recursive: true, force: true });
+    if (existsSync(dir)) removeTree(dir);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw wrapErrno(error, "make directory", dir);

@@ -10,23 +10,27 @@
  *     adopt ◄─────────────────────────────────── fork again, into the pid namespace
  *     pid file, pidfd ──────────recorded────────► confinement
  *     wait for exec ◄──────────────────────────── exec
+ *     leave, wait, or stay as its shim
  *
  * The container's processes see the new one from the moment it is in their pid namespace, and some may be allowed to
  * trace it. So it gets there last, by a fork, when its root is theirs already and it holds nothing of the host.
  */
+import { basename, dirname, join } from "node:path";
 import { toHostId } from "../../linux/id-map.ts";
 import { cloneFlags } from "../../linux/namespaces.ts";
 import type { Plan } from "../plan.ts";
+import { stateFiles } from "../state-files.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { Draft } from "./draft.ts";
 import { enterControllerCgroups, openUnifiedCgroup } from "./exec-cgroups.ts";
-import { pidRecord } from "./life.ts";
+import { pidRecord, recordOfExit, recordOfStart } from "./life.ts";
 import { type NamespacePlan, readNamespaces } from "./namespaces.ts";
 import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ExecRequest } from "./request.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setAffinity } from "./scheduling.ts";
 import { checkListener } from "./seccomp-listener.ts";
+import { closeEnds, openShimStreams, supervise } from "./shim-streams.ts";
 import { attendChild, lendStdio, proveDescriptors, sendProcess } from "./streams.ts";
 import {
   connectConsole,
@@ -37,6 +41,8 @@ import {
 } from "./terminal.ts";
 
 const initRegister = "init";
+/** Of a host that shuts down, to a process that nobody has told what it stops at. */
+const stopSignal = 15;
 
 /** Compiles an exec. Throws invalid-argument with the JSON pointer of what is wrong. */
 export function compileExec(request: ExecRequest): Plan {
@@ -51,6 +57,7 @@ export function compileExec(request: ExecRequest): Plan {
   connectConsole(draft.host, mode);
   connectSocket(draft.host, mode.pidfdSocket, pidfdSocketRegister);
   lendStdio(draft, mode);
+  const stdio = openShim(draft);
   const { pid, start } = mode.init;
   const phrase = "cannot exec in a stopped container";
   draft.host.push({ op: "open-process", where: "", phrase, pid, start, fd: initRegister });
@@ -64,6 +71,7 @@ export function compileExec(request: ExecRequest): Plan {
     namespaces: 0,
     cgroup,
   });
+  takePipes(draft, stdio);
   enterContainer(draft, namespaces);
   openExecTerminal(draft);
   introduceProcess(draft);
@@ -74,12 +82,31 @@ export function compileExec(request: ExecRequest): Plan {
     filter: request.filter,
     stdio: [],
     beforeFilter() {
-      draft.child.push({ op: "set-death-signal", where: "", signal: 0 });
+      if (!mode.shim) draft.child.push({ op: "set-death-signal", where: "", signal: 0 });
       draft.meet("recorded");
     },
   });
   followProcess(draft);
   return draft.finish();
+}
+
+/** What the shim needs, before the clone: then it can no longer fail when the program runs. */
+function openShim(draft: Draft<ExecRequest>): readonly (string | undefined)[] {
+  const { shim } = draft.request.mode;
+  if (!shim) return [];
+  const [dir, name] = [dirname(shim.state), basename(shim.state)];
+  const socket = join(shim.state, stateFiles.socket);
+  draft.host.push({ op: "make-state-directory", where: "", dir, name });
+  draft.host.push({ op: "open-shim", where: "", socket, log: "", format: 0, limitBytes: 0, files: 1 });
+  if (!shim.detached) draft.cleanup.push({ op: "remove-when-told", where: "", dir, name });
+  return openShimStreams(draft, shim.stdin);
+}
+
+/** At once: what comes into the container with the child is on 0, 1 and 2. */
+function takePipes({ host, child }: Draft<ExecRequest>, ends: readonly (string | undefined)[]): void {
+  closeEnds(host, ends);
+  if (ends.length > 0)
+    child.push({ op: "set-stdio", where: "", stdin: ends[0], stdout: ends[1], stderr: ends[2], null: 0 });
 }
 
 /** Everything from the host to the container. The order is that of privileges, and of what may be seen by whom. */
@@ -135,15 +162,20 @@ function openExecTerminal({ child, host, config, request: { mode } }: Draft<Exec
 
 /** Before the program runs its pid stands where the caller looks for it: so none runs that nobody knows of. */
 function introduceProcess({ host, request }: Draft<ExecRequest>): void {
-  const { pidFile, pidfdSocket, foreground } = request.mode;
+  const { pidFile, pidfdSocket, foreground, shim } = request.mode;
+  if (shim) host.push(recordOfStart(shim.state, shim.record));
   if (pidFile !== undefined)
     host.push(pidFile === "late" ? { op: "record-pid", where: "" } : pidRecord(pidFile));
   sendProcess(host, pidfdSocket, "setns");
   if (foreground) host.push({ op: "hold-signals", where: "" });
 }
 
-function followProcess({ host, cleanup, request }: Draft<ExecRequest>): void {
+function followProcess(draft: Draft<ExecRequest>): void {
+  const { host, cleanup, request } = draft;
+  const { shim } = request.mode;
   host.push({ op: "await-exec", where: "" });
-  attendChild(host, request.mode);
-  cleanup.push({ op: "kill-child", where: "" });
+  if (shim) supervise(draft, shim.stdin, stopSignal);
+  else attendChild(host, request.mode);
+  cleanup.unshift({ op: "kill-child", where: "" });
+  if (shim) cleanup.push(recordOfExit(shim.state));
 }

@@ -1,7 +1,7 @@
 /** What surrounds the child: stdio, records, waiting, and the clean-up. */
 import { basename, dirname, join } from "node:path";
 import { meetings } from "../meetings.ts";
-import { type Step, syncPoints } from "../plan.ts";
+import type { Step } from "../plan.ts";
 import { stateFiles } from "../state-files.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
@@ -11,14 +11,8 @@ import { openShim } from "./log.ts";
 import { hasEarlyHooks, recordOci, recordQuick } from "./oci-records.ts";
 import { fifoRegister } from "./process.ts";
 import type { ContainerRequest, EngineMode, OciMode } from "./request.ts";
+import { closeEnds, openShimStreams, supervise } from "./shim-streams.ts";
 import { attendChild, sendProcess } from "./streams.ts";
-
-/** Registers of the program's stdio in engine mode. */
-const stdio = {
-  stdin: { child: "stdin", shim: "stdin of shim" },
-  stdout: { child: "stdout", shim: "stdout of shim" },
-  stderr: { child: "stderr", shim: "stderr of shim" },
-} as const;
 
 /** Before the clone. Says what the child puts on 0, 1 and 2. */
 export function openStdio(draft: Draft<ContainerRequest>): readonly (string | undefined)[] {
@@ -34,11 +28,7 @@ export function openStdio(draft: Draft<ContainerRequest>): readonly (string | un
       });
     return [];
   }
-  if (mode.stdin)
-    draft.host.push({ op: "make-pipe", where: "", read: stdio.stdin.child, write: stdio.stdin.shim });
-  for (const name of ["stdout", "stderr"] as const)
-    draft.host.push({ op: "make-pipe", where: "", read: stdio[name].shim, write: stdio[name].child });
-  return [mode.stdin ? stdio.stdin.child : undefined, stdio.stdout.child, stdio.stderr.child];
+  return openShimStreams(draft, mode.stdin);
 }
 
 /**
@@ -46,7 +36,7 @@ export function openStdio(draft: Draft<ContainerRequest>): readonly (string | un
  * made beside the child, long before its program runs: then it can no longer fail.
  */
 export function closeChildStdio(draft: Draft, ends: readonly (string | undefined)[]): void {
-  for (const fd of ends) if (fd !== undefined) draft.host.push({ op: "close", where: "", fd });
+  closeEnds(draft.host, ends);
   const { mode } = draft.request;
   if (mode.kind !== "engine") return;
   openShim(draft, mode);
@@ -70,46 +60,51 @@ export function recordStart(draft: Draft<ContainerRequest>, cgroups: readonly Co
     if (hasEarlyHooks(draft) || draft.linux.seccomp?.listenerPath) recordOci(draft, mode, cgroups, true);
     return;
   }
-  draft.host.push({
+  draft.host.push(
+    recordOfStart(mode.state, {
+      // what is needed to end the container and to clean up when its shim was killed
+      id,
+      cgroups: cgroups.map(({ hierarchy, path }) => ({ mount: hierarchy.mountPoint, path })),
+    }),
+  );
+}
+
+/** Who runs and who watches it, beside what is known already. */
+export function recordOfStart(dir: string, known: object): Step {
+  return {
     op: "record-start",
     where: "",
-    dir: mode.state,
+    dir,
     name: stateFiles.start,
-    record: lateText(
-      // what is needed to end the container and to clean up when its shim was killed
-      { id, cgroups: cgroups.map(({ hierarchy, path }) => ({ mount: hierarchy.mountPoint, path })) },
-      { pid: "@PID@", pidStart: "@START@", shim: "@SHIM@", shimStart: "@SHIMSTART@", startedAt: '"@TIME@"' },
-    ),
-  });
+    record: lateText(known, {
+      ...{ pid: "@PID@", pidStart: "@START@", shim: "@SHIM@", shimStart: "@SHIMSTART@" },
+      startedAt: '"@TIME@"',
+    }),
+  };
 }
 
 function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void {
   const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
-  host.push({ op: "report", where: "", point: syncPoints.started });
-  host.push({
-    op: "supervise",
-    where: "",
-    stdin: mode.stdin ? stdio.stdin.shim : undefined,
-    stdout: stdio.stdout.shim,
-    stderr: stdio.stderr.shim,
-    terminal: undefined,
-    stopSignal: mode.stopSignal,
-  });
+  supervise(draft, mode.stdin, mode.stopSignal);
   cleanup.unshift({ op: "kill-child", where: "" });
   // last: whoever reads of the end may start the container again, in cgroups of the same names
-  cleanup.push({
+  cleanup.push(recordOfExit(mode.state));
+  if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
+}
+
+export function recordOfExit(dir: string): Step {
+  return {
     op: "record-exit",
     where: "",
-    dir: mode.state,
+    dir,
     name: stateFiles.exit,
     record: lateText(
       {},
       { code: "@CODE@", signal: "@SIGNAL@", oom: "@OOM@", logBytesLost: "@LOST@", finishedAt: '"@TIME@"' },
     ),
-  });
-  if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
+  };
 }
 
 /** The pid alone, without a line feed: callers read the whole file as a number. */

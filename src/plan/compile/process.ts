@@ -25,8 +25,6 @@ export function processOf(draft: Draft): RuntimeProcess & { readonly args: reado
   for (const [index, entry] of (process.env ?? []).entries())
     if (entry.indexOf("=") < 1)
       refuse(`/process/env/${index}`, `invalid environment variable: ${JSON.stringify(entry.slice(0, 100))}`);
-  if (process.terminal && draft.request.mode.kind === "engine")
-    refuse("/process/terminal", "a terminal is not supported yet");
   checkIds(draft, process);
   checkLabels(draft, process);
   return { ...process, args };
@@ -161,7 +159,7 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
     });
   // a file of the host's /dev would be a way to that, and a mount that no checkpoint knows
   child.push({ op: "set-stdio", where: "", stdin: stdio[0], stdout: stdio[1], stderr: stdio[2], null: 1 });
-  if (mode.kind !== "engine") takeStdio(draft.child, process, mode);
+  takeStdio(draft.child, process, mode);
   child.push({
     op: "set-cwd",
     where: "/process/cwd",
@@ -197,7 +195,8 @@ export function becomeProgram(draft: Draft, parts: ProcessParts): void {
   if (mode.kind !== "exec") runHooks(draft, child, "startContainer", "created");
   if (!filter || filterComesLast) parts.beforeFilter?.();
   if (filter && filterComesLast && !early) loadFilter(draft, filter);
-  if (mode.kind === "engine") child.push({ op: "set-death-signal", where: "", signal: 9 });
+  if (mode.kind === "engine" || (mode.kind === "exec" && mode.shim))
+    child.push({ op: "set-death-signal", where: "", signal: 9 });
   child.push({
     op: "exec",
     where: "/process/args",

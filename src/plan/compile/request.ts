@@ -121,9 +121,25 @@ export interface OciMode {
   readonly keep?: boolean | undefined;
 }
 
-/** A further process in a container that runs; the executor leaves, or waits in the foreground. Stdio is inherited. */
+/** The executor stays as the shim of a further process. */
+export interface ExecShim {
+  /** Directory on the run-time side that the plan makes: start.json, exit.json and shim.sock go there. */
+  readonly state: string;
+  /** Keep it when all is over: nobody is connected who could be told of the end. */
+  readonly detached: boolean;
+  /** Whether the program gets a pipe as its stdin; else /dev/null. */
+  readonly stdin: boolean;
+  /** What start.json tells of the process besides its pid. */
+  readonly record: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A further process in a container that runs. The executor stays as its shim, leaves, or waits in the foreground; but
+ * for the first of these, stdio is inherited.
+ */
 export interface ExecMode {
   readonly kind: "exec";
+  readonly shim?: ExecShim | undefined;
   /** Process 1 of the container, by pid and start time in clock ticks. */
   readonly init: { readonly pid: number; readonly start: number };
   /** The container's cgroups, one in each hierarchy. */

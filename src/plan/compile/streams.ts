@@ -81,9 +81,11 @@ export function lendStdio({ host, config, linux }: Draft, { foreground }: Stream
 export function openConsole(draft: Draft): void {
   const { mode } = draft.request;
   const { process } = draft.config;
-  if (mode.kind !== "oci" || !process) return;
-  openTerminal(draft.child, process, mode, { root: rootRegister, console: "/dev/console" });
-  receiveTerminal(draft.host, process, mode);
+  if (!process) return;
+  // a shim keeps it
+  const streams: Streams = mode.kind === "engine" ? { foreground: false } : mode;
+  openTerminal(draft.child, process, streams, { root: rootRegister, console: "/dev/console" });
+  receiveTerminal(draft.host, process, streams);
 }
 
 /** `kind` is what runc sends with a pidfd: whether the process is the container's first or has joined it. */

@@ -1,11 +1,11 @@
 /**
- * The program's terminal and standard streams in OCI mode, for the first process of a container and for those
- * that join it. The child makes the terminal in the container's own devpts and hands its master to the host
- * side, which sends it to a console socket or relays it itself.
+ * The program's terminal and standard streams, for the first process of a container and for those that join it. The
+ * child makes the terminal in the container's own devpts and hands its master to the host side, which keeps it as the
+ * shim, sends it to a console socket or relays it itself.
  */
 import type { RuntimeProcess } from "../../spec/runtime-process.ts";
 import type { Step } from "../plan.ts";
-import type { OciMode } from "./request.ts";
+import type { EngineMode, ExecMode, OciMode } from "./request.ts";
 
 const where = "/process/terminal";
 const phrase = "unable to setup the console";
@@ -104,16 +104,22 @@ export const streamKinds = { pipes: 1, all: 2 } as const;
  * who may want to open /dev/stdout. runc lays pipes of its own around a program in the foreground, so files
  * and terminals stay the caller's there.
  */
-export function takeStdio(child: Step[], process: RuntimeProcess, { foreground }: Streams): void {
+export function takeStdio(
+  child: Step[],
+  process: RuntimeProcess,
+  mode: EngineMode | OciMode | ExecMode,
+): void {
   if (process.terminal) {
     child.push({ op: "take-terminal", where, phrase, fd: slaveRegister });
     return;
   }
+  // a shim has given its pipes away when it made them
+  if (mode.kind === "engine" || (mode.kind === "exec" && mode.shim)) return;
   child.push({
     op: "own-stdio",
     where: "/process/user/uid",
     phrase: "unable to set stdio permissions",
     uid: process.user?.uid ?? 0,
-    kinds: foreground ? streamKinds.pipes : streamKinds.all,
+    kinds: mode.foreground ? streamKinds.pipes : streamKinds.all,
   });
 }

@@ -43,6 +43,60 @@ const scenarios = {
     assert.equal(await c.wait(), 0);
   },
 
+  async exec(engine) {
+    await using c = await engine.run({ image, command: ["sleep", "1000"] });
+    const one = await c.exec(sh("echo out; echo err >&2; exit 3"));
+    assert.equal(await one.stdout.text(), "out\n");
+    assert.equal(await one.stderr.text(), "err\n");
+    assert.deepEqual([await one.wait(), await one.wait()], [3, 3]);
+    const fed = await c.exec(["cat"], { stdin: true, env: ["A=1"] });
+    await fed.stdin.write("in\n");
+    await fed.stdin.end();
+    assert.deepEqual([await fed.stdout.text(), await fed.wait()], ["in\n", 0]);
+    await assert.rejects(fed.kill(), /it is (gone|not running)/);
+    await rejectsWith(c.exec(["nosuch"]), "not-found", /executable file not found/);
+    const all = Array.from({ length: 20 }, async (_, index) => {
+      await using e = await c.exec(sh(`exit ${index}`));
+      return await e.wait();
+    });
+    assert.deepEqual(
+      await Promise.all(all),
+      Array.from({ length: 20 }, (_, index) => index),
+    );
+    assert.deepEqual((await c.inspect()).execs, []);
+  },
+
+  async "exec ends"(engine) {
+    await using c = await engine.run({ image, command: ["sleep", "1000"] });
+    const running = async () => (await c.inspect()).execs.map(({ id }) => id);
+    const controller = new AbortController();
+    const aborted = await c.exec(["sleep", "1000"], { signal: controller.signal });
+    assert.deepEqual(await running(), [aborted.id]);
+    controller.abort();
+    assert.equal(await aborted.wait(), 137);
+    {
+      await using left = await c.exec(["sleep", "1000"]);
+      assert.deepEqual(await running(), [left.id]);
+    }
+    assert.deepEqual(await running(), []);
+    const kept = await c.exec(sh("sleep 0.2; exit 4"));
+    await kept.detach();
+    assert.equal(await kept.wait(), 4);
+    const alone = await c.exec(sh("sleep 0.2; exit 5"), { detach: true });
+    assert.deepEqual(await running(), [alone.id]);
+    assert.equal(await alone.wait(), 5);
+    const signalled = await c.exec(["sleep", "1000"], { detach: true });
+    await signalled.kill("TERM");
+    assert.equal(await signalled.wait(), 143);
+    const slow = await c.exec(sh("yes | head -c 10000000"));
+    for await (const _ of slow.stdout) break;
+    assert.equal(await slow.wait(), 0);
+    assert.deepEqual(await running(), []);
+    const last = await c.exec(["sleep", "1000"]);
+    await c.kill();
+    assert.equal(await last.wait(), 137);
+  },
+
   async errors(engine) {
     await rejectsWith(engine.container("nosuch"), "not-found", /^No such container: nosuch$/);
     await rejectsWith(engine.run({ image: "nosuch", pull: "never" }), "not-found", /No such image/);

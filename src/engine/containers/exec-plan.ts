@@ -1,0 +1,136 @@
+/** The plan of a further process in a container that runs. */
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
+import { buildExecProcess, type ExecOptions } from "../../bundle/exec-process.ts";
+import { resolveUser } from "../../bundle/user.ts";
+import { filterOf } from "../../host/kept-filters.ts";
+import { capabilitiesOfMask } from "../../linux/capabilities.ts";
+import { compileExec } from "../../plan/compile/exec.ts";
+import type { ExecCgroup, ExecMode, ExecShim } from "../../plan/compile/request.ts";
+import type { Plan } from "../../plan/plan.ts";
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
+import type { StartRecord } from "../../tasks/records.ts";
+import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
+import { readRuntimeConfig } from "./runtime-config-file.ts";
+
+export interface ExecRequest extends ExecOptions {
+  /** Program and arguments. */
+  readonly command: readonly string[];
+  /** Whether it has a stdin that can be written to; else it reads from /dev/null. */
+  readonly stdin?: boolean | undefined;
+  /** Nobody is connected to its streams, and it outlives this program. */
+  readonly detach?: boolean | undefined;
+}
+
+/** Runtime configs by path, as long as the file is the same: parsing one takes longer than all else of an exec. */
+const configs = new Map<string, { readonly stamp: string; readonly config: RuntimeConfig }>();
+const configLimit = 64;
+/** Of a command line in the start record, which is read with a limit of 64 KiB. */
+const recordedBytes = 16 * 1024;
+
+function configOf(internals: Internals, id: string): RuntimeConfig {
+  const path = join(internals.containers.directory(id), "config.json");
+  let stamp: string;
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    stamp = [ino, size, mtimeNs, ctimeNs].join();
+  } catch (error) {
+    throw wrapErrno(error, "read runtime config", path);
+  }
+  const known = configs.get(path);
+  if (known?.stamp === stamp) return known.config;
+  const config = readRuntimeConfig(internals, id);
+  configs.delete(path);
+  if (configs.size >= configLimit) configs.delete(configs.keys().next().value!);
+  configs.set(path, { stamp, config });
+  return config;
+}
+
+/** Names are those of the container's own files, as they are now. */
+async function userOf(internals: Internals, { id, options }: ContainerRecord, spec: string) {
+  const snapshotter = await internals.snapshotter();
+  const text = async (path: string) =>
+    Buffer.from((await snapshotter.readFile(id, path)) ?? []).toString("utf8");
+  return resolveUser(spec, await text("/etc/passwd"), await text("/etc/group"), options.groupAdd);
+}
+
+/** Undefined where init has ended just now: the plan says so then. */
+function cgroupsOfInit(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes(errnoOf(error) ?? "")) return undefined;
+    throw wrapErrno(error, "read cgroups of process", `/proc/${pid}/cgroup`);
+  }
+}
+
+function modeOf(internals: Internals, start: StartRecord, shim: ExecShim): ExecMode {
+  const { unified, controllers } = internals.hostFacts().cgroups;
+  const cgroups = start.cgroups.map(({ mount, path }): ExecCgroup => {
+    if (mount === unified?.mountPoint) return { version: 2, mount, path };
+    const own = [...controllers].filter(([, { mountPoint }]) => mountPoint === mount).map(([name]) => name);
+    return { version: 1, mount, path, controllers: own };
+  });
+  const { pid, startTime } = start.init;
+  return {
+    kind: "exec",
+    init: { pid, start: startTime },
+    cgroups,
+    initCgroups: cgroupsOfInit(pid),
+    foreground: false,
+    shim,
+  };
+}
+
+/** Words as far as a record has room for them. */
+function shortened(words: readonly string[]): readonly string[] {
+  let room = recordedBytes;
+  return words.filter((word) => {
+    room -= Buffer.byteLength(word);
+    return room >= 0;
+  });
+}
+
+/** `dir`: the plan makes it, and takes it away at the end of one that is not detached. */
+export async function execPlan(
+  internals: Internals,
+  record: ContainerRecord,
+  start: StartRecord,
+  request: ExecRequest,
+  dir: string,
+): Promise<Plan> {
+  const { command, stdin = false, detach = false, ...options } = request;
+  const facts = internals.hostFacts();
+  const config = configOf(internals, record.id);
+  if (!config.process)
+    throw new GantryError("failed-precondition", `exec in "${record.name}": its config names no process`);
+  const process = buildExecProcess({
+    process: config.process,
+    args: command,
+    options,
+    capabilities: capabilitiesOfMask(facts.capabilities),
+    ...(options.user ? { user: await userOf(internals, record, options.user) } : {}),
+  });
+  const execRecord = {
+    args: shortened(command),
+    terminal: process.terminal,
+    stdin,
+    user: options.user ?? "",
+    privileged: options.privileged ?? false,
+  };
+  const unfiltered = {
+    id: record.id,
+    config: { ...config, process },
+    bundle: internals.containers.directory(record.id),
+    facts,
+    mode: modeOf(internals, start, { state: dir, detached: detach, stdin, record: execRecord }),
+    warn: (message: string, pointer: string) =>
+      internals.logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, {
+        id: record.id,
+        pointer,
+      }),
+  };
+  return compileExec({ ...unfiltered, filter: await filterOf(internals.layout.filters, unfiltered) });
+}

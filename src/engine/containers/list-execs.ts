@@ -1,0 +1,107 @@
+/** The execs that run in a container, as they truly are; clears away what killed ones have left. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { array, boolean, decodeJson, object, string } from "../../base/decode.ts";
+import { bug, errnoOf, wrapErrno } from "../../base/error.ts";
+import { startRecordName } from "../../tasks/records.ts";
+import { type TaskState, taskState } from "../../tasks/task-state.ts";
+import type { Internals } from "../internals.ts";
+import { removeTree } from "./container-store.ts";
+
+export interface ExecSummary {
+  readonly id: string;
+  /** As this machine numbers it. */
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly args: readonly string[];
+  readonly terminal: boolean;
+  readonly stdin: boolean;
+  /** As it was asked for; "" is that of the container. */
+  readonly user: string;
+  readonly privileged: boolean;
+}
+
+/** What execPlan has put into the start record. */
+const form = object({
+  args: array(string),
+  terminal: boolean,
+  stdin: boolean,
+  user: string,
+  privileged: boolean,
+});
+
+/** How long the status of one that nobody was attached to can be asked for. */
+const toldMs = 5 * 60_000;
+/** Directories that may be there before ended ones are forgotten earlier. */
+const keptLimit = 128;
+/** Longer than an exec takes from its directory to its record. */
+const unbornMs = 60_000;
+
+function names(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw wrapErrno(error, "list execs", dir);
+  }
+}
+
+/** Since its last file was written, or it was made. */
+function ageMs(dir: string): number {
+  return Date.now() - (statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+}
+
+/** Whether nobody will ask for it any more. */
+function isStale(dir: string, state: TaskState): boolean {
+  switch (state.kind) {
+    case "created":
+      return ageMs(dir) > unbornMs;
+    case "exited":
+      return ageMs(dir) > toldMs;
+    case "lost":
+      // its process ends with its shim
+      return !state.initAlive;
+    case "running":
+      return false;
+    default:
+      state satisfies never;
+      return bug("task state");
+  }
+}
+
+function summaryOf(dir: string, id: string): ExecSummary | undefined {
+  const state = taskState(dir);
+  if (isStale(dir, state)) removeTree(dir);
+  if (state.kind !== "running") return undefined;
+  const path = join(dir, startRecordName);
+  const { init, startedAt } = state.start;
+  return { id, pid: init.pid, startedAt, ...decodeJson(readFileSync(path), form, path, 64 * 1024) };
+}
+
+/** Keeps what detached execs leave within bounds: the status of those that ended long ago, or of very many. */
+export function forgetEnded(internals: Internals, id: string): void {
+  const execs = internals.containers.execsDirectory(id);
+  const all = names(execs);
+  if (all.length <= keptLimit) return;
+  const ended = all
+    .map((name) => join(execs, name))
+    .filter((dir) => taskState(dir).kind === "exited")
+    .sort((a, b) => ageMs(b) - ageMs(a));
+  for (const dir of ended.slice(0, keptLimit / 2)) removeTree(dir);
+}
+
+/** Oldest first. */
+export function listExecs(internals: Internals, id: string): readonly ExecSummary[] {
+  const execs = internals.containers.execsDirectory(id);
+  return names(execs)
+    .flatMap((name) => {
+      try {
+        return summaryOf(join(execs, name), name) ?? [];
+      } catch (error) {
+        // it has ended between two looks
+        if (errnoOf(error) === "ENOENT") return [];
+        throw error;
+      }
+    })
+    .sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
+}

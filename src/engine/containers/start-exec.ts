@@ -1,0 +1,102 @@
+/** Starts a further process in a container that runs. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
+import { randomHex } from "../../base/random.ts";
+import { startExecutor } from "../../launch/launch.ts";
+import { startTask } from "../../tasks/start-task.ts";
+import type { Internals } from "../internals.ts";
+import { removeTree } from "./container-store.ts";
+import { containerAttributes } from "./event-attributes.ts";
+import { Exec } from "./exec.ts";
+import { type ExecRequest, execPlan } from "./exec-plan.ts";
+import { forgetEnded } from "./list-execs.ts";
+import { type Observed, observe } from "./observe.ts";
+
+/** Of a command line in an event. */
+const toldLength = 1024;
+
+/** Not what is above it: a container that is gone meanwhile must not come back. The one in it is made by the plan. */
+function makeExecsDirectory(internals: Internals, id: string): string {
+  const execs = internals.containers.execsDirectory(id);
+  try {
+    mkdirSync(execs, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw wrapErrno(error, "make directory", execs);
+  }
+  return execs;
+}
+
+/** What could not be started, in the words that callers of docker look for. */
+function startError(error: unknown): unknown {
+  if (!isGantryError(error) || error.detail.stage === undefined) return error;
+  return new GantryError(error.code, `OCI runtime exec failed: exec failed: ${error.message}`, {
+    detail: error.detail,
+    cause: error,
+  });
+}
+
+function runningOf(observed: Observed | undefined, id: string) {
+  if (!observed)
+    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  const { record, state } = observed;
+  const refuse = (reason: string) =>
+    new GantryError("failed-precondition", `container ${record.id} is ${reason}`, {
+      detail: { id, name: record.name },
+    });
+  if (state.kind !== "running") throw refuse("not running");
+  if (state.paused) throw refuse("paused, unpause the container before exec");
+  return { record, start: state.start };
+}
+
+/** Its process and its stdin end with the connection, so that nothing is left of a client that is killed. */
+const attachedChoice = {
+  stdout: true,
+  stderr: true,
+  stdin: true,
+  ownsStdin: true,
+  ownsProcess: true,
+} as const;
+
+/**
+ * Resolves when the program runs. Unless detached it ends with this program, however that ends; with an abort of
+ * `signal` it is killed.
+ */
+export async function startExec(
+  internals: Internals,
+  id: string,
+  request: ExecRequest,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Exec> {
+  const { detach = false } = request;
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const executor = internals.executor();
+  // it comes up while the plan is made
+  const started = startExecutor({ executor });
+  let dir: string | undefined;
+  try {
+    const { record, start } = runningOf(await observe(internals, id), id);
+    const execId = randomHex(32);
+    const told = { ...containerAttributes(record), execID: execId };
+    dir = join(makeExecsDirectory(internals, id), execId);
+    if (detach) forgetEnded(internals, id);
+    const plan = await execPlan(internals, record, start, request, dir);
+    const command = request.command.join(" ").slice(0, toldLength);
+    internals.events.append("container", "exec_create", id, { ...told, command });
+    const { pid, attachment } = await startTask(plan, dir, {
+      executor,
+      started,
+      ...(detach ? {} : { attach: attachedChoice }),
+      ...(signal ? { signal } : {}),
+    });
+    internals.events.append("container", "exec_start", id, { ...told, command });
+    const onExit = (exitCode: number) =>
+      internals.events.append("container", "exec_die", id, { ...told, exitCode: String(exitCode) });
+    return new Exec({ id: execId, pid, dir, attachment, onExit, signal });
+  } catch (error) {
+    started.close();
+    if (dir !== undefined) removeTree(dir);
+    throw startError(error);
+  }
+}

@@ -124,7 +124,7 @@
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
-  X(124, run_program, "run-program", "TT", 4, 0) \
+  X(124, run_program, "run-program", "TT", 5, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
   X(161, open_cgroup, "open-cgroup", "tt+", 5, 0) \

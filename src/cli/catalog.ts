@@ -140,6 +140,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Containers",
     load: async () => (await import("./commands/serve.ts")).serve,
   },
+  "internal keep": {
+    summary: "Keep the engine open as long as something needs a clock (started by shims)",
+    group: undefined,
+    load: async () => (await import("./commands/internal-keep.ts")).internalKeep,
+  },
   "internal exited": {
     summary: "Decide what follows on the end of a container (started by its shim)",
     group: undefined,

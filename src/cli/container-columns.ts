@@ -9,6 +9,10 @@ export function bindSources({ mounts = [] }: ContainerOptions): readonly string[
   return mounts.flatMap((mount) => (mount.kind === "bind" ? [mount.source] : []));
 }
 
+function healthText(health: ContainerSummary["health"]): string {
+  return health === undefined ? "" : health === "starting" ? " (health: starting)" : ` (${health})`;
+}
+
 /** `Up 5 minutes`, `Exited (0) 3 seconds ago`, `Created`. */
 export function statusText(container: ContainerSummary, now: Date): string {
   const since = (time: string | undefined) =>
@@ -17,7 +21,7 @@ export function statusText(container: ContainerSummary, now: Date): string {
     case "created":
       return "Created";
     case "running":
-      return `Up ${since(container.startedAt)}`;
+      return `Up ${since(container.startedAt)}${healthText(container.health)}`;
     case "paused":
       return `Up ${since(container.startedAt)} (Paused)`;
     case "restarting":

@@ -57,8 +57,7 @@ function testOf(key: string, value: string, all: readonly ContainerSummary[]): T
         bindSources(record.options).includes(value);
     case "health":
       if (!["starting", "healthy", "unhealthy", "none"].includes(value)) throw invalid(`health=${value}`);
-      // there are no health checks yet
-      return () => value === "none";
+      return ({ health = "none" }) => health === value;
     default:
       throw invalid(key);
   }

@@ -15,7 +15,8 @@ function testOf(key: string, value: string): Test {
     case "type":
       return ({ kind }) => kind === value;
     case "event":
-      return ({ action }) => action === value;
+      // a status of health has its value in the action
+      return ({ action }) => action === value || action.split(":")[0] === value;
     case "container":
       return ({ kind, id, attributes }) =>
         kind === "container" && (attributes.name === value || id.startsWith(value));

@@ -1,5 +1,6 @@
 /** A container in the form that docker's inspect has, for all the scripts that read it. Pure. */
 import type { MountOption } from "../bundle/container-options.ts";
+import type { Health, HealthCheck } from "../engine/containers/health-check.ts";
 import type { ContainerInspection } from "../engine/containers/inspect.ts";
 import { isRestarting } from "../engine/containers/restart-policy.ts";
 import { signalName } from "../linux/signals.ts";
@@ -42,7 +43,7 @@ export function inspectContainerView(inspection: ContainerInspection) {
   };
 }
 
-function stateView({ record, state }: ContainerInspection) {
+function stateView({ record, state, health }: ContainerInspection) {
   const running = state.kind === "running";
   const paused = state.kind === "running" && state.paused;
   const restarting = !running && isRestarting(record);
@@ -61,6 +62,34 @@ function stateView({ record, state }: ContainerInspection) {
     StartedAt: (running ? state.start.startedAt : run?.startedAt) ?? never,
     // a start that failed has a reason and no times
     FinishedAt: (record.lastRun?.startedAt && record.lastRun.finishedAt) ?? never,
+    ...(health ? { Health: healthView(health) } : {}),
+  };
+}
+
+function healthView({ status, failingStreak, log }: Health) {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+/** In nanoseconds, as the image has it. */
+function healthCheckView({ command, retries, ...times }: HealthCheck) {
+  const [program = "", flag = "", ...rest] = command;
+  const isShell = program.endsWith("sh") && flag === "-c" && rest.length === 1;
+  return {
+    Test: isShell ? ["CMD-SHELL", ...rest] : ["CMD", ...command],
+    Interval: times.intervalMs * 1e6,
+    Timeout: times.timeoutMs * 1e6,
+    StartPeriod: times.startPeriodMs * 1e6,
+    StartInterval: times.startIntervalMs * 1e6,
+    Retries: retries,
   };
 }
 
@@ -155,6 +184,7 @@ function configView({ record, runtimeConfig }: ContainerInspection) {
     Cmd: record.args.slice(record.entrypointLength),
     Image: record.image.reference,
     WorkingDir: process?.cwd ?? "/",
+    ...(record.healthCheck ? { Healthcheck: healthCheckView(record.healthCheck) } : {}),
     Entrypoint: entrypoint.length > 0 ? entrypoint : null,
     Labels: asMap(record.labels),
     StopSignal: signalName(record.stopSignal) ?? String(record.stopSignal),

@@ -65,7 +65,7 @@ export class Session implements CommandContext, AsyncDisposable {
 
   async #open(): Promise<Engine> {
     const { Engine } = await import("../engine/engine.ts");
-    return await Engine.open({ ...this.globals, logger: this.logger, reaper: reaper(this.globals) });
+    return await Engine.open({ ...this.globals, logger: this.logger, helper: helper(this.globals) });
   }
 
   releaseSignals(): void {
@@ -88,14 +88,14 @@ export class Session implements CommandContext, AsyncDisposable {
   }
 }
 
-/** How a shim, whose folder and environment are others, reaches this program again when a container ends. */
-function reaper(globals: GlobalOptions): readonly string[] {
+/** How a shim, whose folder and environment are others, reaches this program again. */
+function helper(globals: GlobalOptions): readonly string[] {
   const places = { ...defaultPlaces(), ...globals };
   // a compiled Bun program reports itself as execPath; under `bun main.ts` the script comes second
   const self = process.argv[1]?.startsWith("/$bunfs/")
     ? [process.execPath]
     : [process.execPath, process.argv[1]!];
-  return [...self, "--root", resolve(places.root), "--state", resolve(places.state), "internal", "exited"];
+  return [...self, "--root", resolve(places.root), "--state", resolve(places.state), "internal"];
 }
 
 /** The chain of causes with codes and facts, for --debug. */

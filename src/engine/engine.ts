@@ -29,10 +29,11 @@ export interface EngineOptions {
   /** Path of gantry-executor; found beside the program or library unless told. */
   readonly executor?: string;
   /**
-   * Program and arguments to which the id of a container with `autoRemove` is added when it ends and no program
-   * waits for it. Without it, the next engine that looks removes the container.
+   * Program and first arguments of a `gantry internal`, which shims start where something is to be decided and nobody
+   * is there: `exited ID` at the end of a container with `autoRemove` or a restart policy, `keep` for one with health
+   * checks. Without it that is left to the next engine that looks, and to `keep`.
    */
-  readonly reaper?: readonly string[];
+  readonly helper?: readonly string[];
   readonly signal?: AbortSignal;
 }
 

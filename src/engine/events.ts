@@ -12,6 +12,7 @@ import { makePrivateDirectory } from "./store-layout.ts";
 const kinds = ["container", "image"] as const;
 const actions = [
   ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
+  ...(["health_status: starting", "health_status: healthy", "health_status: unhealthy"] as const),
   ...(["restart", "pause", "unpause", "rename", "update", "top", "copy", "export", "commit"] as const),
   ...(["exec_create", "exec_start", "exec_die"] as const),
   ...(["pull", "import", "tag", "untag", "delete"] as const),

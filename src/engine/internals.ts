@@ -22,8 +22,8 @@ export interface Internals {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly leases: Leases;
-  /** The program and first arguments to which a shim adds the id of a container with --rm that has ended. */
-  readonly reaper: readonly string[] | undefined;
+  /** The program, with its first arguments, that shims start where something is to be decided: `gantry internal`. */
+  readonly helper: readonly string[] | undefined;
   hostFacts(): HostFacts;
   /** Path of the executor. */
   executor(): string;

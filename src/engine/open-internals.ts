@@ -17,7 +17,7 @@ export interface OpenOptions {
   readonly state?: string;
   readonly logger: Logger;
   readonly executor?: string;
-  readonly reaper?: readonly string[];
+  readonly helper?: readonly string[];
 }
 
 export function openInternals(options: OpenOptions): Internals {
@@ -44,7 +44,7 @@ export function openInternals(options: OpenOptions): Internals {
     content: new DiskContentStore(layout.content),
     images: new ImageStore(layout.images),
     leases: new Leases(layout.leases),
-    reaper: options.reaper,
+    helper: options.helper,
     hostFacts: once<HostFacts>(readHostFacts),
     executor,
     snapshotter: once(async () => {

@@ -197,7 +197,7 @@ export const operations = {
   "supervise": op(121, host, ["with-child", "last"], { stdin: "fd?", stdout: "fd?", stderr: "fd?", terminal: "fd?", stopSignal: "u32" }, "stays as the shim: serves the socket, writes the log, reaps; ends when the child has ended"),
   "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true if remove-cgroup found that the kernel had killed something for want of memory, @LOST@ the bytes that could not be written to the log"),
   "remove-tree": op(123, ["cleanup", "layer"], [], { dir: "text", name: "text" }, "removes a file or a tree below a host directory, however deep, crossing no symlink; missing is fine"),
-  "run-program": op(124, cleanup, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
+  "run-program": op(124, outside, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
   // a further process in a container that runs
   "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),

@@ -59,11 +59,27 @@ export function createRequest(values: CreateValues, positionals: readonly string
     stdin: values.interactive || undefined,
     stopSignal: values["stop-signal"],
     stopTimeoutSeconds: values["stop-timeout"],
+    health: healthOf(values),
     restartPolicy: restartOf(values),
     pull: values.pull as PullPolicy | undefined,
     platform: values.platform,
     log: logOptions(values),
   });
+}
+
+function healthOf(values: CreateValues): CreateRequest["health"] {
+  const asked = given({
+    command: values["health-cmd"],
+    intervalMs: values["health-interval"],
+    timeoutMs: values["health-timeout"],
+    startPeriodMs: values["health-start-period"],
+    startIntervalMs: values["health-start-interval"],
+    retries: values["health-retries"],
+  });
+  const some = Object.keys(asked).length > 0;
+  if (!values["no-healthcheck"]) return some ? asked : undefined;
+  if (some) throw new UsageError("--no-healthcheck conflicts with --health-* options");
+  return { none: true };
 }
 
 function restartOf({ restart, rm }: CreateValues): CreateRequest["restartPolicy"] {

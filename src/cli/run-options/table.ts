@@ -1,7 +1,7 @@
 /** The options that run, create and explain share: docker's names, letters and words. */
 
 import { type RestartPolicy, restartPolicyNames } from "../../engine/containers/restart-policy.ts";
-import { parseMemory } from "../format/units.ts";
+import { parseDuration, parseMemory } from "../format/units.ts";
 import { flag, list, parsed, text, whole } from "../options.ts";
 import { limitOptions } from "./limit-table.ts";
 import { parseUlimit } from "./limits.ts";
@@ -12,6 +12,12 @@ const choice = (help: string, ...values: readonly string[]) =>
   parsed(help, values.join("|"), (given) => {
     if (!values.includes(given)) throw new Error(`must be one of ${values.join(", ")}`);
     return given;
+  });
+const duration = (help: string) =>
+  parsed(help, "duration", (given) => {
+    const ms = parseDuration(given);
+    if (ms !== 0 && ms < 1) throw new Error("cannot be less than 1ms");
+    return Math.round(ms);
   });
 const pair = (given: string): readonly [string, string] => {
   const equals = given.indexOf("=");
@@ -31,6 +37,12 @@ export const createOptions = {
   env: list("Set environment variables", { short: "e" }),
   "env-file": list("Read in a file of environment variables"),
   "group-add": list("Add additional groups to join"),
+  "health-cmd": text("Command to run to check health"),
+  "health-interval": duration("Time between running the check (ms|s|m|h) (default 30s)"),
+  "health-retries": whole("Consecutive failures needed to report unhealthy", { min: 0 }),
+  "health-start-interval": duration("Time between running the check during the start period (default 5s)"),
+  "health-start-period": duration("Start period for the container to initialize before failures count"),
+  "health-timeout": duration("Maximum time to allow one check to run (default 30s)"),
   hostname: text("Container host name", { short: "h" }),
   init: flag("Run an init inside the container that forwards signals and reaps processes"),
   interactive: flag("Keep STDIN open even if not attached", { short: "i" }),
@@ -48,6 +60,7 @@ export const createOptions = {
       parse: (given: string) => parseMount(given),
     },
   ),
+  "no-healthcheck": flag("Disable any container-specified HEALTHCHECK"),
   name: text("Assign a name to the container"),
   network: parsed(
     "Network of the container: none (the default: nothing but lo) or host",

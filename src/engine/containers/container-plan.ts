@@ -3,7 +3,7 @@
 import { GantryError } from "../../base/error.ts";
 import { filterOf } from "../../host/kept-filters.ts";
 import { compileContainer } from "../../plan/compile/container.ts";
-import type { ContainerRequest, EngineMode } from "../../plan/compile/request.ts";
+import type { ContainerRequest, EngineMode, HostProgram } from "../../plan/compile/request.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
@@ -13,7 +13,7 @@ import type { LogTarget } from "./log-target.ts";
 
 /** What a plan is made from, beside the record. */
 export interface PlanInput {
-  /** Nobody of this program stays to remove it at its end: its shim has the reaper do it. */
+  /** Nobody of this program stays to remove it at its end: its shim has that done. */
   readonly unattended: boolean;
   readonly runtimeConfig: RuntimeConfig;
   readonly mounts: SnapshotMounts;
@@ -49,7 +49,7 @@ export async function startPlan(
   record: ContainerRecord,
   input: PlanInput,
 ): Promise<Plan> {
-  const { containers, reaper, logger, layout } = internals;
+  const { containers, logger, layout } = internals;
   const { id } = record;
   const request: Omit<ContainerRequest, "filter"> = {
     id,
@@ -70,9 +70,8 @@ export async function startPlan(
       },
       stopSignal: record.stopSignal,
       network: false,
-      ...(isAwaited(record, input) && reaper
-        ? { onExit: { args: [...reaper, id], env: reaperEnvironment() } }
-        : {}),
+      ...(record.healthCheck ? { onStart: internalCommand(internals, "keep") } : {}),
+      ...(isAwaited(record, input) ? { onExit: internalCommand(internals, "exited", id) } : {}),
     },
     // profiles name the system calls of every architecture
     warn: (message, pointer) =>
@@ -92,10 +91,12 @@ export async function cleanupPlan(
   return { host: [], child: [], cleanup };
 }
 
-/** The shim has no environment of its own to hand on. */
-function reaperEnvironment(): readonly string[] {
-  return ["PATH", "HOME", "GANTRY_EXECUTOR"].flatMap((name) => {
+/** `gantry internal …`, as a shim starts it, which has no environment of its own to hand on. */
+function internalCommand({ helper }: Internals, ...words: readonly string[]): HostProgram | undefined {
+  if (!helper) return undefined;
+  const env = ["PATH", "HOME", "GANTRY_EXECUTOR"].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [`${name}=${value}`];
   });
+  return { args: [...helper, ...words], env };
 }

@@ -14,6 +14,7 @@ import {
 } from "../../base/decode.ts";
 import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { digest } from "../../spec/digest.ts";
+import { healthCheck } from "./health-check.ts";
 import { restartPolicyNames } from "./restart-policy.ts";
 
 const time = pattern(/^\d{4}-\d\d-\d\dT/, "a time");
@@ -80,6 +81,8 @@ const shape = object({
   /** Somebody stopped it, and when: its policy does not start it in that boot. */
   manuallyStopped: optional(boolean),
   stoppedInBoot: optional(string),
+  /** How its health is asked for; left out: it is not. */
+  healthCheck: optional(healthCheck),
   /** The end in `lastRun` may not be among the events yet. */
   unreported: optional(boolean),
   /** What was asked for; the bundle was made of it. */

@@ -22,6 +22,7 @@ import type { PlanInput } from "./container-plan.ts";
 import { type ContainerRecord, defaultLog } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
 import { containerAttributes } from "./event-attributes.ts";
+import { type HealthOptions, healthCheckOf } from "./health-check.ts";
 import { signalNumber } from "./kill.ts";
 import type { LogRequest } from "./log-config.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
@@ -40,6 +41,8 @@ export interface CreateRequest extends ContainerOptions {
   readonly stopSignal?: string | number | undefined;
   /** Default: 10. */
   readonly stopTimeoutSeconds?: number | undefined;
+  /** How its health is asked for; default: as the image says. */
+  readonly health?: HealthOptions | undefined;
   /** What is to follow on its end; default: nothing. */
   readonly restartPolicy?: RestartPolicy | undefined;
   /** When to ask the registry; default "missing". */
@@ -153,6 +156,8 @@ async function makeLocked(
   faultPoint("create-snapshot");
   const runtimeConfig = await makeBundle(internals, id, image, request);
   const args = runtimeConfig.process?.args ?? [];
+  const { Healthcheck, Shell } = image.imageConfig.config ?? {};
+  const healthCheck = healthCheckOf(request.health, Healthcheck, Shell);
   const record: ContainerRecord = {
     version: 1,
     id,
@@ -172,6 +177,7 @@ async function makeLocked(
     openStdin: request.stdin ?? false,
     stopSignal: request.stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
     stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
+    ...(healthCheck ? { healthCheck } : {}),
     ...(request.restartPolicy ? { restartPolicy: request.restartPolicy } : {}),
     log: request.logConfig ?? defaultLog,
     options: optionsOf(request),
@@ -201,6 +207,7 @@ function optionsOf(request: CreateRequest): ContainerOptions {
     autoRemove: _a,
     stdin: _s,
     restartPolicy: _r,
+    health: _h,
     pull: _p,
     platform: _f,
     log: _l,

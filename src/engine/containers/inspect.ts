@@ -3,6 +3,8 @@ import { GantryError } from "../../base/error.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import type { Health } from "./health-check.ts";
+import { readHealth } from "./health-file.ts";
 import { type ExecSummary, listExecs } from "./list-execs.ts";
 import { type ContainerState, observe } from "./observe.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
@@ -12,6 +14,8 @@ export interface ContainerInspection {
   readonly state: ContainerState;
   /** What runs in it besides its own program, if it was asked for by exec. */
   readonly execs: readonly ExecSummary[];
+  /** Of one that runs, or has run, and is asked for it. */
+  readonly health?: Health;
   /** What the runtime was told. */
   readonly runtimeConfig: RuntimeConfig;
   /** Of the container's own files, on the host. */
@@ -28,9 +32,11 @@ export async function inspectContainer(
   if (!observed)
     throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
   const { containers } = internals;
+  const health = observed.state.kind === "created" ? undefined : readHealth(internals, observed.record);
   return {
     ...observed,
     execs: listExecs(internals, id),
+    ...(health ? { health } : {}),
     runtimeConfig: readRuntimeConfig(internals, id),
     paths: {
       bundle: containers.directory(id),

@@ -1,6 +1,8 @@
 /** Lists containers as they truly are. */
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import type { Health } from "./health-check.ts";
+import { readHealth } from "./health-file.ts";
 import { type Observed, observeAll } from "./observe.ts";
 import { isRestarting } from "./restart-policy.ts";
 
@@ -19,6 +21,8 @@ export interface ContainerSummary {
   readonly finishedAt?: string;
   readonly exitCode?: number;
   readonly pid?: number;
+  /** Of one that runs and is asked for its health. */
+  readonly health?: Health["status"];
   readonly labels: Readonly<Record<string, string>>;
   readonly record: ContainerRecord;
 }
@@ -29,7 +33,7 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
-function summaryOf({ record, state }: Observed): ContainerSummary {
+function summaryOf(internals: Internals, { record, state }: Observed): ContainerSummary {
   const common = {
     id: record.id,
     name: record.name,
@@ -41,8 +45,11 @@ function summaryOf({ record, state }: Observed): ContainerSummary {
     labels: record.labels,
     record,
   };
-  if (state.kind === "running")
-    return { ...common, startedAt: state.start.startedAt, pid: state.start.init.pid };
+  if (state.kind === "running") {
+    const health = readHealth(internals, record)?.status;
+    const { startedAt, init } = state.start;
+    return { ...common, startedAt, pid: init.pid, ...(health ? { health } : {}) };
+  }
   if (state.kind === "created") return common;
   const { startedAt, finishedAt, exitCode } = state.run;
   const status = isRestarting(record) ? ("restarting" as const) : common.status;
@@ -60,6 +67,6 @@ export async function listContainers(
   options: ListOptions = {},
 ): Promise<readonly ContainerSummary[]> {
   options.signal?.throwIfAborted();
-  const all = (await observeAll(internals)).map(summaryOf);
+  const all = (await observeAll(internals)).map((one) => summaryOf(internals, one));
   return options.all ? all : all.filter(isUp);
 }

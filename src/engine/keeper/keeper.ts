@@ -1,5 +1,5 @@
 /**
- * Does for all containers of a store what needs a clock: restarts that are due, ends that nobody saw. One process of a
+ * Does for all containers of a store what needs a clock: health checks, restarts that are due, ends that nobody saw. One process of a
  * store at a time. Nothing of what it knows is in its memory alone: whoever is started after it was killed reads the
  * same records and goes on.
  */
@@ -60,6 +60,8 @@ class Keeper {
   readonly #over = new AbortController();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #busy = new Set<Promise<void>>();
+  /** Containers whose health is followed. */
+  readonly #followed = new Map<string, AbortController>();
   #idleSince = Date.now();
 
   constructor(internals: Internals, options: KeepOptions) {
@@ -101,7 +103,10 @@ class Keeper {
   /** Looking takes over every end, which plans what follows. */
   async #lookAtAll(): Promise<number> {
     const all = await observeAll(this.#internals);
-    for (const { record } of all) if (record.restart) this.#plan(record.id, new Date(record.restart.at));
+    for (const { record, state } of all) {
+      if (record.restart) this.#plan(record.id, new Date(record.restart.at));
+      if (record.healthCheck && state.kind === "running") this.#follow(record.id);
+    }
     return all.length;
   }
 
@@ -110,9 +115,11 @@ class Keeper {
     const { signal } = this.#over;
     try {
       for await (const { action, id } of this.#internals.events.read({ signal })) {
-        if (action !== "die") continue;
-        const restart = this.#internals.containers.read(id)?.restart;
-        if (restart) this.#plan(id, new Date(restart.at));
+        if (action !== "die" && action !== "start") continue;
+        this.#unfollow(id);
+        const record = this.#internals.containers.read(id);
+        if (record?.restart) this.#plan(id, new Date(record.restart.at));
+        if (record?.healthCheck && action === "start") this.#follow(id);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -130,6 +137,28 @@ class Keeper {
       });
     };
     this.#timers.set(id, setTimeout(restart, Math.max(0, due.getTime() - Date.now())));
+  }
+
+  #follow(id: string): void {
+    if (this.#followed.has(id)) return;
+    const run = new AbortController();
+    this.#followed.set(id, run);
+    this.#do(async () => {
+      try {
+        const { followHealth } = await import("./health-monitor.ts");
+        await followHealth(this.#internals, id, AbortSignal.any([run.signal, this.#over.signal]));
+      } catch (error) {
+        if (!run.signal.aborted) throw error;
+      } finally {
+        if (this.#followed.get(id) === run) this.#followed.delete(id);
+      }
+    });
+  }
+
+  /** The run is over: whoever waits for the next probe waits in vain. */
+  #unfollow(id: string): void {
+    this.#followed.get(id)?.abort();
+    this.#followed.delete(id);
   }
 
   async #bringUp(id: string): Promise<void> {

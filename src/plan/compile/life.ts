@@ -87,6 +87,7 @@ function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void 
   const { host, cleanup } = draft;
   host.push({ op: "await-exec", where: "" });
   runHooks(draft, host, "poststart", "running");
+  if (mode.onStart) host.push({ op: "run-program", where: "", ...mode.onStart });
   supervise(draft, mode.stdin, mode.stopSignal);
   cleanup.unshift({ op: "kill-child", where: "" });
   // last: whoever reads of the end may start the container again, in cgroups of the same names

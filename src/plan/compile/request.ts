@@ -44,6 +44,11 @@ export interface LogForward {
   readonly bufferBytes?: number | undefined;
 }
 
+export interface HostProgram {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+}
+
 /** The executor stays as the container's shim. */
 export interface EngineMode {
   readonly kind: "engine";
@@ -65,8 +70,10 @@ export interface EngineMode {
   readonly stopSignal: number;
   /** Whether the controller sets up a network: the plan stops at the sync point `network`. */
   readonly network: boolean;
-  /** Program of the host that is started when all is over, if anything is left to decide. */
-  readonly onExit?: { readonly args: readonly string[]; readonly env: readonly string[] } | undefined;
+  /** Program of the host that is started with the container, if it needs somebody who has a clock. */
+  readonly onStart?: HostProgram | undefined;
+  /** The same when all is over, if anything is left to decide. */
+  readonly onExit?: HostProgram | undefined;
 }
 
 /** Who makes the container's cgroups, where that is not the plan. */

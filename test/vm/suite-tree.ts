@@ -16,6 +16,7 @@ export async function withSuiteTree<T>(body: (tree: string) => Promise<T>): Prom
       copyFileSync(join(top, program), join(tree, "dist", basename(program)));
     copyFileSync(join(top, "node_modules/.bin/bun"), join(tree, "node_modules/.bin/bun"));
     copyFileSync(await busyboxTar(), join(tree, "busybox.tar"));
+    copyFileSync(join(top, "packaging/gantry.service"), join(tree, "gantry.service"));
     return await body(tree);
   } finally {
     rmSync(tree, { recursive: true, force: true });

@@ -475,3 +475,32 @@ test("a user's own systemd holds a container of a user without privileges", opti
     "0",
   ]);
 });
+
+test(
+  "the service that the project ships keeps containers up, and its end touches none",
+  options,
+  async () => {
+    const out = await lines(
+      {},
+      `gantry=/opt/gantry/dist/gantry
+     sed "s,/usr/local/bin/gantry,$gantry," /opt/gantry/gantry.service > /run/systemd/system/gantry.service
+     systemctl daemon-reload; systemctl start gantry
+     $gantry import -c 'CMD ["sh"]' /opt/gantry/busybox.tar busybox > /dev/null
+     $gantry run -d --name kept --restart always busybox sleep 1000 > /dev/null
+     pid() { $gantry inspect -f '{{.State.Pid}}' kept; }
+     count() { $gantry inspect -f '{{.RestartCount}}' kept; }
+     kill -9 $(pid)
+     await '[ "$(count)" = 1 ] && [ "$(pid)" -gt 0 ]'
+     first=$(pid)
+     systemctl kill -s KILL --kill-who=main gantry
+     await '[ "$(systemctl is-active gantry)" = active ]'
+     [ "$(pid)" = $first ] && echo survived a kill
+     systemctl stop gantry
+     [ "$(pid)" = $first ] && echo survived a stop
+     systemctl start gantry; systemctl is-active gantry
+     $gantry rm -f kept
+     systemctl stop gantry; rm /run/systemd/system/gantry.service; systemctl daemon-reload`,
+    );
+    assert.deepEqual(out, ["survived a kill", "survived a stop", "active", "kept"]);
+  },
+);

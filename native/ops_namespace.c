@@ -135,7 +135,8 @@ int op_open_namespace(struct executor *x, const struct step *s)
 	return 0;
 }
 
-int op_open_child_namespace(struct executor *x, const struct step *s)
+/* Of the process with this number, which the caller has or holds a pidfd of. */
+static int open_namespace_of(struct executor *x, pid_t pid, uint64_t kind, const union operand *to)
 {
 	static const struct {
 		uint64_t flag;
@@ -144,16 +145,38 @@ int op_open_child_namespace(struct executor *x, const struct step *s)
 	             {CLONE_NEWIPC, "ipc"},   {CLONE_NEWUTS, "uts"}, {CLONE_NEWCGROUP, "cgroup"}};
 	char path[64];
 	for (size_t i = 0; i < countof(kinds); i++) {
-		if (kinds[i].flag != s->v[OPEN_CHILD_NAMESPACE_KIND].number)
+		if (kinds[i].flag != kind)
 			continue;
-		snprintf(path, sizeof path, "/proc/%d/ns/%s", x->child, kinds[i].name);
+		snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kinds[i].name);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return fail(x, errno, "%s", path);
-		set_reg(x, &s->v[OPEN_CHILD_NAMESPACE_FD], fd);
+		set_reg(x, to, fd);
 		return 0;
 	}
 	return fail(x, EINVAL, "no such kind of namespace");
+}
+
+int op_open_child_namespace(struct executor *x, const struct step *s)
+{
+	return open_namespace_of(x, x->child, s->v[OPEN_CHILD_NAMESPACE_KIND].number, &s->v[OPEN_CHILD_NAMESPACE_FD]);
+}
+
+int op_open_process_namespace(struct executor *x, const struct step *s)
+{
+	int process = reg(x, &s->v[OPEN_PROCESS_NAMESPACE_PROCESS]);
+	pid_t pid = (pid_t)s->v[OPEN_PROCESS_NAMESPACE_PID].number;
+	const union operand *to = &s->v[OPEN_PROCESS_NAMESPACE_FD];
+	int r = open_namespace_of(x, pid, s->v[OPEN_PROCESS_NAMESPACE_KIND].number, to);
+	if (r < 0)
+		return r;
+	/* a process that is not reaped yet still has its number: nobody else had it when the path was opened */
+	if (sys_pidfd_send_signal(process, 0) == 0)
+		return 0;
+	int error = errno;
+	close(reg(x, to));
+	set_reg(x, to, -1);
+	return fail(x, error, "process %d", pid);
 }
 
 int op_join_namespace(struct executor *x, const struct step *s)

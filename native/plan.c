@@ -211,7 +211,7 @@ static const char *check_order(const struct step *s, uint32_t seen, bool last)
 		return "needs a child before there is one";
 	if ((rules & RULE_LAST) && !last)
 		return "is not the last of its stage";
-	if (s->operation->run == op_exec && !(seen & RULE_CLOSE))
+	if ((s->operation->run == op_exec || s->operation->run == op_become_pause) && !(seen & RULE_CLOSE))
 		return "comes without close-descriptors";
 	return NULL;
 }

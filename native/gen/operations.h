@@ -139,6 +139,13 @@
   X(204, remove_resctrl_group, "remove-resctrl-group", "tt", 4, 0) \
   X(206, remount, "remount", "ftT884", 2, 1) \
   X(205, send_listener, "send-listener", "-tt", 1, 128) \
+  X(260, pin, "pin", "ft4", 1, 0) \
+  X(261, unpin, "unpin", "t4", 4, 0) \
+  X(262, end_child, "end-child", "", 1, 128) \
+  X(263, stay, "stay", "", 2, 40) \
+  X(264, become_pause, "become-pause", "t", 2, 40) \
+  X(265, open_process_namespace, "open-process-namespace", "f48+", 1, 0) \
+  X(266, take_tree, "take-tree", "ft8+", 1, 0) \
   X(220, open_place, "open-place", "?t4+", 3, 0) \
   X(221, serve_criu, "serve-criu", "tt??", 2, 0) \
   X(222, await_criu, "await-criu", "bt", 1, 128) \
@@ -447,6 +454,20 @@
 #define SEND_LISTENER_FD 0
 #define SEND_LISTENER_PATH 1
 #define SEND_LISTENER_STATE 2
+#define PIN_FD 0
+#define PIN_PATH 1
+#define PIN_KIND 2
+#define UNPIN_PATH 0
+#define UNPIN_KIND 1
+#define BECOME_PAUSE_NAME 0
+#define OPEN_PROCESS_NAMESPACE_PROCESS 0
+#define OPEN_PROCESS_NAMESPACE_PID 1
+#define OPEN_PROCESS_NAMESPACE_KIND 2
+#define OPEN_PROCESS_NAMESPACE_FD 3
+#define TAKE_TREE_PROCESS 0
+#define TAKE_TREE_PATH 1
+#define TAKE_TREE_TYPE 2
+#define TAKE_TREE_FD 3
 #define OPEN_PLACE_ROOT 0
 #define OPEN_PLACE_PATH 1
 #define OPEN_PLACE_DIRECTORY 2

@@ -45,12 +45,11 @@ function planWith(name: string, operation: Operation, index: number): Plan {
   const host = name === "clone" ? [openPipe, clone] : [openPipe, clone];
   if (operation.stages.includes("host"))
     return { host: name === "clone" ? host : [...host, step], child: childEnd, cleanup: [killChild] };
-  if (operation.stages.includes("child"))
-    return {
-      host,
-      child: name === "exec" || name === "close-descriptors" ? childEnd : [step, ...childEnd],
-      cleanup: [killChild],
-    };
+  if (operation.stages.includes("child")) {
+    const whole = name === "exec" || name === "close-descriptors";
+    const rest = operation.rules.includes("last") ? [childEnd[0]!, step] : [step, ...childEnd];
+    return { host, child: whole ? childEnd : rest, cleanup: [killChild] };
+  }
   return { host, child: childEnd, cleanup: name === "kill-child" ? [killChild] : [killChild, step] };
 }
 

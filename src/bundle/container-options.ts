@@ -77,6 +77,9 @@ export interface ResourceOptions {
   readonly blockDevices?: readonly BlockDeviceOption[] | undefined;
 }
 
+/** The namespace of another container, by its name or id. */
+export type ContainerReference = `container:${string}`;
+
 export interface ContainerOptions extends ResourceOptions {
   /** Program and arguments; the image's `Cmd` if left out. */
   readonly command?: readonly string[] | undefined;
@@ -99,15 +102,18 @@ export interface ContainerOptions extends ResourceOptions {
   readonly shmSizeBytes?: number | undefined;
   readonly ulimits?: readonly UlimitOption[] | undefined;
 
-  /** "none" (a network namespace with nothing but lo) unless told. */
-  readonly network?: "none" | "host" | undefined;
-  readonly pid?: "private" | "host" | undefined;
-  readonly ipc?: "private" | "host" | undefined;
-  readonly uts?: "private" | "host" | undefined;
+  /** "none" (a network namespace with nothing but lo) unless told; "pod" only in a pod that shares one. */
+  readonly network?: "none" | "host" | "pod" | ContainerReference | undefined;
+  readonly pid?: "private" | "host" | "pod" | ContainerReference | undefined;
+  /** "shareable": others may join it. "none": one of its own, and no /dev/shm. */
+  readonly ipc?: "private" | "shareable" | "none" | "host" | "pod" | ContainerReference | undefined;
+  readonly uts?: "private" | "host" | "pod" | ContainerReference | undefined;
   readonly cgroupNamespace?: "private" | "host" | undefined;
   /** "host" (no namespace of its own) unless told. */
   readonly userNamespace?:
     | "host"
+    | "pod"
+    | ContainerReference
     | { readonly uidMappings: readonly IdMapping[]; readonly gidMappings: readonly IdMapping[] }
     | undefined;
 

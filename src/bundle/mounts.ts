@@ -3,6 +3,7 @@ import { posix } from "node:path";
 import { GantryError } from "../base/error.ts";
 import type { RuntimeMount } from "../spec/runtime-mount.ts";
 import type { ContainerOptions, MountOption } from "./container-options.ts";
+import type { SharedNamespaces } from "./shared-namespaces.ts";
 
 /** Docker's --shm-size. */
 const defaultShmBytes = 64 * 1024 * 1024;
@@ -14,12 +15,12 @@ export interface ContainerFiles {
   readonly resolvConf?: string | undefined;
 }
 
-function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
+function defaultMounts(options: ContainerOptions, shared?: SharedNamespaces): readonly RuntimeMount[] {
   const quiet = ["nosuid", "noexec", "nodev"];
   const readOnly = options.privileged ? [] : ["ro"];
   const shmBytes = options.shmSizeBytes ?? defaultShmBytes;
   const hostIpc = options.ipc === "host";
-  const ownUsers = typeof options.userNamespace === "object";
+  const ownUsers = typeof options.userNamespace === "object" || shared?.users !== undefined;
   return [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
     {
@@ -32,7 +33,14 @@ function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", ...ptsGroup(options)],
+      options: [
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+        ...ptsGroup(options, shared),
+      ],
     },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
     // mqueue shows the IPC namespace that it is mounted in; a user namespace may not mount that of the host
@@ -44,20 +52,17 @@ function defaultMounts(options: ContainerOptions): readonly RuntimeMount[] {
           options: ["rbind", ...quiet, "rprivate"],
         }
       : { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
-    hostIpc
-      ? {
-          destination: "/dev/shm",
-          type: "bind",
-          source: "/dev/shm",
-          options: ["rbind", ...quiet, "rprivate"],
-        }
-      : {
-          destination: "/dev/shm",
-          type: "tmpfs",
-          source: "shm",
-          options: [...quiet, "mode=1777", `size=${shmBytes}`],
-        },
+    ...(options.ipc === "none" ? [] : [shmMount(hostIpc ? "/dev/shm" : shared?.shm, shmBytes)]),
   ];
+}
+
+/** That of the host, of a pod or of another container goes with their IPC namespace. */
+function shmMount(source: string | undefined, bytes: number): RuntimeMount {
+  const destination = "/dev/shm";
+  const quiet = ["nosuid", "noexec", "nodev"];
+  if (source !== undefined)
+    return { destination, type: "bind", source, options: ["rbind", ...quiet, "rprivate"] };
+  return { destination, type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${bytes}`] };
 }
 
 /** Comes late: the container waits for its cgroups before it can mount them, and does all else meanwhile. */
@@ -67,9 +72,10 @@ function cgroupMount({ privileged }: ContainerOptions): RuntimeMount {
 }
 
 /** Group 5 is tty; it must exist in the container's user namespace. */
-function ptsGroup({ userNamespace }: ContainerOptions): readonly string[] {
-  if (userNamespace === undefined || userNamespace === "host") return ["gid=5"];
-  const mapped = userNamespace.gidMappings.some(
+function ptsGroup({ userNamespace }: ContainerOptions, shared?: SharedNamespaces): readonly string[] {
+  const users = typeof userNamespace === "object" ? userNamespace : shared?.users;
+  if (!users) return ["gid=5"];
+  const mapped = users.gidMappings.some(
     ({ containerID, size }) => containerID <= 5 && 5 < containerID + size,
   );
   return mapped ? ["gid=5"] : [];
@@ -129,7 +135,11 @@ function depth(path: string): number {
 }
 
 /** What the user mounts stands in for a default mount of the same place, and for all below it. */
-export function containerMounts(options: ContainerOptions, files: ContainerFiles): readonly RuntimeMount[] {
+export function containerMounts(
+  options: ContainerOptions,
+  files: ContainerFiles,
+  shared?: SharedNamespaces,
+): readonly RuntimeMount[] {
   const own = (options.mounts ?? []).map(userMount);
   const places = new Map<string, RuntimeMount>();
   for (const mount of own) {
@@ -139,7 +149,7 @@ export function containerMounts(options: ContainerOptions, files: ContainerFiles
   }
   const covered = ({ destination }: RuntimeMount) =>
     places.has(destination) || (places.has("/dev") && destination.startsWith("/dev/"));
-  const defaults = defaultMounts(options).filter((mount) => !covered(mount));
+  const defaults = defaultMounts(options, shared).filter((mount) => !covered(mount));
   const later = [...fileMounts(files, options), cgroupMount(options)].filter((mount) => !covered(mount));
   return [...defaults, ...[...later, ...own].sort((a, b) => depth(a.destination) - depth(b.destination))];
 }

@@ -2,8 +2,8 @@
  * Image + options -> the runtime config of a container, with Docker's defaults. Pure: what must be read
  * from a machine or an image comes in.
  */
-import { GantryError } from "../base/error.ts";
 import type { Capability } from "../linux/capabilities.ts";
+import type { NamespaceKind } from "../linux/namespaces.ts";
 import { dockerSeccompPolicy } from "../linux/seccomp/docker-profile.ts";
 import type { SeccompArch } from "../linux/seccomp/policy.ts";
 import type { ImageExecution } from "../spec/image-config.ts";
@@ -15,6 +15,7 @@ import { type ContainerFiles, containerMounts } from "./mounts.ts";
 import { containerResources, containerRlimits, type ResourceHost } from "./resources.ts";
 import { resolveSeccompProfile } from "./seccomp-profile.ts";
 import { containerCapabilities, readSecurityOptions, type SecurityChoices } from "./security.ts";
+import { checkShared, isShared, type SharedNamespaces } from "./shared-namespaces.ts";
 import type { ResolvedUser } from "./user.ts";
 
 /** What a bundle depends on of the machine that it is made for. */
@@ -35,6 +36,9 @@ export interface BundleInput {
   readonly user: Pick<ResolvedUser, "uid" | "gid" | "additionalGids">;
   readonly host: BundleHost;
   readonly files?: ContainerFiles | undefined;
+  readonly shared?: SharedNamespaces | undefined;
+  /** Absolute path of the cgroup below which it gets its own; /gantry unless told. */
+  readonly cgroupParent?: string | undefined;
   /** Host path of the program for `init`. */
   readonly initProgram?: string | undefined;
   /** Where the root file system will be; the engine mounts it itself. */
@@ -84,11 +88,13 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
   const capabilities = containerCapabilities(options, host.capabilities);
   const init = options.init && initProgram !== undefined;
   const args = mergeArgs(image, options);
-  const mounts = containerMounts(options, files);
-  const hostname = options.hostname ?? (options.network === "host" ? host.hostname : id.slice(0, 12));
-  const ownUts = options.uts !== "host";
-  if (!ownUts && options.hostname !== undefined)
-    throw new GantryError("invalid-argument", "conflicting options: hostname and the UTS mode");
+  const mounts = containerMounts(options, files, input.shared);
+  checkShared(options);
+  const hostname =
+    options.hostname ??
+    input.shared?.hostname ??
+    (options.network === "host" ? host.hostname : id.slice(0, 12));
+  const ownUts = options.uts === undefined || options.uts === "private";
   const config: RuntimeConfig = {
     ociVersion: runtimeSpecVersion,
     root: { path: input.rootPath ?? "rootfs", readonly: options.readOnly ?? false },
@@ -121,23 +127,28 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
   return { config, warnings: security.warnings };
 }
 
-function namespacesOf(options: ContainerOptions): RuntimeLinux["namespaces"] & {} {
+function namespacesOf({ options, shared }: BundleInput): RuntimeLinux["namespaces"] & {} {
   const { network, pid, ipc, uts, cgroupNamespace, userNamespace } = options;
+  const one = (type: NamespaceKind) => {
+    const path = shared?.paths[type];
+    return [path === undefined ? { type } : { type, path }];
+  };
   return [
     { type: "mount" as const },
-    ...(uts === "host" ? [] : [{ type: "uts" as const }]),
-    ...(ipc === "host" ? [] : [{ type: "ipc" as const }]),
-    ...(pid === "host" ? [] : [{ type: "pid" as const }]),
-    ...(network === "host" ? [] : [{ type: "network" as const }]),
+    ...(uts === "host" ? [] : one("uts")),
+    ...(ipc === "host" ? [] : one("ipc")),
+    ...(pid === "host" ? [] : one("pid")),
+    ...(network === "host" ? [] : one("network")),
     ...(cgroupNamespace === "host" ? [] : [{ type: "cgroup" as const }]),
-    ...(userNamespace === undefined || userNamespace === "host" ? [] : [{ type: "user" as const }]),
+    ...(userNamespace === undefined || userNamespace === "host" ? [] : one("user")),
   ];
 }
 
 /** Docker's defaults: ping and low ports without privileges, inside a network of one's own. */
 function sysctlsOf(options: ContainerOptions): Readonly<Record<string, string>> {
   const own: Record<string, string> = {};
-  if (options.network !== "host") {
+  // in a network that others have too they are those others' to set
+  if (options.network !== "host" && !isShared(options.network)) {
     own["net.ipv4.ip_unprivileged_port_start"] = "0";
     // the range must be mapped in the user namespace
     if (options.userNamespace === undefined || options.userNamespace === "host")
@@ -164,16 +175,15 @@ function linuxOf(
   security: SecurityChoices,
   capabilities: readonly Capability[],
 ): RuntimeLinux {
-  const { id, options, host } = input;
+  const { id, options, host, cgroupParent = "/gantry" } = input;
   const { userNamespace } = options;
+  const users = typeof userNamespace === "object" ? userNamespace : input.shared?.users;
   const seccomp = seccompOf(input, security, capabilities);
   const masked = security.systemPathsUnconfined ? [] : [...maskedPaths, ...thermalPaths(host.cpuCount ?? 0)];
   return {
-    namespaces: namespacesOf(options),
-    ...(userNamespace === undefined || userNamespace === "host"
-      ? {}
-      : { uidMappings: userNamespace.uidMappings, gidMappings: userNamespace.gidMappings }),
-    cgroupsPath: `/gantry/${id}`,
+    namespaces: namespacesOf(input),
+    ...(users ? { uidMappings: users.uidMappings, gidMappings: users.gidMappings } : {}),
+    cgroupsPath: `${cgroupParent}/${id}`,
     resources: containerResources(options, host),
     devices: options.privileged ? (host.devices ?? []) : [],
     sysctl: sysctlsOf(options),

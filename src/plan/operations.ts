@@ -216,6 +216,15 @@ export const operations = {
   "remount": op(206, child, ["in-root"], { root: "fd", path: "text", options: "texts", set: "u64", clear: "u64", recursive: "u32" }, "changes what is mounted at a path of the root: options of the file system, where there are any, and MOUNT_ATTR_* bits of the mount"),
   "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
+  // what containers share: namespaces and mounts of a process, and those of a pod, which are pinned by mounts of the host
+  "pin": op(260, host, [], { fd: "fd", path: "text", kind: "u32" }, "attaches a detached mount to a directory of the host (kind 0), or the mount of a namespace to a file that is made for it (kind 1)"),
+  "unpin": op(261, cleanup, [], { path: "text", kind: "u32" }, "takes away what pin has attached, and the file of a namespace (kind 1); missing is fine"),
+  "end-child": op(262, host, ["with-child"], {}, "ends and reaps the child, which was needed only for what it was in; the plan goes on"),
+  "stay": op(263, child, ["confined", "last"], {}, "stays in its namespaces until the host side ends it"),
+  "become-pause": op(264, child, ["confined", "last"], { name: "text" }, "becomes a program of a few instructions that holds a pid namespace and reaps what is orphaned in it; name is its last argument"),
+  "open-process-namespace": op(265, host, [], { process: "fd", pid: "u32", kind: "u64", fd: "fd+" }, "opens a namespace (a CLONE_NEW* bit) of the process that open-process has proved, which still has its number then"),
+  "take-tree": op(266, host, [], { process: "fd", path: "text", type: "u64", fd: "fd+" }, "a detached copy of the mount, of a file system of that type (statfs(2)), at a path of the mount namespace that a process is in; crosses no symlink"),
+
   // checkpoint and restore: criu is the child's program, driven over its socket (criu's images/rpc.proto)
   "open-place": op(220, both, [], { root: "fd?", path: "text", directory: "u32", fd: "fd+" }, "opens a directory of the host as a path; with a root, a place in it, making what is missing: a directory (directory 1) or a file"),
   "serve-criu": op(221, child, [], { images: "text", work: "text", network: "fd?", pids: "fd?" }, "makes the socket of `criu swrk 3`, sends the other end to the host side, and puts it on descriptor 3, the two directories on 4 and 5, namespaces on those that follow"),

@@ -39,6 +39,7 @@ const forms: Readonly<Record<string, Form>> = {
   "fork-again.namespaces": "namespaces",
   "open-namespace.kind": "namespaces",
   "open-child-namespace.kind": "namespaces",
+  "open-process-namespace.kind": "namespaces",
   "join-namespace.kind": "namespaces",
   "sync.point": "point",
   "report.point": "point",

@@ -15,6 +15,9 @@ export const stateFiles = {
   quick: "quick",
   /** The systemd unit that holds the container, written before systemd is asked for it. */
   unit: "unit.json",
+  /** Of a pod: which executor starts it, and the record that it is ready, which comes last. */
+  starter: "starter.json",
+  sandbox: "sandbox.json",
   /** Directory of the socket at which the container says that it is ready. */
   notify: "notify",
   notifySocket: "notify.sock",

@@ -5,19 +5,12 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
+import { isGantryError } from "../base/error.ts";
 import { type LaunchOptions, runPlan } from "../launch/launch.ts";
 import type { Plan } from "../plan/plan.ts";
+import { endProcess } from "./end-process.ts";
 import { killCgroup } from "./kill-cgroup.ts";
-import { isAlive } from "./liveness.ts";
-import {
-  type ExitRecord,
-  type ProcessIdentity,
-  type StartRecord,
-  startRecordName,
-  writeExitRecord,
-} from "./records.ts";
+import { type ExitRecord, type StartRecord, startRecordName, writeExitRecord } from "./records.ts";
 import type { Cancellable } from "./task.ts";
 import { taskState } from "./task-state.ts";
 
@@ -26,23 +19,6 @@ export interface RecoverOptions extends Cancellable {
   readonly executor: LaunchOptions["executor"];
   /** What else is to be undone: a plan of a clean-up stage only. Its cgroups are removed in any case. */
   readonly cleanup?: Plan;
-}
-
-async function killInit(dir: string, init: ProcessIdentity, signal?: AbortSignal): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (isAlive(init)) {
-    if (Date.now() > deadline)
-      throw new GantryError(
-        "deadline-exceeded",
-        `recover container "${dir}": process ${init.pid} does not end`,
-      );
-    try {
-      process.kill(init.pid, "SIGKILL");
-    } catch (error) {
-      if (errnoOf(error) !== "ESRCH") throw wrapErrno(error, `kill process ${init.pid}`);
-    }
-    await pause(2, undefined, signal ? { signal } : {});
-  }
 }
 
 /** The end of a container whose shim was killed, as far as anybody can know it. */
@@ -65,7 +41,7 @@ async function endAndCleanUp(
   const cgroups = start?.cgroups ?? [];
   if (start) {
     // init first: with it a pid namespace ends
-    await killInit(dir, start.init, options.signal);
+    await endProcess(start.init, `recover container "${dir}"`, options.signal);
     for (const { mount, path } of cgroups) await killCgroup(join(mount, path), options);
   }
   options.signal?.throwIfAborted();

@@ -529,6 +529,30 @@ export const cases: readonly GoldenCase[] = [
       noNewKeyring: true,
     },
   ),
+  golden(
+    "namespaces-of-containers",
+    {
+      linux: {
+        namespaces: [
+          { type: "mount" },
+          { type: "ipc", path: "container:giver" },
+          { type: "pid", path: "pod:web" },
+          { type: "network", path: "/run/gantry/pods/web/ns/net" },
+        ],
+      },
+      mounts: [
+        { destination: "/dev/shm", type: "bind", source: "container:giver", options: ["rbind", "rprivate"] },
+      ],
+    },
+    plainHost,
+    {
+      ...engine,
+      donors: new Map([
+        ["container:giver", { pid: 4242, start: 99 }],
+        ["pod:web", { pid: 17, start: 7 }],
+      ]),
+    },
+  ),
   execCase(
     "exec-user-namespace",
     {

@@ -31,6 +31,7 @@ import {
   makeUnifiedCgroup,
 } from "./cgroups.ts";
 import { makeDevices, openDevices } from "./devices.ts";
+import { closeDonors } from "./donors.ts";
 import { Draft, rootRegister } from "./draft.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { mapLayers } from "./idmapped-root.ts";
@@ -94,6 +95,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   const stdio = openStdio(draft);
   openStreams(draft);
   const cgroup = makeUnifiedCgroup(draft, cgroups, controllersToEnable(draft, cgroups));
+  closeDonors(draft);
   draft.host.push({
     op: "clone",
     where: "/linux/namespaces",

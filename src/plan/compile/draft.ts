@@ -5,7 +5,7 @@ import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import type { HostFacts } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
 import type { Plan, Step } from "../plan.ts";
-import type { PlanRequest } from "./request.ts";
+import type { Donor, PlanRequest } from "./request.ts";
 
 /** Register that holds the root of the container, in the child. */
 export const rootRegister = "root";
@@ -44,6 +44,12 @@ export class Draft<R extends PlanRequest = PlanRequest> {
   /** A path of the config, relative to the bundle. */
   path(path: string): string {
     return resolve(this.request.bundle, path);
+  }
+
+  /** The container that stands in the place of a path. */
+  donor(path: string): Donor | undefined {
+    const { mode } = this.request;
+    return mode.kind === "engine" ? mode.donors?.get(path) : undefined;
   }
 
   /** True the first time that `name` is asked for. */

@@ -9,6 +9,7 @@ import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
 import { mountCgroups } from "./cgroup-mount.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
+import { donorRegister, tmpfsType } from "./donors.ts";
 import { type Draft, rootRegister } from "./draft.ts";
 import type { PlannedMount } from "./mount-entries.ts";
 import type { NamespacePlan } from "./namespaces.ts";
@@ -18,14 +19,20 @@ import { userNamespaceRegister } from "./user-namespace.ts";
 function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
   const { mount, where, phrase, register: fd, options } = planned;
   const recursive = options.rbind || mount.type === "rbind" ? 1 : 0;
-  list.push({
-    op: "clone-tree",
-    where: `${where}/source`,
-    phrase,
-    path: draft.path(mount.source!),
-    recursive,
-    fd,
-  });
+  const at = `${where}/source`;
+  const donor = draft.donor(mount.source!);
+  // what a container lends is what it has at the same place
+  if (donor)
+    list.push({
+      op: "take-tree",
+      where: at,
+      phrase,
+      process: donorRegister(draft, donor, at),
+      path: planned.destination,
+      type: tmpfsType,
+      fd,
+    });
+  else list.push({ op: "clone-tree", where: at, phrase, path: draft.path(mount.source!), recursive, fd });
   // a copy is a peer of its source. Shared means to stay that; else nothing from inside may reach the
   // host, and without a word what happens on the host shows inside, as with runc
   const asked = options.propagation;

@@ -15,17 +15,25 @@ import { cloneFlags, type NamespaceKind, namespaces } from "../../linux/namespac
 import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
 import { holds } from "../host-facts.ts";
 import { meetings } from "../meetings.ts";
+import { donorRegister } from "./donors.ts";
 import type { Draft } from "./draft.ts";
+import type { Donor } from "./request.ts";
 import { checkRootless } from "./rootless.ts";
 
 const capSysAdmin = 21;
 const capSetuid = 7;
 
+export interface JoinedNamespace {
+  readonly path: string;
+  readonly donor: Donor | undefined;
+  readonly where: string;
+}
+
 export interface NamespacePlan {
   /** New ones. */
   readonly own: ReadonlySet<NamespaceKind>;
-  /** Joined ones: host path and the place in the config. */
-  readonly joined: ReadonlyMap<NamespaceKind, { readonly path: string; readonly where: string }>;
+  /** Joined ones: host path, or whose it is, and the place in the config. */
+  readonly joined: ReadonlyMap<NamespaceKind, JoinedNamespace>;
   /** Where each kind stands in the config. */
   readonly where: ReadonlyMap<NamespaceKind, string>;
   /** Kinds that the container does not share with the host. */
@@ -34,13 +42,14 @@ export interface NamespacePlan {
 
 export function readNamespaces(draft: Draft): NamespacePlan {
   const own = new Set<NamespaceKind>();
-  const joined = new Map<NamespaceKind, { path: string; where: string }>();
+  const joined = new Map<NamespaceKind, JoinedNamespace>();
   const where = new Map<NamespaceKind, string>();
   for (const [index, { type, path }] of (draft.linux.namespaces ?? []).entries()) {
     const pointer = `/linux/namespaces/${index}`;
     if (where.has(type)) refuse(`${pointer}/type`, `malformed spec file: duplicated ns "${type}"`);
     where.set(type, pointer);
-    if (path) joined.set(type, { path: draft.path(path), where: `${pointer}/path` });
+    if (path)
+      joined.set(type, { path: draft.path(path), donor: draft.donor(path), where: `${pointer}/path` });
     else own.add(type);
   }
   const plan = { own, joined, where, private: new Set([...own, ...joined.keys()]) };
@@ -93,14 +102,13 @@ function timeOffsetText(offsets: NonNullable<RuntimeLinux["timeOffsets"]>): stri
 
 /** Opens what is joined, before the clone and by the host side, which sees the host's paths. */
 export function openNamespaces(draft: Draft, plan: NamespacePlan): void {
-  for (const [kind, { path, where }] of plan.joined)
-    draft.host.push({
-      op: "open-namespace",
-      where,
-      path,
-      kind: namespaces[kind].cloneFlag,
-      fd: `${kind} namespace`,
-    });
+  for (const [kind, { path, donor, where }] of plan.joined) {
+    const common = { where, kind: namespaces[kind].cloneFlag, fd: `${kind} namespace` };
+    if (donor) {
+      const process = donorRegister(draft, donor, where);
+      draft.host.push({ op: "open-process-namespace", ...common, process, pid: donor.pid });
+    } else draft.host.push({ op: "open-namespace", ...common, path });
+  }
 }
 
 function writeIdMaps(draft: Draft): void {

@@ -49,6 +49,12 @@ export interface HostProgram {
   readonly env: readonly string[];
 }
 
+/** A container that runs, by its first process and the start time of that in clock ticks. */
+export interface Donor {
+  readonly pid: number;
+  readonly start: number;
+}
+
 /** The executor stays as the container's shim. */
 export interface EngineMode {
   readonly kind: "engine";
@@ -70,6 +76,8 @@ export interface EngineMode {
   readonly stopSignal: number;
   /** Whether the controller sets up a network: the plan stops at the sync point `network`. */
   readonly network: boolean;
+  /** Whose namespaces and mounts this one shares, by what the config has in the place of a path. */
+  readonly donors?: ReadonlyMap<string, Donor> | undefined;
   /** Program of the host that is started with the container, if it needs somebody who has a clock. */
   readonly onStart?: HostProgram | undefined;
   /** The same when all is over, if anything is left to decide. */

@@ -4,7 +4,7 @@ import type { Command } from "./command.ts";
 
 export interface CatalogEntry {
   readonly summary: string;
-  readonly group: "Containers" | "Images" | "Understanding" | undefined;
+  readonly group: "Containers" | "Pods" | "Images" | "Understanding" | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: commands differ in their options; main.ts hands each its own
   readonly load: () => Promise<Command<any>>;
 }
@@ -85,6 +85,56 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Containers",
     load: async () => (await import("./commands/rm.ts")).rm,
   },
+  "pod create": {
+    summary: "Create a new empty pod",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-create.ts")).podCreate,
+  },
+  "pod ps": {
+    summary: "List pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-ps.ts")).podPs,
+  },
+  "pod inspect": {
+    summary: "Display the configuration and state of one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-inspect.ts")).podInspect,
+  },
+  "pod start": {
+    summary: "Start one or more pods and their containers",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-start.ts")).podStart,
+  },
+  "pod stop": {
+    summary: "Stop one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-stop.ts")).podStop,
+  },
+  "pod restart": {
+    summary: "Restart one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-start.ts")).podRestart,
+  },
+  "pod kill": {
+    summary: "Send a signal to the containers of one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-stop.ts")).podKill,
+  },
+  "pod rm": {
+    summary: "Remove one or more pods and their containers",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-rm.ts")).podRm,
+  },
+  "pod prune": {
+    summary: "Remove all stopped pods and their containers",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-rm.ts")).podPrune,
+  },
+  "pod exists": {
+    summary: "Check if a pod exists: exit status 0 or 1",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-exists.ts")).podExists,
+  },
   pull: {
     summary: "Download an image from a registry",
     group: "Images",
@@ -162,6 +212,7 @@ export const aliases: Readonly<Record<string, string>> = {
   ),
   ...{ "container ls": "ps", "container list": "ps", "container ps": "ps", "container remove": "rm" },
   ...{ "image ls": "images", "image list": "images", "image rm": "rmi", "image remove": "rmi" },
+  ...{ "pod ls": "pod ps", "pod list": "pod ps" },
   ...{ "image pull": "pull", "image import": "import" },
   ...{ "container inspect": "inspect --type container", "image inspect": "inspect --type image" },
   ...{ "system info": "info", "system events": "events" },
@@ -174,9 +225,7 @@ export function findCommand(words: readonly string[]): { name: string; args: rea
     const typed = words.slice(0, count).join(" ");
     const rest = words.slice(count);
     if (Object.hasOwn(catalog, typed)) return { name: typed, args: rest };
-    if (!Object.hasOwn(aliases, typed)) continue;
-    const [name, ...args] = aliases[typed]!.split(" ") as [string, ...string[]];
-    return { name, args: [...args, ...rest] };
+    if (Object.hasOwn(aliases, typed)) return findCommand([...aliases[typed]!.split(" "), ...rest]);
   }
   return undefined;
 }

@@ -42,7 +42,7 @@ export function commandHelp(command: Command): string {
 
 export function programHelp(): string {
   const width = Math.max(...Object.keys(catalog).map((name) => name.length)) + 3;
-  const groups = (["Containers", "Images", "Understanding"] as const).map((group) => {
+  const groups = (["Containers", "Pods", "Images", "Understanding"] as const).map((group) => {
     const lines = Object.entries(catalog)
       .filter(([, entry]) => entry.group === group)
       .map(([name, entry]) => `  ${name.padEnd(width)}${entry.summary}`);

@@ -1,4 +1,5 @@
 /** A container in the form that docker's inspect has, for all the scripts that read it. Pure. */
+import { posix } from "node:path";
 import type { MountOption } from "../bundle/container-options.ts";
 import type { Health, HealthCheck } from "../engine/containers/health-check.ts";
 import type { ContainerInspection } from "../engine/containers/inspect.ts";
@@ -30,6 +31,7 @@ export function inspectContainerView(inspection: ContainerInspection) {
     ExecIDs: inspection.execs.length > 0 ? inspection.execs.map(({ id }) => id) : null,
     BundlePath: paths.bundle,
     StatePath: paths.state,
+    ...(record.pod === undefined ? {} : { Pod: record.pod }),
     HostConfig: hostConfigView(inspection),
     Mounts: (record.options.mounts ?? []).map(mountView),
     Config: configView(inspection),
@@ -116,9 +118,9 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     CgroupnsMode: options.cgroupNamespace ?? "private",
     GroupAdd: options.groupAdd ?? null,
     IpcMode: options.ipc ?? "private",
-    PidMode: options.pid === "host" ? "host" : "",
-    UTSMode: options.uts === "host" ? "host" : "",
-    UsernsMode: typeof options.userNamespace === "object" ? "private" : "",
+    PidMode: modeView(options.pid),
+    UTSMode: modeView(options.uts),
+    UsernsMode: typeof options.userNamespace === "object" ? "private" : modeView(options.userNamespace),
     Privileged: options.privileged ?? false,
     ReadonlyRootfs: options.readOnly ?? false,
     SecurityOpt: options.securityOpt ?? null,
@@ -134,7 +136,7 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     CpusetCpus: options.cpusetCpus ?? "",
     CpusetMems: options.cpusetMems ?? "",
     PidsLimit: options.pidsLimit ?? 0,
-    CgroupParent: "",
+    CgroupParent: record.pod === undefined ? "" : posix.dirname(runtimeConfig.linux?.cgroupsPath ?? ""),
     Tmpfs: asMap(Object.fromEntries(tmpfs)),
     Ulimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),
     MaskedPaths: runtimeConfig.linux?.maskedPaths ?? [],
@@ -147,6 +149,11 @@ function logOptionsView({ driver, options, limitBytes, files }: ContainerInspect
   if (driver !== "json-file" && driver !== "k8s-file") return options;
   const size = limitBytes === 0 ? "-1" : String(limitBytes);
   return { "max-size": size, "max-file": String(files), ...options };
+}
+
+/** Docker has no word for what is the default. */
+function modeView(mode: string | undefined): string {
+  return mode === undefined || mode === "private" ? "" : mode;
 }
 
 function mountView(mount: MountOption) {
@@ -174,7 +181,7 @@ function configView({ record, runtimeConfig }: ContainerInspection) {
   const { process } = runtimeConfig;
   const entrypoint = record.args.slice(0, record.entrypointLength);
   return {
-    Hostname: runtimeConfig.hostname ?? "",
+    Hostname: runtimeConfig.hostname ?? record.hostname ?? "",
     Domainname: runtimeConfig.domainname ?? "",
     User: options.user ?? "",
     Tty: process?.terminal ?? false,

@@ -19,6 +19,9 @@ import type { EngineInfo } from "./info.ts";
 import type { Internals } from "./internals.ts";
 import type { KeepOptions } from "./keeper/keeper.ts";
 import { openInternals } from "./open-internals.ts";
+import type { PodRequest } from "./pods/create-pod.ts";
+import type { PodInspection } from "./pods/inspect-pod.ts";
+import type { Pod } from "./pods/pod.ts";
 
 export interface EngineOptions {
   /** Where images and containers are kept: /var/lib/gantry for root. */
@@ -80,10 +83,39 @@ export class Engine implements AsyncDisposable {
     return await listContainers(this.#internals, options);
   }
 
-  /** Puts right what killed processes left: as every look at the list does. */
+  /** Makes a pod, which holds nothing before it is started. */
+  async createPod(request: PodRequest = {}, options: Cancellable = {}): Promise<Pod> {
+    const [{ createPod }, { Pod }] = await Promise.all([
+      import("./pods/create-pod.ts"),
+      import("./pods/pod.ts"),
+    ]);
+    const { id, name } = await createPod(this.#internals, request, options);
+    return new Pod(this.#internals, id, name);
+  }
+
+  /** A pod by id, name, or the beginning of its id. */
+  async pod(nameOrId: string, options: Cancellable = {}): Promise<Pod> {
+    options.signal?.throwIfAborted();
+    const [{ PodStore }, { Pod }] = await Promise.all([
+      import("./pods/pod-store.ts"),
+      import("./pods/pod.ts"),
+    ]);
+    const { id, name } = new PodStore(this.#internals.layout).identify(nameOrId);
+    return new Pod(this.#internals, id, name);
+  }
+
+  /** Every pod, newest first. */
+  async pods(options: Cancellable = {}): Promise<readonly PodInspection[]> {
+    const { listPods } = await import("./pods/inspect-pod.ts");
+    return await listPods(this.#internals, options);
+  }
+
+  /** Puts right what killed processes left: as every look at the lists does. */
   async recover(options: Cancellable = {}): Promise<void> {
     options.signal?.throwIfAborted();
     await observeAll(this.#internals);
+    const { observePods } = await import("./pods/observe-pod.ts");
+    await observePods(this.#internals);
   }
 
   async pull(reference: string, options: PullImageOptions = {}): Promise<Image> {

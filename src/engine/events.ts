@@ -9,7 +9,7 @@ import { errnoOf, wrapErrno } from "../base/error.ts";
 import { type ReadLinesOptions, readLines } from "./line-reader.ts";
 import { makePrivateDirectory } from "./store-layout.ts";
 
-const kinds = ["container", "image"] as const;
+const kinds = ["container", "image", "pod"] as const;
 const actions = [
   ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
   ...(["health_status: starting", "health_status: healthy", "health_status: unhealthy"] as const),

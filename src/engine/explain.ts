@@ -1,7 +1,7 @@
 /** What a run would do: its runtime config and every privileged step, with nothing started and nothing kept. */
 import type { Plan } from "../plan/plan.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
-import { settleLog, startPlan } from "./containers/container-plan.ts";
+import { donorsFor, settleLog, startPlan } from "./containers/container-plan.ts";
 import { type CreateRequest, makeContainer } from "./containers/create.ts";
 import { discardContainer } from "./containers/discard.ts";
 import type { Internals } from "./internals.ts";
@@ -21,7 +21,8 @@ export async function explainRun(
   const { name: _, ...unnamed } = request;
   return await makeContainer(internals, { ...unnamed, pull: "never" }, options, async ({ record, input }) => {
     const log = await settleLog(record, input.runtimeConfig);
-    const plan = await startPlan(internals, record, { ...input, unattended: false, log });
+    const donors = await donorsFor(internals, record, input.runtimeConfig);
+    const plan = await startPlan(internals, record, { ...input, donors, log, unattended: false });
     await discardContainer(internals, { id: record.id });
     return { runtimeConfig: input.runtimeConfig, plan };
   });

@@ -11,11 +11,15 @@ export interface StoreLayout {
   readonly snapshots: string;
   readonly containers: string;
   readonly names: string;
+  readonly pods: string;
+  readonly podNames: string;
   /** On the run-time side: a full disk must not keep anybody from removing things. */
   readonly locks: string;
   readonly leases: string;
   /** Of running containers: start.json, exit.json, shim.sock. */
   readonly taskStates: string;
+  /** What pods hold. */
+  readonly podStates: string;
   readonly events: string;
   /** Compiled seccomp filters. */
   readonly filters: string;
@@ -47,9 +51,12 @@ export function storeLayout(root: string, state: string): StoreLayout {
     snapshots: join(root, "snapshots"),
     containers: join(root, "containers"),
     names: join(root, "names"),
+    pods: join(root, "pods"),
+    podNames: join(root, "pod-names"),
     locks: join(state, "locks"),
     leases: join(root, "leases"),
     taskStates: join(state, "containers"),
+    podStates: join(state, "pods"),
     events: join(state, "events.log"),
     filters: join(state, "filters"),
   };

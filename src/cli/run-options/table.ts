@@ -6,6 +6,7 @@ import { flag, list, parsed, text, whole } from "../options.ts";
 import { limitOptions } from "./limit-table.ts";
 import { parseUlimit } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mounts.ts";
+import { namespaceMode, parseNetwork } from "./namespaces.ts";
 
 const bytes = (help: string, options: { short?: string } = {}) => parsed(help, "bytes", parseMemory, options);
 const choice = (help: string, ...values: readonly string[]) =>
@@ -46,7 +47,11 @@ export const createOptions = {
   hostname: text("Container host name", { short: "h" }),
   init: flag("Run an init inside the container that forwards signals and reaps processes"),
   interactive: flag("Keep STDIN open even if not attached", { short: "i" }),
-  ipc: choice("IPC mode to use", "private", "host"),
+  ipc: parsed(
+    "IPC mode to use: none, private, shareable, host or container:NAME",
+    "string",
+    namespaceMode("none", "private", "shareable", "host"),
+  ),
   label: list("Set meta data on a container", { short: "l" }),
   "label-file": list("Read in a line delimited file of labels"),
   "log-driver": text("Logging driver for the container: json-file, k8s-file, journald, syslog or none"),
@@ -63,13 +68,18 @@ export const createOptions = {
   "no-healthcheck": flag("Disable any container-specified HEALTHCHECK"),
   name: text("Assign a name to the container"),
   network: parsed(
-    "Network of the container: none (the default: nothing but lo) or host",
+    "Network of the container: none (the default: nothing but lo), host or container:NAME",
     "network",
     parseNetwork,
   ),
   net: parsed("The same as --network", "network", parseNetwork, { hidden: true }),
-  pid: choice("PID namespace to use", "private", "host"),
+  pid: parsed(
+    "PID namespace to use: private, host or container:NAME",
+    "string",
+    namespaceMode("private", "host"),
+  ),
   platform: text("Set platform if server is multi-platform capable"),
+  pod: text("Run the container in a pod, by its name or ID"),
   privileged: flag("Give extended privileges to this container"),
   publish: list("Ports are not available yet", { short: "p", hidden: true, parse: refusePort }),
   pull: choice('Pull image before creating (default "missing")', "always", "missing", "never"),
@@ -92,8 +102,12 @@ export const createOptions = {
   tty: flag("Allocate a pseudo-TTY (not available yet)", { short: "t" }),
   ulimit: list("Ulimit options: nofile=1024:2048", { value: "ulimit", parse: parseUlimit }),
   user: text("Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
-  userns: choice("User namespace to use", "host"),
-  uts: choice("UTS namespace to use", "private", "host"),
+  userns: parsed("User namespace to use: host or container:NAME", "string", namespaceMode("host")),
+  uts: parsed(
+    "UTS namespace to use: private, host or container:NAME",
+    "string",
+    namespaceMode("private", "host"),
+  ),
   volume: list("Bind mount a host path: /host:/path[:ro]", {
     short: "v",
     parse: (given: string) => parseVolume(given),
@@ -105,11 +119,6 @@ export const createOptions = {
 function keyValue(given: string): readonly [string, string] {
   const equals = given.indexOf("=");
   return equals < 0 ? [given, ""] : [given.slice(0, equals), given.slice(equals + 1)];
-}
-
-function parseNetwork(given: string): "none" | "host" {
-  if (given === "none" || given === "host") return given;
-  throw new Error("only none and host are available yet");
 }
 
 function refusePort(): never {

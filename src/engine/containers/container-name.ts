@@ -10,6 +10,8 @@ import { makePrivateDirectory } from "../store-layout.ts";
 import { adjectives, surnames } from "./name-words.ts";
 
 const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+/** Pods may have names of one character. */
+const linkForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 /** Longest file name that every file system takes. */
 const nameLimit = 255;
 
@@ -37,7 +39,7 @@ export class ContainerNames {
 
   /** The id behind a name. */
   find(name: string): string | undefined {
-    if (!nameForm.test(name) || name.length > nameLimit) return undefined;
+    if (!linkForm.test(name) || name.length > nameLimit) return undefined;
     try {
       const id = readlinkSync(join(this.#dir, name));
       return /^[0-9a-f]{64}$/.test(id) ? id : undefined;

@@ -1,6 +1,7 @@
 /** The plan of one start, and of what undoes it. */
 
 import { GantryError } from "../../base/error.ts";
+import { isShared } from "../../bundle/shared-namespaces.ts";
 import { filterOf } from "../../host/kept-filters.ts";
 import { compileContainer } from "../../plan/compile/container.ts";
 import type { ContainerRequest, EngineMode, HostProgram } from "../../plan/compile/request.ts";
@@ -19,6 +20,7 @@ export interface PlanInput {
   readonly mounts: SnapshotMounts;
   /** What a start settles about its log. */
   readonly log?: LogTarget | undefined;
+  readonly donors?: EngineMode["donors"];
 }
 
 /** Loaded only for a log whose entries carry something, or that goes to a daemon. */
@@ -41,6 +43,18 @@ function rootOf(mounts: SnapshotMounts, volatile: boolean): EngineMode["root"] {
   if (upper === undefined || work === undefined)
     throw new GantryError("failed-precondition", "compile container: its snapshot takes no writes");
   return { kind: "overlay", lower, upper, work, volatile };
+}
+
+/** Whose namespaces it is to join, if any, as they run now. */
+export async function donorsFor(
+  internals: Internals,
+  record: ContainerRecord,
+  config: RuntimeConfig,
+): Promise<EngineMode["donors"]> {
+  const { network, pid, ipc, uts, userNamespace } = record.options;
+  if (![network, pid, ipc, uts, userNamespace].some(isShared)) return undefined;
+  const { donorsOf } = await import("./shared-namespaces.ts");
+  return await donorsOf(internals, record, config);
 }
 
 /** Compiles the start of a container. */
@@ -72,6 +86,7 @@ export async function startPlan(
       network: false,
       ...(record.healthCheck ? { onStart: internalCommand(internals, "keep") } : {}),
       ...(isAwaited(record, input) ? { onExit: internalCommand(internals, "exited", id) } : {}),
+      donors: input.donors,
     },
     // profiles name the system calls of every architecture
     warn: (message, pointer) =>
@@ -87,7 +102,11 @@ export async function cleanupPlan(
   runtimeConfig: RuntimeConfig,
 ): Promise<Plan> {
   const mounts = await (await internals.snapshotter()).mounts(record.id);
-  const { cleanup } = await startPlan(internals, record, { runtimeConfig, mounts, unattended: false });
+  const { referencesOf } = await import("./shared-namespaces.ts");
+  // they may have ended long since, and have no part in a clean-up
+  const donors = new Map(referencesOf(runtimeConfig).map((text) => [text, { pid: 1, start: 0 }]));
+  const input = { runtimeConfig, mounts, donors, unattended: false };
+  const { cleanup } = await startPlan(internals, record, input);
   return { host: [], child: [], cleanup };
 }
 

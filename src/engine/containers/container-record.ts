@@ -87,6 +87,10 @@ const shape = object({
   unreported: optional(boolean),
   /** What was asked for; the bundle was made of it. */
   options: (value: unknown) => value as ContainerOptions,
+  /** Id of the pod that it belongs to. */
+  pod: optional(pattern(/^[0-9a-f]{64}$/, "a pod id")),
+  /** The host name that it sees in a UTS namespace of others. */
+  hostname: optional(string),
   /** Boot in which it was last started; absent once the end of that run is in `lastRun`. */
   startedInBoot: optional(string),
   lastRun: optional(lastRun),

@@ -6,6 +6,7 @@ import { faultPoint } from "../../base/fault.ts";
 import { randomHex } from "../../base/random.ts";
 import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { buildRuntimeConfig } from "../../bundle/runtime-config.ts";
+import { isShared } from "../../bundle/shared-namespaces.ts";
 import { resolveUser } from "../../bundle/user.ts";
 import type { Image } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
@@ -15,6 +16,7 @@ import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import type { PodRecord } from "../pods/pod-record.ts";
 import { claimName } from "./claim-name.ts";
 import { containerFiles } from "./container-files.ts";
 import { checkContainerName } from "./container-name.ts";
@@ -26,6 +28,7 @@ import { type HealthOptions, healthCheckOf } from "./health-check.ts";
 import { signalNumber } from "./kill.ts";
 import type { LogRequest } from "./log-config.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
+import type { Shared } from "./shared-namespaces.ts";
 
 /** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
 export interface CreateRequest extends ContainerOptions {
@@ -47,6 +50,8 @@ export interface CreateRequest extends ContainerOptions {
   readonly restartPolicy?: RestartPolicy | undefined;
   /** When to ask the registry; default "missing". */
   readonly pull?: PullPolicy | undefined;
+  /** Name or id of the pod that it shall be in. */
+  readonly pod?: string | undefined;
   /** `linux/arm64`; default: what this machine is. */
   readonly platform?: string | undefined;
   /** Default: JSON lines, turned over at 16 MiB, two files. */
@@ -108,6 +113,7 @@ export async function makeContainer<T>(
   options.onImage?.();
   const id = randomHex(32);
   using _ = await lockContainer(internals, id, cancellable);
+  using pod = request.pod === undefined ? undefined : await holdPod(internals, request.pod, cancellable);
   internals.containers.makeDirectory(id);
   try {
     faultPoint("create-directory");
@@ -116,6 +122,7 @@ export async function makeContainer<T>(
       id,
       image,
       { ...request, stopSignal, logConfig: log },
+      pod?.record,
       cancellable,
     );
     faultPoint("create-bundle");
@@ -125,6 +132,11 @@ export async function makeContainer<T>(
     await discardQuietly(internals, id);
     throw error;
   }
+}
+
+async function holdPod(internals: Internals, name: string, cancellable: { readonly signal?: AbortSignal }) {
+  const { joinPod } = await import("../pods/join-pod.ts");
+  return await joinPod(internals, name, cancellable);
 }
 
 /** The failure that led here is the one to tell; what cannot be removed now is removed by the next look. */
@@ -144,6 +156,7 @@ async function makeLocked(
     readonly stopSignal: number | undefined;
     readonly logConfig: ContainerRecord["log"] | undefined;
   },
+  pod: PodRecord | undefined,
   cancellable: { readonly signal?: AbortSignal },
 ): Promise<MadeContainer> {
   const name = await claimName(internals, request.name, id);
@@ -154,7 +167,11 @@ async function makeLocked(
     ...cancellable,
   });
   faultPoint("create-snapshot");
-  const runtimeConfig = await makeBundle(internals, id, image, request);
+  const shares = pod !== undefined || sharesAnything(request);
+  const shared = shares ? await share(internals, optionsOf(request), pod) : undefined;
+  const options = shared?.options ?? optionsOf(request);
+  const runtimeConfig = await makeBundle(internals, id, image, options, shared);
+  const { hostname } = shared?.shared ?? {};
   const args = runtimeConfig.process?.args ?? [];
   const { Healthcheck, Shell } = image.imageConfig.config ?? {};
   const healthCheck = healthCheckOf(request.health, Healthcheck, Shell);
@@ -180,7 +197,9 @@ async function makeLocked(
     ...(healthCheck ? { healthCheck } : {}),
     ...(request.restartPolicy ? { restartPolicy: request.restartPolicy } : {}),
     log: request.logConfig ?? defaultLog,
-    options: optionsOf(request),
+    options,
+    ...(pod ? { pod: pod.id } : {}),
+    ...(hostname !== undefined && runtimeConfig.hostname === undefined ? { hostname } : {}),
   };
   await checkLogTag(record, runtimeConfig);
   return { record, input: { runtimeConfig, mounts } };
@@ -211,15 +230,30 @@ function optionsOf(request: CreateRequest): ContainerOptions {
     pull: _p,
     platform: _f,
     log: _l,
+    pod: _o,
     ...options
   } = request;
   return options;
 }
 
+function sharesAnything({ network, pid, ipc, uts, userNamespace }: ContainerOptions): boolean {
+  return [network, pid, ipc, uts, userNamespace].some(isShared);
+}
+
+async function share(internals: Internals, options: ContainerOptions, pod: PodRecord | undefined) {
+  const { resolveShared } = await import("./shared-namespaces.ts");
+  return await resolveShared(internals, options, pod);
+}
+
 /** Builds the runtime config and writes it with the files that it mounts. */
-async function makeBundle(internals: Internals, id: string, image: Image, request: CreateRequest) {
+async function makeBundle(
+  internals: Internals,
+  id: string,
+  image: Image,
+  options: ContainerOptions,
+  shared: Shared | undefined,
+) {
   const dir = internals.containers.directory(id);
-  const options = optionsOf(request);
   const execution = image.imageConfig.config ?? {};
   const user = await userOf(internals, id, options.user ?? execution.User ?? "", options.groupAdd);
   makeBindSources(options);
@@ -230,6 +264,8 @@ async function makeBundle(internals: Internals, id: string, image: Image, reques
     user,
     host: bundleHost(internals.hostFacts(), options),
     files: containerFiles(internals.containers.stateDirectory(id)),
+    shared: shared?.shared,
+    cgroupParent: shared?.cgroupParent,
     ...(options.init ? { initProgram: copyInit(internals.executor(), dir) } : {}),
   });
   for (const warning of warnings) internals.logger.warn(warning, { id });

@@ -14,7 +14,7 @@ import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { writeContainerFiles } from "./container-files.ts";
-import { type PlanInput, settleLog, startPlan } from "./container-plan.ts";
+import { donorsFor, type PlanInput, settleLog, startPlan } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { removeTree } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
@@ -61,6 +61,7 @@ export async function startLocked(
   const mounts = await (await internals.snapshotter()).mounts(id, cancellable);
   if (record.autoRemove) forgetFailedMount(mounts);
   const input = { runtimeConfig: readRuntimeConfig(internals, id), mounts };
+  using _pod = record.pod === undefined ? undefined : await holdPod(internals, record.pod, cancellable);
   try {
     return await launchLocked(internals, record, input, options);
   } catch (error) {
@@ -86,10 +87,12 @@ export async function launchLocked(
   const dir = containers.stateDirectory(id);
   const unattended = options.attach === false;
   const log = await settleLog(record, input.runtimeConfig);
-  const plan = await startPlan(internals, record, { ...input, unattended, log });
+  if (record.pod !== undefined) await readyPod(internals, record.pod, options.signal);
+  const donors = await donorsFor(internals, record, input.runtimeConfig);
+  const plan = await startPlan(internals, record, { ...input, unattended, log, donors });
   const executor = internals.executor();
   makeFreshDirectory(dir);
-  writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? machineName());
+  writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? record.hostname ?? machineName());
   containers.write({ ...record, startedInBoot: bootId() });
   faultPoint("start-recorded");
   const attach =
@@ -104,6 +107,17 @@ export async function launchLocked(
   faultPoint("started");
   internals.events.append("container", "start", id, containerAttributes(record));
   return attachment;
+}
+
+async function holdPod(internals: Internals, id: string, cancellable: { readonly signal?: AbortSignal }) {
+  const { joinPod } = await import("../pods/join-pod.ts");
+  return await joinPod(internals, id, cancellable);
+}
+
+/** A container needs what its pod holds. The lock of the pod is held. */
+async function readyPod(internals: Internals, id: string, signal: AbortSignal | undefined): Promise<void> {
+  const { makeReady } = await import("../pods/start-pod.ts");
+  await makeReady(internals, id, signal ? { signal } : {});
 }
 
 /** The stdin of a container ends with the client that started it: `echo hi | gantry run -i …` must come to an end. */

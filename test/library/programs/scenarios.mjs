@@ -32,6 +32,62 @@ const scenarios = {
     ]);
   },
 
+  async pods(engine) {
+    await using pod = await engine.createPod({ name: "web", labels: { tier: "a" } });
+    assert.equal((await pod.inspect()).state.kind, "created");
+    let network;
+    await pod.start({
+      onNetwork(path) {
+        network = path;
+      },
+    });
+    const { state, status, namespacePaths, cgroup } = await pod.inspect();
+    assert.deepEqual([state.kind, status, namespacePaths.network], ["ready", "running", network]);
+    assert.equal(cgroup, `/gantry/pod-${pod.id}`);
+    await using c = await engine.run({ image, pod: pod.id, command: ["hostname"] });
+    assert.equal(await c.stdout.text(), "web\n");
+    assert.deepEqual(
+      (await pod.containers()).map(({ id }) => id),
+      [c.id],
+    );
+    await pod.stop();
+    await pod.stop();
+    assert.equal((await engine.pods())[0].state.kind, "stopped");
+    await pod.remove();
+    await pod.remove();
+    assert.deepEqual(await engine.pods(), []);
+    await rejectsWith(engine.pod("web"), "not-found", /no pod with name or ID web found/);
+    await nothingLeft(engine);
+  },
+
+  async "pods with users of their own"(engine) {
+    const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+    const users = { uidMappings: ids, gidMappings: ids };
+    const sysctls = { "net.ipv4.ip_forward": "1" };
+    for (const pid of ["container", "pod"]) {
+      await using pod = await engine.createPod({ users, sysctls, namespaces: { pid } });
+      await pod.start();
+      const look =
+        'cat /proc/self/uid_map /proc/sys/net/ipv4/ip_forward; touch /dev/shm/x; stat -c "%u" /dev/shm /dev/shm/x /etc';
+      await using one = await engine.run({ image, pod: pod.name, command: sh(look) });
+      assert.match(await one.stdout.text(), /^ +0 +100000 +65536\n1\n0\n0\n0\n$/);
+      assert.equal(await one.wait(), 0);
+    }
+    await using donor = await engine.run({
+      image,
+      userNamespace: users,
+      command: ["sleep", "60"],
+      attach: false,
+    });
+    const shared = { userNamespace: `container:${donor.name}`, pid: `container:${donor.id}` };
+    await using guest = await engine.run({
+      image,
+      ...shared,
+      command: sh("cat /proc/self/uid_map; ps -o user,args"),
+    });
+    assert.match(await guest.stdout.text(), /^ +0 +100000 +65536\n[\s\S]*root +sleep 60/);
+  },
+
   async stdin(engine) {
     await using c = await engine.run({ image, command: ["cat"], stdin: true });
     await c.stdin.write("one\n");

@@ -26,6 +26,8 @@ export type { StopOptions } from "./engine/containers/stop.ts";
 export type { UpdateRequest } from "./engine/containers/update.ts";
 export type { ContainerExit } from "./engine/containers/wait.ts";
 export type { WaitCondition } from "./engine/containers/wait-condition.ts";
+export type { ExamineOptions } from "./engine/doctor/examine.ts";
+export type { Finding } from "./engine/doctor/finding.ts";
 export { Engine, type EngineOptions } from "./engine/engine.ts";
 export type { EngineEvent, EventAction, EventKind, ReadEventsOptions } from "./engine/events.ts";
 export type { Explanation } from "./engine/explain.ts";
@@ -38,6 +40,13 @@ export type { PodState } from "./engine/pods/observe-pod.ts";
 export type { Pod } from "./engine/pods/pod.ts";
 export type { RemovePodOptions } from "./engine/pods/remove-pod.ts";
 export type { StartPodOptions } from "./engine/pods/start-pod.ts";
+export type { ContainerUsage, DiskUsage, ImageUsage, UsageTotal } from "./engine/system/disk-usage.ts";
+export type {
+  PrunedContainers,
+  PrunedImages,
+  PruneImagesOptions,
+  PruneOptions,
+} from "./engine/system/prune.ts";
 export { version } from "./engine/version.ts";
 export type { Image } from "./images/image.ts";
 export type { ImportOptions } from "./images/import-tar.ts";

@@ -4,7 +4,7 @@ import type { Command } from "./command.ts";
 
 export interface CatalogEntry {
   readonly summary: string;
-  readonly group: "Containers" | "Pods" | "Images" | "Understanding" | undefined;
+  readonly group: "Containers" | "Pods" | "Images" | "System" | "Understanding" | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: commands differ in their options; main.ts hands each its own
   readonly load: () => Promise<Command<any>>;
 }
@@ -160,6 +160,31 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Images",
     load: async () => (await import("./commands/registry-serve.ts")).registryServe,
   },
+  "container prune": {
+    summary: "Remove all stopped containers",
+    group: "System",
+    load: async () => (await import("./commands/container-prune.ts")).containerPrune,
+  },
+  "image prune": {
+    summary: "Remove unused images",
+    group: "System",
+    load: async () => (await import("./commands/image-prune.ts")).imagePrune,
+  },
+  "system df": {
+    summary: "Show disk usage",
+    group: "System",
+    load: async () => (await import("./commands/system-df.ts")).systemDf,
+  },
+  "system prune": {
+    summary: "Remove unused data",
+    group: "System",
+    load: async () => (await import("./commands/system-prune.ts")).systemPrune,
+  },
+  doctor: {
+    summary: "Name what this machine lacks and what crashes have left, and mend it",
+    group: "System",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
   inspect: {
     summary: "Return low-level information on containers and images",
     group: "Understanding",
@@ -215,7 +240,12 @@ export const aliases: Readonly<Record<string, string>> = {
   ...{ "pod ls": "pod ps", "pod list": "pod ps" },
   ...{ "image pull": "pull", "image import": "import" },
   ...{ "container inspect": "inspect --type container", "image inspect": "inspect --type image" },
-  ...{ "system info": "info", "system events": "events" },
+  ...{
+    "system doctor": "doctor",
+    "system check": "doctor",
+    "system info": "info",
+    "system events": "events",
+  },
 };
 
 /** The command that the first words of `words` name, and the arguments that it gets. */

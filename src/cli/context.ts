@@ -6,6 +6,7 @@ import type { Engine } from "../engine/engine.ts";
 export interface GlobalOptions {
   readonly root?: string;
   readonly state?: string;
+  readonly diskLimitBytes?: number;
 }
 
 export interface CommandContext {

@@ -1,7 +1,8 @@
 /** Help pages: of the program and of each command. Pure. */
 import { catalog } from "./catalog.ts";
 import type { Command } from "./command.ts";
-import { describeOptions, flag, type OptionTable, text } from "./options.ts";
+import { parseMemory } from "./format/units.ts";
+import { describeOptions, flag, type OptionTable, parsed, text } from "./options.ts";
 
 export const globalOptions = {
   root: text(
@@ -15,6 +16,11 @@ export const globalOptions = {
     {
       value: "DIR",
     },
+  ),
+  "disk-limit": parsed(
+    "The most that images, containers, logs and caches may take of the disk together (0 for no limit)",
+    "bytes",
+    parseMemory,
   ),
   "log-level": text("Level of what is told on standard error: error, warn, info or debug", {
     short: "l",
@@ -42,7 +48,7 @@ export function commandHelp(command: Command): string {
 
 export function programHelp(): string {
   const width = Math.max(...Object.keys(catalog).map((name) => name.length)) + 3;
-  const groups = (["Containers", "Pods", "Images", "Understanding"] as const).map((group) => {
+  const groups = (["Containers", "Pods", "Images", "System", "Understanding"] as const).map((group) => {
     const lines = Object.entries(catalog)
       .filter(([, entry]) => entry.group === group)
       .map(([name, entry]) => `  ${name.padEnd(width)}${entry.summary}`);

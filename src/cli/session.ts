@@ -13,6 +13,7 @@ import type { Output } from "./output.ts";
 export interface SessionOptions {
   readonly root: string | undefined;
   readonly state: string | undefined;
+  readonly "disk-limit": number | undefined;
   readonly "log-level": string | undefined;
   readonly debug: boolean;
 }
@@ -30,6 +31,7 @@ export class Session implements CommandContext, AsyncDisposable {
     this.globals = {
       ...(options.root === undefined ? {} : { root: options.root }),
       ...(options.state === undefined ? {} : { state: options.state }),
+      ...(options["disk-limit"] === undefined ? {} : { diskLimitBytes: options["disk-limit"] }),
     };
     this.#output = output;
     this.#debug = options.debug || options["log-level"] === "debug";

@@ -11,6 +11,8 @@ import type { CreateOptions, CreateRequest } from "./containers/create.ts";
 import { type ContainerSummary, type ListOptions, listContainers } from "./containers/list.ts";
 import { observeAll } from "./containers/observe.ts";
 import type { RunRequest } from "./containers/run.ts";
+import type { ExamineOptions } from "./doctor/examine.ts";
+import type { Finding } from "./doctor/finding.ts";
 import type { EngineEvent, ReadEventsOptions } from "./events.ts";
 import type { Explanation } from "./explain.ts";
 import type { PullImageOptions } from "./images/pull.ts";
@@ -22,6 +24,8 @@ import { openInternals } from "./open-internals.ts";
 import type { PodRequest } from "./pods/create-pod.ts";
 import type { PodInspection } from "./pods/inspect-pod.ts";
 import type { Pod } from "./pods/pod.ts";
+import type { DiskUsage } from "./system/disk-usage.ts";
+import type { PrunedContainers, PrunedImages, PruneImagesOptions, PruneOptions } from "./system/prune.ts";
 
 export interface EngineOptions {
   /** Where images and containers are kept: /var/lib/gantry for root. */
@@ -37,6 +41,13 @@ export interface EngineOptions {
    * checks. Without it that is left to the next engine that looks, and to `keep`.
    */
   readonly helper?: readonly string[];
+  /**
+   * The most that images, containers, logs and caches of the store may take of the disk together; 0 for no limit, and
+   * what the settings say if it is left out.
+   */
+  readonly diskLimitBytes?: number;
+  /** At the limit: refuse what is asked for (the default), or remove images without containers first. */
+  readonly onDiskLimit?: "refuse" | "prune";
   readonly signal?: AbortSignal;
 }
 
@@ -151,6 +162,36 @@ export class Engine implements AsyncDisposable {
   /** What happens from now on, or from `since` on, to containers and images of the store, whoever does it. */
   events(options: ReadEventsOptions = {}): AsyncIterable<EngineEvent> {
     return this.#internals.events.read(options);
+  }
+
+  /** How much of the disk the store takes, and how much of that could be had back. */
+  async diskUsage(options: Cancellable = {}): Promise<DiskUsage> {
+    const { measureDiskUsage } = await import("./system/disk-usage.ts");
+    return await measureDiskUsage(this.#internals, options);
+  }
+
+  /** Removes containers that do not run. */
+  async pruneContainers(options: PruneOptions = {}): Promise<PrunedContainers> {
+    const { pruneContainers } = await import("./system/prune.ts");
+    return await pruneContainers(this.#internals, options);
+  }
+
+  /** Removes images without names or, with `all`, without containers; and what nothing needs any more. */
+  async pruneImages(options: PruneImagesOptions = {}): Promise<PrunedImages> {
+    const { pruneImages } = await import("./system/prune.ts");
+    return await pruneImages(this.#internals, options);
+  }
+
+  /** Removes pods that are stopped, with their containers. */
+  async prunePods(options: PruneOptions = {}): Promise<{ readonly deleted: readonly string[] }> {
+    const { prunePods } = await import("./system/prune.ts");
+    return await prunePods(this.#internals, options);
+  }
+
+  /** Looks at the machine and the store: what is missing, what a crash has left; `mend` removes the latter. */
+  async examine(options: ExamineOptions = {}): Promise<readonly Finding[]> {
+    const { examine } = await import("./doctor/examine.ts");
+    return await examine(this.#internals, options);
   }
 
   async info(options: Cancellable = {}): Promise<EngineInfo> {

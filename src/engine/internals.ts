@@ -12,7 +12,9 @@ import type { HostFacts } from "../plan/host-facts.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ContainerStore } from "./containers/container-store.ts";
 import type { EventLog } from "./events.ts";
+import type { Settings } from "./settings.ts";
 import { makePrivateDirectory, type StoreLayout } from "./store-layout.ts";
+import type { DiskLimit } from "./system/disk-limit.ts";
 
 export interface Internals {
   readonly layout: StoreLayout;
@@ -24,14 +26,21 @@ export interface Internals {
   readonly leases: Leases;
   /** The program, with its first arguments, that shims start where something is to be decided: `gantry internal`. */
   readonly helper: readonly string[] | undefined;
+  /** What the administrator has said. */
+  settings(): Settings;
+  /** The cap on what the store takes of the disk, if there is one. */
+  diskLimit(): DiskLimit | undefined;
   hostFacts(): HostFacts;
   /** Path of the executor. */
   executor(): string;
   /** Root file systems of containers; looking at lists needs none. */
   snapshotter(): Promise<Snapshotter>;
   /** Unpacks and removes layers; disposed when that is over. */
-  openLayers(): Promise<LayerApplier & LayerCollector & AsyncDisposable>;
+  openLayers(): Promise<Layers>;
 }
+
+/** `sweep` removes what dead processes and power cuts have left. */
+export type Layers = LayerApplier & LayerCollector & AsyncDisposable & { sweep(): Promise<void> };
 
 /** Whoever changes the record or the life of a container holds its lock. */
 export async function lockContainer(

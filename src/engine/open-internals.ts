@@ -10,7 +10,9 @@ import type { HostFacts } from "../plan/host-facts.ts";
 import { ContainerStore } from "./containers/container-store.ts";
 import { EventLog } from "./events.ts";
 import type { Internals } from "./internals.ts";
+import { readSettings, sizeBytes } from "./settings.ts";
 import { defaultPlaces, storeLayout } from "./store-layout.ts";
+import type { DiskLimit } from "./system/disk-limit.ts";
 
 export interface OpenOptions {
   readonly root?: string;
@@ -18,6 +20,8 @@ export interface OpenOptions {
   readonly logger: Logger;
   readonly executor?: string;
   readonly helper?: readonly string[];
+  readonly diskLimitBytes?: number;
+  readonly onDiskLimit?: "refuse" | "prune";
 }
 
 export function openInternals(options: OpenOptions): Internals {
@@ -31,6 +35,7 @@ export function openInternals(options: OpenOptions): Internals {
     };
   };
   const executor = once(() => findExecutor(options.executor));
+  const settings = once(readSettings);
   const snapshots = {
     directory: layout.snapshots,
     executor,
@@ -45,6 +50,12 @@ export function openInternals(options: OpenOptions): Internals {
     images: new ImageStore(layout.images),
     leases: new Leases(layout.leases),
     helper: options.helper,
+    settings,
+    diskLimit: once<DiskLimit | undefined>(() => {
+      const { diskLimit, onDiskLimit } = settings();
+      const bytes = options.diskLimitBytes ?? (diskLimit === undefined ? undefined : sizeBytes(diskLimit));
+      return bytes ? { bytes, prunes: (options.onDiskLimit ?? onDiskLimit) === "prune" } : undefined;
+    }),
     hostFacts: once<HostFacts>(readHostFacts),
     executor,
     snapshotter: once(async () => {

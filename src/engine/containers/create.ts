@@ -111,6 +111,11 @@ export async function makeContainer<T>(
   const image = await imageForContainer(internals, request, options);
   signal?.throwIfAborted();
   options.onImage?.();
+  const limit = internals.diskLimit();
+  if (limit) {
+    const { checkDisk } = await import("../system/disk-limit.ts");
+    await checkDisk(internals, limit, "create container", log ?? defaultLog, cancellable);
+  }
   const id = randomHex(32);
   using _ = await lockContainer(internals, id, cancellable);
   using pod = request.pod === undefined ? undefined : await holdPod(internals, request.pod, cancellable);

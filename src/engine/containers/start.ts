@@ -55,6 +55,11 @@ export async function startLocked(
       detail: { id, name: record.name, running: true },
     });
   const cancellable = options.signal ? { signal: options.signal } : {};
+  const limit = internals.diskLimit();
+  if (limit) {
+    const { checkDisk } = await import("../system/disk-limit.ts");
+    await checkDisk(internals, limit, `start container "${record.name}"`, undefined, cancellable);
+  }
   const { chainIds, manifest } = record.image;
   const image = async () => await openImage(internals, manifest, cancellable);
   await ensureUnpacked(internals, chainIds, image, cancellable);

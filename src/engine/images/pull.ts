@@ -8,6 +8,7 @@ import { RegistryClient } from "../../registry/client.ts";
 import { storedCredentials } from "../../registry/credentials.ts";
 import { parsePlatform } from "../../spec/platform.ts";
 import type { Internals } from "../internals.ts";
+import { bringIn } from "./store-deps.ts";
 
 export interface PullImageOptions {
   /** `linux/arm64`; default: what this machine is. */
@@ -26,16 +27,19 @@ export async function pullImage(
   options: Omit<PullImageOptions, "policy"> = {},
 ): Promise<Image> {
   const { platform, insecureRegistries, ...rest } = options;
-  const { content, images, leases, events } = internals;
   using registry = new RegistryClient({
     credentials: storedCredentials(),
     ...(insecureRegistries ? { insecure: insecureRegistries } : {}),
   });
-  await using layers = await internals.openLayers();
-  const image = await pullInto({ content, images, leases, layers, registry }, reference, {
-    ...rest,
-    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
-  });
-  events.append("image", "pull", reference, { name: image.repoTags[0] ?? reference });
+  const image = await bringIn(
+    internals,
+    `pull "${reference}"`,
+    async (deps) =>
+      await pullInto({ ...deps, registry }, reference, {
+        ...rest,
+        ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+      }),
+  );
+  internals.events.append("image", "pull", reference, { name: image.repoTags[0] ?? reference });
   return image;
 }

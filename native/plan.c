@@ -277,6 +277,19 @@ static int read_header(const uint8_t *at, size_t bytes, struct plan *plan, struc
 	return 0;
 }
 
+/* Whether the plan makes its child itself: only then is there a child stage. */
+static bool has_clone(const struct plan *plan)
+{
+	const uint8_t *cursor = plan->host.at;
+	struct step s;
+	for (uint32_t i = 0; i < plan->host.steps; i++) {
+		plan_next(plan, &cursor, &s);
+		if (s.operation->run == op_clone)
+			return true;
+	}
+	return false;
+}
+
 int plan_check(const uint8_t *at, size_t bytes, struct plan *plan, struct failure *f)
 {
 	struct walk host = {0}, child = {0}, cleanup = {0};
@@ -286,11 +299,12 @@ int plan_check(const uint8_t *at, size_t bytes, struct plan *plan, struct failur
 	if (plan->layer.steps)
 		return refuse(f, STAGE_LAYER, 0, "a layer stage outside of a layer session");
 	r = check_stage(plan, &plan->host, STAGE_HOST, IN_HOST, &host, child.live, f);
-	if (r == 0 && plan->child.steps && !(host.seen & RULE_CLONE))
+	bool clones = r == 0 && (host.seen & RULE_CLONE) && has_clone(plan);
+	if (r == 0 && plan->child.steps && !clones)
 		return refuse(f, STAGE_CHILD, 0, "a child stage without clone");
 	if (r == 0)
 		r = check_stage(plan, &plan->child, STAGE_CHILD, IN_CHILD, &child, host.live, f);
-	if (r == 0 && (host.seen & RULE_CLONE) && !(child.seen & RULE_LAST))
+	if (r == 0 && clones && !(child.seen & RULE_LAST))
 		return refuse(f, STAGE_CHILD, plan->child.steps, "the child stage does not end in exec");
 	if (r == 0)
 		r = check_stage(plan, &plan->cleanup, STAGE_CLEANUP, IN_CLEANUP, &cleanup, host.live, f);

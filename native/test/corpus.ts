@@ -43,6 +43,8 @@ function planWith(name: string, operation: Operation, index: number): Plan {
   if (operation.stages.includes("layer") && !operation.stages.includes("host"))
     return { ...open, layer: [step] };
   const host = name === "clone" ? [openPipe, clone] : [openPipe, clone];
+  if (operation.rules.includes("clone") && name !== "clone")
+    return { host: [openPipe, step], child: [], cleanup: [killChild] };
   if (operation.stages.includes("host"))
     return { host: name === "clone" ? host : [...host, step], child: childEnd, cleanup: [killChild] };
   if (operation.stages.includes("child")) {

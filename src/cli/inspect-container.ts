@@ -126,7 +126,7 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     SecurityOpt: options.securityOpt ?? null,
     Sysctls: asMap(options.sysctls ?? {}),
     ShmSize: options.shmSizeBytes ?? 64 * 1024 * 1024,
-    Runtime: "gantry",
+    Runtime: record.runtime?.name ?? "gantry",
     Init: options.init ?? false,
     Memory: options.memoryBytes ?? 0,
     MemoryReservation: options.memoryReservationBytes ?? 0,

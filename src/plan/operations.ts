@@ -225,6 +225,11 @@ export const operations = {
   "open-process-namespace": op(265, host, [], { process: "fd", pid: "u32", kind: "u64", fd: "fd+" }, "opens a namespace (a CLONE_NEW* bit) of the process that open-process has proved, which still has its number then"),
   "take-tree": op(266, host, [], { process: "fd", path: "text", type: "u64", fd: "fd+" }, "a detached copy of the mount, of a file system of that type (statfs(2)), at a path of the mount namespace that a process is in; crosses no symlink"),
 
+  // containers of other OCI runtimes
+  "prepare-runtime": op(267, host, [], {}, "takes a mount namespace of its own, into which mounts of the host still come, and makes this process the parent of what the programs that it starts leave behind"),
+  "run-runtime": op(268, outside, [], { path: "text", args: "texts", env: "texts", stdin: "fd?", stdout: "fd?", stderr: "fd?", timeoutMs: "u32" }, "runs an OCI runtime with these descriptors on 0, 1 and 2 and waits for its end, which must be good"),
+  "adopt-container": op(269, host, ["clone"], { pidFile: "text" }, "takes the process that a runtime has written down as the child; it must have been left to this process"),
+
   // checkpoint and restore: criu is the child's program, driven over its socket (criu's images/rpc.proto)
   "open-place": op(220, both, [], { root: "fd?", path: "text", directory: "u32", fd: "fd+" }, "opens a directory of the host as a path; with a root, a place in it, making what is missing: a directory (directory 1) or a file"),
   "serve-criu": op(221, child, [], { images: "text", work: "text", network: "fd?", pids: "fd?" }, "makes the socket of `criu swrk 3`, sends the other end to the host side, and puts it on descriptor 3, the two directories on 4 and 5, namespaces on those that follow"),

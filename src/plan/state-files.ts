@@ -18,6 +18,10 @@ export const stateFiles = {
   /** Of a pod: which executor starts it, and the record that it is ready, which comes last. */
   starter: "starter.json",
   sandbox: "sandbox.json",
+  /** Of a container that another runtime makes: its bundle, and what the runtime says and writes. */
+  bundle: "bundle",
+  runtimeLog: "runtime.log",
+  runtimePid: "runtime.pid",
   /** Directory of the socket at which the container says that it is ready. */
   notify: "notify",
   notifySocket: "notify.sock",

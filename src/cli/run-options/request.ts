@@ -56,6 +56,7 @@ export function createRequest(values: CreateValues, positionals: readonly string
     init: values.init || undefined,
     name: values.name,
     pod: values.pod,
+    runtime: values.runtime,
     autoRemove: values.rm || undefined,
     stdin: values.interactive || undefined,
     stopSignal: values["stop-signal"],

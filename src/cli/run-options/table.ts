@@ -91,6 +91,7 @@ export const createOptions = {
     parseRestart,
   ),
   rm: flag("Automatically remove the container when it exits"),
+  runtime: text("Runtime to use for this container: a name, or the path of an OCI runtime"),
   "security-opt": list(
     "Security options: no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined",
   ),

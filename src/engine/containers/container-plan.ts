@@ -63,9 +63,24 @@ export async function startPlan(
   record: ContainerRecord,
   input: PlanInput,
 ): Promise<Plan> {
-  const { containers, logger, layout } = internals;
+  const request = await startRequest(internals, record, input);
+  if (record.runtime) {
+    const { compileForeign } = await import("../../plan/compile/foreign.ts");
+    return compileForeign({ ...request, filter: undefined }).plan;
+  }
+  return compileContainer({ ...request, filter: await filterOf(internals.layout.filters, request) });
+}
+
+/** What the plan of a start is compiled of. */
+export async function startRequest(
+  internals: Internals,
+  record: ContainerRecord,
+  input: PlanInput,
+): Promise<Omit<ContainerRequest, "filter">> {
+  const { containers, logger } = internals;
   const { id } = record;
-  const request: Omit<ContainerRequest, "filter"> = {
+  const runtime = record.runtime && (await import("./foreign-runtime.ts")).foreignRuntime(internals, record);
+  return {
     id,
     config: input.runtimeConfig,
     bundle: containers.directory(id),
@@ -87,12 +102,12 @@ export async function startPlan(
       ...(record.healthCheck ? { onStart: internalCommand(internals, "keep") } : {}),
       ...(isAwaited(record, input) ? { onExit: internalCommand(internals, "exited", id) } : {}),
       donors: input.donors,
+      runtime,
     },
     // profiles name the system calls of every architecture
     warn: (message, pointer) =>
       logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, { id, pointer }),
   };
-  return compileContainer({ ...request, filter: await filterOf(layout.filters, request) });
 }
 
 /** The clean-up of a start, for when its shim was killed. */

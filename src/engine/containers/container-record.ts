@@ -87,6 +87,8 @@ const shape = object({
   unreported: optional(boolean),
   /** What was asked for; the bundle was made of it. */
   options: (value: unknown) => value as ContainerOptions,
+  /** The OCI runtime that makes it, if that is another one. */
+  runtime: optional(object({ name: string, path: string })),
   /** Id of the pod that it belongs to. */
   pod: optional(pattern(/^[0-9a-f]{64}$/, "a pod id")),
   /** The host name that it sees in a UTS namespace of others. */

@@ -50,6 +50,8 @@ export interface CreateRequest extends ContainerOptions {
   readonly restartPolicy?: RestartPolicy | undefined;
   /** When to ask the registry; default "missing". */
   readonly pull?: PullPolicy | undefined;
+  /** The OCI runtime that makes it: a name of the settings, a program of PATH, or a path; default: Gantry itself. */
+  readonly runtime?: string | undefined;
   /** Name or id of the pod that it shall be in. */
   readonly pod?: string | undefined;
   /** `linux/arm64`; default: what this machine is. */
@@ -164,6 +166,7 @@ async function makeLocked(
   pod: PodRecord | undefined,
   cancellable: { readonly signal?: AbortSignal },
 ): Promise<MadeContainer> {
+  const runtime = request.runtime === undefined ? undefined : await chooseRuntime(internals, request.runtime);
   const name = await claimName(internals, request.name, id);
   faultPoint("create-name");
   const parent = image.chainIds.at(-1);
@@ -204,6 +207,7 @@ async function makeLocked(
     log: request.logConfig ?? defaultLog,
     options,
     ...(pod ? { pod: pod.id } : {}),
+    ...(runtime ? { runtime } : {}),
     ...(hostname !== undefined && runtimeConfig.hostname === undefined ? { hostname } : {}),
   };
   await checkLogTag(record, runtimeConfig);
@@ -236,9 +240,15 @@ function optionsOf(request: CreateRequest): ContainerOptions {
     platform: _f,
     log: _l,
     pod: _o,
+    runtime: _u,
     ...options
   } = request;
   return options;
+}
+
+async function chooseRuntime(internals: Internals, asked: string): Promise<ContainerRecord["runtime"]> {
+  const { findRuntime } = await import("./foreign-runtime.ts");
+  return findRuntime(internals, asked);
 }
 
 function sharesAnything({ network, pid, ipc, uts, userNamespace }: ContainerOptions): boolean {

@@ -42,7 +42,9 @@ export async function sendSignal(
   const { id } = record;
   // the container's own signals go to its first process; KILL ends all of it, also what joined from outside
   const all = number === sigkill;
-  await openTask(internals.containers.stateDirectory(id)).kill(number, { all, ...options });
+  if (record.runtime && !all)
+    await (await import("./foreign-runtime.ts")).killForeign(internals, record, number);
+  else await openTask(internals.containers.stateDirectory(id)).kill(number, { all, ...options });
   internals.events.append("container", "kill", id, {
     ...containerAttributes(record),
     signal: String(number),

@@ -14,7 +14,7 @@ import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { writeContainerFiles } from "./container-files.ts";
-import { donorsFor, type PlanInput, settleLog, startPlan } from "./container-plan.ts";
+import { donorsFor, type PlanInput, settleLog, startPlan, startRequest } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { removeTree } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
@@ -97,21 +97,39 @@ export async function launchLocked(
   const plan = await startPlan(internals, record, { ...input, unattended, log, donors });
   const executor = internals.executor();
   makeFreshDirectory(dir);
+  if (record.runtime) await writeBundle(internals, record, { ...input, unattended, donors });
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? record.hostname ?? machineName());
   containers.write({ ...record, startedInBoot: bootId() });
   faultPoint("start-recorded");
   const attach =
     options.attach === false ? undefined : { stdout: true, stderr: true, ...stdinChoice(record) };
-  const { attachment } = await startTask(plan, dir, {
+  const starting = startTask(plan, dir, {
     executor,
     started: options.executor,
     ...(attach ? { attach } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
     onSync: (point) => faultPoint(`sync-${point}`),
   });
+  const { attachment } = await (record.runtime ? explained(starting, dir) : starting);
   faultPoint("started");
   internals.events.append("container", "start", id, containerAttributes(record));
   return attachment;
+}
+
+/** For another runtime. */
+async function writeBundle(internals: Internals, record: ContainerRecord, input: PlanInput): Promise<void> {
+  const { writeForeignBundle } = await import("./foreign-runtime.ts");
+  writeForeignBundle(await startRequest(internals, record, input));
+}
+
+/** A failure of another runtime in that one's words. */
+async function explained<T>(starting: Promise<T>, dir: string): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    const { foreignFailure } = await import("./foreign-runtime.ts");
+    throw foreignFailure(error, dir);
+  }
 }
 
 async function holdPod(internals: Internals, id: string, cancellable: { readonly signal?: AbortSignal }) {

@@ -84,9 +84,14 @@ export function recordOfStart(dir: string, known: object): Step {
 }
 
 function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void {
+  draft.host.push({ op: "await-exec", where: "" });
+  runHooks(draft, draft.host, "poststart", "running");
+  stayAsShim(draft, mode);
+}
+
+/** The program runs: the executor is its shim from here on. */
+export function stayAsShim(draft: Draft<ContainerRequest>, mode: EngineMode): void {
   const { host, cleanup } = draft;
-  host.push({ op: "await-exec", where: "" });
-  runHooks(draft, host, "poststart", "running");
   if (mode.onStart) host.push({ op: "run-program", where: "", ...mode.onStart });
   supervise(draft, mode.stdin, mode.stopSignal);
   cleanup.unshift({ op: "kill-child", where: "" });

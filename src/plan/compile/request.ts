@@ -55,6 +55,15 @@ export interface Donor {
   readonly start: number;
 }
 
+/** Another OCI runtime, which makes the container in the place of the plan. */
+export interface ForeignRuntime {
+  /** Absolute path of the program. */
+  readonly path: string;
+  /** Where it keeps its own state: its --root. */
+  readonly root: string;
+  readonly env: readonly string[];
+}
+
 /** The executor stays as the container's shim. */
 export interface EngineMode {
   readonly kind: "engine";
@@ -82,6 +91,7 @@ export interface EngineMode {
   readonly onStart?: HostProgram | undefined;
   /** The same when all is over, if anything is left to decide. */
   readonly onExit?: HostProgram | undefined;
+  readonly runtime?: ForeignRuntime | undefined;
 }
 
 /** Who makes the container's cgroups, where that is not the plan. */

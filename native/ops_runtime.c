@@ -1,0 +1,110 @@
+/*
+ * A container that another OCI runtime makes: this executor is its shim all the same. The runtime works in mounts that
+ * nobody else sees, and what it leaves behind when `create` is over becomes our child.
+ */
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "executor.h"
+
+int op_prepare_runtime(struct executor *x, const struct step *s)
+{
+	(void)s;
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return fail(x, errno, "become a subreaper");
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return fail(x, errno, "mount namespace");
+	return 0;
+}
+
+static void become_runtime(const struct step *s, const int fds[3], char **args, char **env, pid_t parent)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	/* half a container of a runtime that nobody waits for is found by its cgroup */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(127);
+	for (int target = 0; target < 3; target++)
+		if (fds[target] >= 0 && dup2(fds[target], target) < 0)
+			_exit(127);
+	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	execve(s->v[RUN_RUNTIME_PATH].text.at, args, env);
+	_exit(127);
+}
+
+int op_run_runtime(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[RUN_RUNTIME_PATH].text.at;
+	const int fds[3] = {reg(x, &s->v[RUN_RUNTIME_STDIN]), reg(x, &s->v[RUN_RUNTIME_STDOUT]),
+	                    reg(x, &s->v[RUN_RUNTIME_STDERR])};
+	char **args = text_vector(s->v[RUN_RUNTIME_ARGS].list, 0), **env = text_vector(s->v[RUN_RUNTIME_ENV].list, 0);
+	int status = 0;
+	pid_t parent = getpid(), pid = args && env ? fork() : -1;
+	if (pid == 0)
+		become_runtime(s, fds, args, env, parent);
+	int error = pid < 0 ? (args && env ? errno : ENOMEM) : 0;
+	free(args);
+	free(env);
+	int pidfd = pid < 0 ? -1 : sys_pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return fail(x, error ? error : errno, "%s", path);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	bool late = poll(&end, 1, (int)s->v[RUN_RUNTIME_TIMEOUT_MS].number) == 0;
+	if (late)
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(pidfd);
+	if (late)
+		return fail(x, ETIMEDOUT, "%s", path);
+	if (status == 0)
+		return 0;
+	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
+	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return -EIO;
+}
+
+/* The parent, field 4 of /proc/PID/stat; the name before it may hold anything. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[1024];
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	if (read_file_at(AT_FDCWD, path, text, sizeof text) <= 0)
+		return -1;
+	const char *end = strrchr(text, ')');
+	return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : -1;
+}
+
+int op_adopt_container(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[ADOPT_CONTAINER_PID_FILE].text.at;
+	char text[32], *end = NULL;
+	ssize_t length = read_file_at(AT_FDCWD, path, text, sizeof text);
+	if (length < 0)
+		return fail(x, (int)-length, "%s", path);
+	long pid = strtol(text, &end, 10);
+	if (pid <= 1 || pid > INT32_MAX || (*end && *end != '\n'))
+		return fail(x, EINVAL, "%s", path);
+	int pidfd = sys_pidfd_open((pid_t)pid, 0);
+	if (pidfd < 0)
+		return fail(x, errno, "process %ld", pid);
+	/* a child keeps its number until it is reaped, and nobody else reaps ours */
+	if (parent_of((pid_t)pid) != getpid()) {
+		close(pidfd);
+		return fail(x, ECHILD, "process %ld is not what the runtime has left to its caller", pid);
+	}
+	x->child = (pid_t)pid;
+	x->child_pidfd = pidfd;
+	/* what is orphaned later is not ours to reap */
+	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	return 0;
+}

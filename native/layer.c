@@ -69,6 +69,8 @@ int layer_make_way(struct layer *l, int parent, const char *name)
 	layer_forget(l, parent);
 	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
 		return 0;
+	if ((l->options & LAYER_KEEP_KIND) && (errno == EISDIR || errno == EPERM))
+		return -EISDIR;
 	return errno == EISDIR || errno == EPERM ? remove_tree(parent, name) : -errno;
 }
 

@@ -29,7 +29,7 @@ struct layer {
 	char path[256]; /* for reports */
 };
 
-enum { LAYER_UNPRIVILEGED = 1, LAYER_USER_XATTR = 2 };
+enum { LAYER_UNPRIVILEGED = 1, LAYER_USER_XATTR = 2, LAYER_KEEP_KIND = 4 };
 
 /* --- layer.c --- */
 /*

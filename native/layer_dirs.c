@@ -72,6 +72,8 @@ int op_layer_directory(struct executor *x, const struct step *s)
 		return fail(x, errno, "%.200s", path->at);
 	if (S_ISDIR(st.st_mode))
 		return 0;
+	if (x->layer->options & LAYER_KEEP_KIND)
+		return fail(x, ENOTDIR, "%.200s", path->at);
 	r = layer_make_way(x->layer, parent, name);
 	if (r == 0 && mkdirat(parent, name, 0755) < 0)
 		r = -errno;

@@ -172,6 +172,22 @@ int op_layer_symlink(struct executor *x, const struct step *s)
 	return r < 0 ? fail(x, -r, "%.200s", path->at) : 0;
 }
 
+/* fchmodat follows symlinks: somebody may have put one in the place of what was made. */
+static int set_mode(int parent, const char *name, mode_t mode)
+{
+	char path[64];
+	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		r = -errno;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (r == 0 && !S_ISLNK(st.st_mode) && chmod(path, mode) < 0)
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 int op_layer_node(struct executor *x, const struct step *s)
 {
 	static const mode_t types[] = {[1] = S_IFIFO, [2] = S_IFCHR, [6] = S_IFBLK};
@@ -198,9 +214,8 @@ int op_layer_node(struct executor *x, const struct step *s)
 	if (r == 0 && fchownat(parent, name, (uid_t)s->v[LAYER_NODE_UID].number, (gid_t)s->v[LAYER_NODE_GID].number,
 	                       AT_SYMLINK_NOFOLLOW) < 0 && !layer_pass_over(l, errno))
 		r = -errno;
-	/* fchmodat follows symlinks, but this is the node that was made above */
-	if (r == 0 && (mode & ~0777u) && fchmodat(parent, name, mode, 0) < 0)
-		r = -errno;
+	if (r == 0 && (mode & ~0777u))
+		r = set_mode(parent, name, mode);
 	if (r == 0 && utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		r = -errno;
 	return r < 0 ? fail(x, -r, "%.200s", path->at) : 0;

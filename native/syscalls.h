@@ -25,9 +25,15 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
+struct statx;
+
 static inline int sys_openat2(int dir, const char *path, const struct open_how *how)
 {
 	return (int)syscall(SYS_openat2, dir, path, how, sizeof *how);
+}
+static inline int sys_statx(int dir, const char *path, int flags, unsigned mask, struct statx *st)
+{
+	return (int)syscall(SYS_statx, dir, path, flags, mask, st);
 }
 static inline int sys_open_tree(int dir, const char *path, unsigned flags)
 {

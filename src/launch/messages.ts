@@ -28,7 +28,7 @@ export type Request =
 /** What the executor or shim says. A `failed` frame stays as it is: see decodeFailure. */
 export type Reply =
   | { readonly kind: "sync" | "reported"; readonly point: number; readonly pid: number }
-  | { readonly kind: "failed"; readonly payload: Uint8Array }
+  | { readonly kind: "failed" | "entry" | "data"; readonly payload: Uint8Array }
   | { readonly kind: "done" }
   | { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array }
   | { readonly kind: "exit"; readonly code: number; readonly signal: number; readonly oomKilled: boolean }
@@ -149,6 +149,8 @@ export function decodeReply(frame: Frame): Reply {
       return { kind, point: view.getUint32(0, true), pid: view.getUint32(4, true) };
     }
     case "failed":
+    case "entry":
+    case "data":
       return { kind, payload: frame.payload };
     case "done":
       fixed(kind, frame, 0);

@@ -237,7 +237,7 @@ export const operations = {
   "take-restored": op(223, host, ["with-child"], {}, "takes the process that criu restores, which its last notification told of, as the child"),
   "receive-console": op(224, host, ["with-child"], { fd: "fd+" }, "takes the descriptor that came with criu's last notification"),
   // unpacking of layers: a session of plans that hold only these; paths are raw bytes and stay in the root
-  "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),
+  "layer-root": op(140, layer, [], { path: "text", options: "u32", root: "fd+" }, "opens the directory that a layer is unpacked into; options bit 2: refuse to replace a directory by something else or the other way round; bit 0: pass over owners, devices and xattrs that the kernel refuses to an unprivileged user, bit 1: mark opaque directories with user.overlay instead of trusted.overlay"),
   "layer-directory": op(141, layer, [], { root: "fd", path: "text" }, "makes a directory, replacing what is no directory; over a whiteout it is opaque"),
   "layer-attributes": op(142, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32" }, "gives a directory its owner, mode and time, after all that goes into it; passes over what is no directory any more"),
   "layer-file": op(143, layer, [], { root: "fd", path: "text", mode: "u32", uid: "u32", gid: "u32", seconds: "u64", nanoseconds: "u32", size: "u64", more: "u32", from: "u64", length: "u32" }, "makes a regular file, replacing what is there, and writes a piece of the spool into it; more 1: layer-append follows"),
@@ -251,6 +251,13 @@ export const operations = {
   "layer-inherit": op(151, layer, [], { root: "fd", path: "text", from: "fd" }, "gives a directory owner, mode, time and extended attributes of the directory at the same path in another root"),
   "layer-close": op(152, layer, [], { root: "fd-" }, "ends the work in a root"),
   "layer-settle": op(153, layer, [], { dir: "text", names: "texts", mark: "text" }, "flushes the file system of a directory to the disk, then makes an empty file in each of its named directories; missing ones are fine"),
+  // the root of a container, whether it runs or not, and trees of the host: looked at, and told as frames
+  "view-overlay": op(250, layer, [], { lower: "texts", upper: "text", work: "text", options: "u32", root: "fd+" }, "mounts an overlay for this session alone, the topmost lower directory first; without upper and work it takes no writes; options as for layer-root"),
+  "view-mount": op(251, layer, [], { root: "fd", path: "text", source: "text", readonly: "u32" }, "shows a path of the host at a path of a view made by view-overlay, making the place if it is missing"),
+  "view-container": op(252, layer, [], { pid: "u32", start: "u64", bare: "u32", options: "u32", root: "fd+" }, "opens the root of a process, proved by its start time in clock ticks to be the same still; bare 1: without what is mounted below it; options as for layer-root"),
+  "tree-stat": op(253, layer, [], { root: "fd", path: "text" }, "tells of what is at a path that holds no symlink above its end: one entry frame"),
+  "tree-list": op(254, layer, [], { root: "fd", path: "text" }, "tells of everything in a directory, crossing no symlink: one entry frame each"),
+  "tree-read": op(255, layer, [], { root: "fd", path: "text" }, "tells of a regular file, crossing no symlink, and sends as many bytes of it as the entry says"),
   "layer-spool": op(155, layer, [], { bytes: "u64" }, "maps the spool: the file on descriptor 0 through which the controller hands over file data"),
 } as const satisfies Readonly<Record<string, Operation>>;
 

@@ -55,6 +55,10 @@ export const replies = {
   exit: 71,
   /** {u32 errno}: the answer to signal, resize, attach, wait and disown. */
   answer: 72,
+  /** tree-stat, tree-list, tree-read: see decodeTreeEntry. */
+  entry: 85,
+  /** tree-read: the next bytes of the file. */
+  data: 86,
 } as const;
 
 export const frameHeaderBytes = 8;

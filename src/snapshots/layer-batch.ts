@@ -9,7 +9,10 @@ import { planVersion } from "../plan/plan.ts";
 import { frameHeaderBytes, frameLimitBytes, requests } from "../plan/protocol.ts";
 import type { ByteString } from "../wire/tar-format.ts";
 
-export type LayerOperation = Extract<OperationName, `layer-${string}` | "remove-tree">;
+export type LayerOperation = Extract<
+  OperationName,
+  `layer-${string}` | `view-${string}` | `tree-${string}` | "remove-tree"
+>;
 
 interface LayerValue {
   readonly u32: number;

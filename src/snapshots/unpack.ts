@@ -71,6 +71,7 @@ function isForLayer(name: string): boolean {
 export class LayerUnpacker implements TarSink {
   readonly #session: LayerSession;
   readonly #limits: UnpackLimits;
+  readonly #plain: boolean;
   readonly #seen = new Map<ByteString, Seen>([[rootPath, "directory"]]);
   readonly #directories = new Map<ByteString, Attributes>();
   readonly #opaque = new Set<ByteString>();
@@ -86,9 +87,11 @@ export class LayerUnpacker implements TarSink {
   #chunkStart = 0;
   #spoolOffset = 0;
 
-  constructor(session: LayerSession, limits: UnpackLimits) {
+  /** `plain`: an archive that is no layer, in which the names of whiteouts are names like others. */
+  constructor(session: LayerSession, limits: UnpackLimits, options: { readonly plain?: boolean } = {}) {
     this.#session = session;
     this.#limits = limits;
+    this.#plain = options.plain ?? false;
   }
 
   #refuse(entry: TarEntry, reason: string): never {
@@ -116,7 +119,7 @@ export class LayerUnpacker implements TarSink {
     this.#count();
     if (entry.uid === 0xffffffff || entry.gid === 0xffffffff) this.#refuse(entry, "owner or group -1");
     const path = cleanPath(entry.path);
-    const whiteout = whiteoutOf(path);
+    const whiteout = this.#plain ? undefined : whiteoutOf(path);
     if (whiteout?.kind === "aufs") return;
     this.#checkDepth(entry, path);
     if (whiteout) {
@@ -338,19 +341,30 @@ export async function unpackLayer(
     options: options.unprivileged ? 3 : 0,
     root: rootRegister,
   });
-  const reader = new TarReader(sink, { ...options.tarLimits, entries: limits.entries });
+  await feedUnpacker(session, sink, sink, tar, { ...options, limits });
+  const unpacked = sink.finish();
+  session.add("layer-close", { root: rootRegister });
+  await session.finish();
+  return unpacked;
+}
+
+/** Hands an archive to an unpacker, or to a sink in front of it, as fast as the session takes it. */
+export async function feedUnpacker(
+  session: LayerSession,
+  unpacker: LayerUnpacker,
+  sink: TarSink,
+  tar: AsyncIterable<Uint8Array>,
+  options: UnpackOptions & { readonly limits: UnpackLimits },
+): Promise<void> {
+  const reader = new TarReader(sink, { ...options.tarLimits, entries: options.limits.entries });
   for await (const whole of tar)
     for (let at = 0; at < whole.length; at += spoolChunkBytes) {
       options.signal?.throwIfAborted();
       const chunk = whole.length <= spoolChunkBytes ? whole : whole.subarray(at, at + spoolChunkBytes);
       const pause = session.ready(chunk.length);
       if (pause) await pause;
-      sink.chunk(chunk);
+      unpacker.chunk(chunk);
       reader.push(chunk);
     }
   reader.finish();
-  const unpacked = sink.finish();
-  session.add("layer-close", { root: rootRegister });
-  await session.finish();
-  return unpacked;
 }

@@ -8,8 +8,17 @@ export type {
   ResourceOptions,
   UlimitOption,
 } from "./bundle/container-options.ts";
+export type {
+  PathArchive,
+  PathStat,
+  ReadArchiveOptions,
+  WriteArchiveOptions,
+} from "./engine/containers/archive.ts";
 export type { ContainerInput } from "./engine/containers/attached-streams.ts";
+export type { ChangeKind, FileChange } from "./engine/containers/changes.ts";
+export type { CommitOptions } from "./engine/containers/commit.ts";
 export type { Container, WaitOptions } from "./engine/containers/container.ts";
+export type { CopyOptions } from "./engine/containers/copy.ts";
 export type { CreateOptions, CreateRequest } from "./engine/containers/create.ts";
 export type { Exec } from "./engine/containers/exec.ts";
 export type { ExecRequest } from "./engine/containers/exec-plan.ts";
@@ -22,7 +31,9 @@ export type { LogsOptions } from "./engine/containers/logs.ts";
 export type { OutputStream } from "./engine/containers/output-stream.ts";
 export type { RemoveOptions } from "./engine/containers/remove.ts";
 export type { RunRequest } from "./engine/containers/run.ts";
+export type { ContainerStats, StatsOptions } from "./engine/containers/stats.ts";
 export type { StopOptions } from "./engine/containers/stop.ts";
+export type { ProcessTable } from "./engine/containers/top.ts";
 export type { UpdateRequest } from "./engine/containers/update.ts";
 export type { ContainerExit } from "./engine/containers/wait.ts";
 export type { WaitCondition } from "./engine/containers/wait-condition.ts";

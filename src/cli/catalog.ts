@@ -40,6 +40,21 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Containers",
     load: async () => (await import("./commands/logs.ts")).logs,
   },
+  top: {
+    summary: "Display the running processes of a container",
+    group: "Containers",
+    load: async () => (await import("./commands/top.ts")).top,
+  },
+  stats: {
+    summary: "Display a live stream of container(s) resource usage statistics",
+    group: "Containers",
+    load: async () => (await import("./commands/stats.ts")).stats,
+  },
+  port: {
+    summary: "List port mappings or a specific mapping for the container",
+    group: "Containers",
+    load: async () => (await import("./commands/port.ts")).port,
+  },
   stop: {
     summary: "Stop one or more running containers",
     group: "Containers",
@@ -79,6 +94,21 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     summary: "Update configuration of one or more containers",
     group: "Containers",
     load: async () => (await import("./commands/update.ts")).update,
+  },
+  cp: {
+    summary: "Copy files/folders between a container and the local filesystem",
+    group: "Containers",
+    load: async () => (await import("./commands/cp.ts")).cp,
+  },
+  diff: {
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    group: "Containers",
+    load: async () => (await import("./commands/diff.ts")).diff,
+  },
+  export: {
+    summary: "Export a container's filesystem as a tar archive",
+    group: "Containers",
+    load: async () => (await import("./commands/export.ts")).exportCommand,
   },
   rm: {
     summary: "Remove one or more containers",
@@ -149,6 +179,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     summary: "Make an image of the tar of a root file system",
     group: "Images",
     load: async () => (await import("./commands/import.ts")).importCommand,
+  },
+  commit: {
+    summary: "Create a new image from a container's changes",
+    group: "Images",
+    load: async () => (await import("./commands/commit.ts")).commit,
   },
   rmi: {
     summary: "Remove one or more images",
@@ -232,7 +267,7 @@ export const aliases: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       ...["run", "create", "start", "logs", "stop", "restart", "kill", "wait", "rm"],
-      ...["pause", "unpause", "rename", "update"],
+      ...["pause", "unpause", "rename", "update", "top", "stats", "port", "cp", "diff", "export", "commit"],
     ].map((name) => [`container ${name}`, name]),
   ),
   ...{ "container ls": "ps", "container list": "ps", "container ps": "ps", "container remove": "rm" },

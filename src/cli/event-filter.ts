@@ -30,6 +30,19 @@ function testOf(key: string, value: string): Test {
       if (equals < 0) return ({ attributes }) => Object.hasOwn(attributes, value);
       return ({ attributes }) => attributes[value.slice(0, equals)] === value.slice(equals + 1);
     }
+    case "scope":
+      return () => value === "local";
+    // kinds that there are no events of yet, by the name or id of their object
+    case "volume":
+    case "network":
+    case "plugin":
+    case "daemon":
+    case "service":
+    case "node":
+    case "secret":
+    case "config":
+      return ({ kind, id, attributes }) =>
+        (kind as string) === key && (id === value || attributes.name === value);
     default:
       throw new GantryError("invalid-argument", `invalid filter '${key}'`);
   }

@@ -15,7 +15,8 @@ export function selectLines(output: string, pids: ReadonlySet<number>): string {
   return [head, ...wanted].map((line) => `${line}\n`).join("");
 }
 
-function runPs(args: readonly string[], env: Readonly<Record<string, string | undefined>>): string {
+/** What ps prints. Throws what it says if it fails. */
+export function runPs(args: readonly string[], env: Readonly<Record<string, string | undefined>>): string {
   const { status, signal, stdout, stderr, error } = spawnSync("ps", args, {
     encoding: "utf8",
     env: { ...env, PATH: env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },

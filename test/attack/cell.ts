@@ -83,7 +83,7 @@ const applets =
   "sh cat ls echo sleep true false mount umount mkdir ln rm mv id pwd readlink stat grep head mknod dd hostname find sed wc timeout env kill";
 
 /** The static programs of every root: busybox, and the probe of this folder. */
-async function programs(): Promise<{ busybox: string; probe: string }> {
+export async function programs(): Promise<{ busybox: string; probe: string }> {
   const source = join(top, "test/attack/probe.c");
   const stamp = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 12);
   return {

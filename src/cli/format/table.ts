@@ -60,13 +60,13 @@ function unescapeSlashes(source: string): string {
   return source.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
-/** Aligns cells that are divided by tabs: columns at least 10 wide, 3 spaces between. */
-function alignColumns(lines: readonly string[]): string {
+/** Aligns cells that are divided by tabs: columns at least so wide, 3 spaces between. */
+export function alignColumns(lines: readonly string[], least = 10): string {
   const rows = lines.map((line) => sanitize(line, "\t").split("\t"));
   const widths: number[] = [];
   for (const row of rows)
     for (const [index, cell] of row.slice(0, -1).entries())
-      widths[index] = Math.max(widths[index] ?? 10, displayWidth(cell) + 3);
+      widths[index] = Math.max(widths[index] ?? least, displayWidth(cell) + 3);
   return rows
     .map((row) => {
       const cells = row.map((cell, index) =>

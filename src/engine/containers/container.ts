@@ -1,10 +1,15 @@
 /** A container in the hands of a program. */
 
 import { isGantryError } from "../../base/error.ts";
+import type { Image } from "../../images/image.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import type { PathArchive, PathStat, ReadArchiveOptions, WriteArchiveOptions } from "./archive.ts";
 import { attachContainer } from "./attach.ts";
 import { AttachedStreams, type ContainerInput } from "./attached-streams.ts";
+import type { FileChange } from "./changes.ts";
+import type { CommitOptions } from "./commit.ts";
+import type { CopyOptions } from "./copy.ts";
 import type { Exec } from "./exec.ts";
 import type { ExecRequest } from "./exec-plan.ts";
 import { type ContainerInspection, inspectContainer } from "./inspect.ts";
@@ -14,7 +19,9 @@ import { containerLogs, type LogsOptions } from "./logs.ts";
 import { settleLocked } from "./observe.ts";
 import type { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
+import type { ContainerStats, StatsOptions } from "./stats.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
+import type { ProcessTable } from "./top.ts";
 import type { UpdateRequest } from "./update.ts";
 import { type ContainerExit, settleExit, waitForContainer } from "./wait.ts";
 import { type WaitCondition, waitForCondition } from "./wait-condition.ts";
@@ -139,6 +146,73 @@ export class Container implements AsyncDisposable {
   async update(resources: UpdateRequest, options: Cancellable = {}): Promise<void> {
     const { updateContainer } = await import("./update.ts");
     await updateContainer(this.#internals, this.id, resources, options);
+  }
+
+  /** Its processes, by ps(1) of the host; `psOptions` as that takes them. */
+  async top(psOptions: readonly string[] = []): Promise<ProcessTable> {
+    const { containerProcesses } = await import("./top.ts");
+    return await containerProcesses(this.#internals, this.id, psOptions);
+  }
+
+  /** What it uses, every second until it ends, or once. */
+  async *stats(options: StatsOptions = {}): AsyncGenerator<ContainerStats> {
+    const { containerStats } = await import("./stats.ts");
+    yield* containerStats(this.#internals, this.id, options);
+  }
+
+  /** What it has changed in its file system. */
+  async changes(options: Cancellable = {}): Promise<readonly FileChange[]> {
+    const { containerChanges } = await import("./changes.ts");
+    return await containerChanges(this.#internals, this.id, options);
+  }
+
+  /** Its file system as a tar, without what is mounted in it. */
+  async *export(options: Cancellable = {}): AsyncGenerator<Uint8Array> {
+    const { exportContainer } = await import("./export.ts");
+    yield* exportContainer(this.#internals, this.id, options);
+  }
+
+  /** Makes an image of it. */
+  async commit(options: CommitOptions = {}): Promise<Image> {
+    const { commitContainer } = await import("./commit.ts");
+    return await commitContainer(this.#internals, this.id, options);
+  }
+
+  /** Copies a file or directory of the host into it, by docker's rules for paths; gives the bytes that went over. */
+  async copyTo(localPath: string, containerPath: string, options: CopyOptions = {}): Promise<number> {
+    const { copyToContainer } = await import("./copy.ts");
+    return await copyToContainer(this.#internals, this.id, localPath, containerPath, options);
+  }
+
+  /** The same out of it. */
+  async copyFrom(containerPath: string, localPath: string, options: CopyOptions = {}): Promise<number> {
+    const { copyFromContainer } = await import("./copy.ts");
+    return await copyFromContainer(this.#internals, this.id, containerPath, localPath, options);
+  }
+
+  /** What is at a path of it; not-found if nothing is. */
+  async statPath(
+    path: string,
+    options: Cancellable & { readonly followLink?: boolean } = {},
+  ): Promise<PathStat> {
+    const { statContainerPath } = await import("./archive.ts");
+    return await statContainerPath(this.#internals, this.id, path, options);
+  }
+
+  /** A file or directory of it as a tar, which is to be read to its end or disposed of. */
+  async readArchive(path: string, options: ReadArchiveOptions = {}): Promise<PathArchive> {
+    const { readContainerArchive } = await import("./archive.ts");
+    return await readContainerArchive(this.#internals, this.id, path, options);
+  }
+
+  /** Unpacks a tar below a directory of it. */
+  async writeArchive(
+    path: string,
+    tar: AsyncIterable<Uint8Array>,
+    options: WriteArchiveOptions = {},
+  ): Promise<void> {
+    const { writeContainerArchive } = await import("./archive.ts");
+    await writeContainerArchive(this.#internals, this.id, path, tar, options);
   }
 
   async kill(signalName: SignalName = "KILL", options: Cancellable = {}): Promise<void> {

@@ -267,6 +267,46 @@ const scenarios = {
     assert.equal((await removed).exitCode, 137);
   },
 
+  async files(engine) {
+    await using c = await engine.run({ image, command: sh("mkdir /d; echo 1 > /d/f; echo up; sleep 60") });
+    for await (const _ of c.stdout.lines()) break;
+    const { name, type, sizeBytes } = await c.statPath("/d/f");
+    assert.deepEqual([name, type, sizeBytes], ["f", "file", 2]);
+    await rejectsWith(c.statPath("/nope"), "not-found", /Could not find the file \/nope in container/);
+    const { stat, tar } = await c.readArchive("/d");
+    const chunks = [];
+    for await (const chunk of tar) chunks.push(chunk);
+    assert.equal(stat.type, "directory");
+    await c.writeArchive("/tmp", chunks);
+    assert.equal((await c.statPath("/tmp/d/f")).sizeBytes, 2);
+    {
+      // given back unread
+      await using _ = await c.readArchive("/d");
+    }
+    const changes = await c.changes();
+    assert.deepEqual(
+      changes.map(({ kind, path }) => `${kind} ${path}`),
+      ["added /d", "added /d/f", "changed /tmp", "added /tmp/d", "added /tmp/d/f"],
+    );
+    assert.deepEqual((await c.top(["-o", "pid,comm"])).titles, ["PID", "COMMAND"]);
+    const samples = [];
+    for await (const sample of c.stats({ intervalMs: 10 })) {
+      samples.push(sample);
+      if (samples.length === 3) break;
+    }
+    assert.ok(samples[2].memoryBytes > 0 && samples[2].pids >= 1);
+    let bytes = 0;
+    for await (const chunk of c.export()) bytes += chunk.length;
+    assert.ok(bytes > 100_000);
+    const made = await c.commit({ name: "made:1", author: "me", execution: { Cmd: ["cat", "/d/f"] } });
+    assert.deepEqual(made.repoTags, ["made:1"]);
+    await using again = await engine.run({ image: "made:1" });
+    assert.equal(await again.stdout.text(), "1\n");
+    const aborted = AbortSignal.abort(new Error("enough"));
+    await assert.rejects(c.copyTo("/etc/hostname", "/tmp", { signal: aborted }), /enough/);
+    await assert.rejects(c.commit({ signal: aborted }), /enough/);
+  },
+
   async stop(engine) {
     await using c = await engine.run({
       image,

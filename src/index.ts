@@ -4,6 +4,7 @@ export { createLogger, type Logger, type LogLevel } from "./base/log.ts";
 export type {
   BlockDeviceOption,
   ContainerOptions,
+  DeviceOption,
   MountOption,
   ResourceOptions,
   UlimitOption,

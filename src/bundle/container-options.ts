@@ -49,6 +49,16 @@ export interface BlockDeviceOption {
   readonly writeIops?: number | undefined;
 }
 
+/** A device of the host. */
+export interface DeviceOption {
+  /** "/dev/fuse", or a directory, which stands for all devices in it. */
+  readonly hostPath: string;
+  /** Where the container has it; the same path if left out. */
+  readonly containerPath?: string | undefined;
+  /** Of "rwm"; all three if left out. */
+  readonly permissions?: string | undefined;
+}
+
 /** What `update` can change while the container lives. */
 export interface ResourceOptions {
   readonly memoryBytes?: number | undefined;
@@ -99,6 +109,28 @@ export interface ContainerOptions extends ResourceOptions {
   /** The root file system cannot be written. */
   readonly readOnly?: boolean | undefined;
 
+  /** -1000 to 1000: the higher, the sooner the OOM killer takes it. */
+  readonly oomScoreAdj?: number | undefined;
+  readonly devices?: readonly DeviceOption[] | undefined;
+  /** "c 10:229 rwm", "b *:* r": what may be used beside the devices that are there. */
+  readonly deviceCgroupRules?: readonly string[] | undefined;
+  /** By their CDI names: "vendor.com/class=name". */
+  readonly cdiDevices?: readonly string[] | undefined;
+  /** Of the GPUs that the CDI specs know: all, the first so many, or some by their names. */
+  readonly gpus?: "all" | number | readonly string[] | undefined;
+  /** Cgroup below which that of the container is made, "/gantry" unless told. */
+  readonly cgroupParent?: string | undefined;
+  /** Name servers in place of the host's. */
+  readonly dns?: readonly string[] | undefined;
+  /** Domains in place of the host's; "." is none. */
+  readonly dnsSearch?: readonly string[] | undefined;
+  readonly dnsOptions?: readonly string[] | undefined;
+  /** Further lines of /etc/hosts: "name:address". */
+  readonly extraHosts?: readonly string[] | undefined;
+  /** Of the runtime config. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** "80/tcp": what is said of the container, nothing is published. */
+  readonly exposedPorts?: readonly string[] | undefined;
   readonly shmSizeBytes?: number | undefined;
   readonly ulimits?: readonly UlimitOption[] | undefined;
 

@@ -5,6 +5,7 @@ import { parseRlimit, rlimInfinity } from "../linux/rlimits.ts";
 import type { RuntimeProcess } from "../spec/runtime-process.ts";
 import type { RuntimeResources } from "../spec/runtime-resources.ts";
 import type { ContainerOptions } from "./container-options.ts";
+import { deviceRulesOf, type FoundDevice } from "./devices.ts";
 
 /** Docker's smallest memory limit. */
 const smallestMemory = 6 * 1024 * 1024;
@@ -112,6 +113,8 @@ export interface ResourceHost {
   readonly swapLimit: boolean;
   /** CPUs of the machine. */
   readonly cpuCount?: number | undefined;
+  /** Devices of the options. */
+  readonly foundDevices?: readonly FoundDevice[] | undefined;
   /** Block devices of the options, by path. */
   readonly blockDevices?: ReadonlyMap<string, DeviceNumber> | undefined;
 }
@@ -122,9 +125,10 @@ export function containerResources(options: ContainerOptions, host: ResourceHost
   const blockIO = blockIOOf(options, host.blockDevices ?? new Map());
   const { pidsLimit } = options;
   return {
-    devices: (options.privileged
-      ? [{ allow: true, access: "rwm" }]
-      : dockerDeviceRules) as RuntimeResources["devices"] & {},
+    devices: [
+      ...(options.privileged ? [{ allow: true, access: "rwm" }] : dockerDeviceRules),
+      ...deviceRulesOf(options, host.foundDevices ?? []),
+    ] as RuntimeResources["devices"] & {},
     ...(memory ? { memory } : {}),
     ...(cpu ? { cpu } : {}),
     ...(pidsLimit !== undefined && pidsLimit > 0 ? { pids: { limit: pidsLimit } } : {}),

@@ -2,6 +2,8 @@
  * Image + options -> the runtime config of a container, with Docker's defaults. Pure: what must be read
  * from a machine or an image comes in.
  */
+import { posix } from "node:path";
+import { GantryError } from "../base/error.ts";
 import type { Capability } from "../linux/capabilities.ts";
 import type { NamespaceKind } from "../linux/namespaces.ts";
 import { dockerSeccompPolicy } from "../linux/seccomp/docker-profile.ts";
@@ -9,6 +11,7 @@ import type { SeccompArch } from "../linux/seccomp/policy.ts";
 import type { ImageExecution } from "../spec/image-config.ts";
 import { type RuntimeConfig, runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { RuntimeDevice, RuntimeLinux } from "../spec/runtime-linux.ts";
+import { type CdiEdits, withCdi } from "./cdi.ts";
 import { defaultPath, mergeArgs, mergeEnvironment, workingDirectory } from "./command.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { type ContainerFiles, containerMounts } from "./mounts.ts";
@@ -25,6 +28,8 @@ export interface BundleHost extends ResourceHost {
   /** What the engine itself holds: "all" and "privileged" mean no more than that. */
   readonly capabilities: readonly Capability[];
   readonly hostname: string;
+  /** What the CDI specs say of the devices that were asked for by name. */
+  readonly cdiEdits?: readonly CdiEdits[] | undefined;
   /** Device nodes for privileged containers. */
   readonly devices?: readonly RuntimeDevice[] | undefined;
 }
@@ -116,7 +121,9 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
           : { bounding: capabilities },
       rlimits: containerRlimits(options),
       noNewPrivileges: security.noNewPrivileges,
+      ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: oomScoreOf(options.oomScoreAdj) }),
     },
+    ...(options.annotations ? { annotations: options.annotations } : {}),
     ...(ownUts ? { hostname } : {}),
     ...(ownUts && options.domainname ? { domainname: options.domainname } : {}),
     mounts: init
@@ -124,7 +131,15 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
       : mounts,
     linux: linuxOf(input, security, capabilities),
   };
-  return { config, warnings: security.warnings };
+  return { config: withCdi(config, host.cdiEdits ?? []), warnings: security.warnings };
+}
+
+function oomScoreOf(value: number): number {
+  if (value >= -1000 && value <= 1000) return value;
+  throw new GantryError(
+    "invalid-argument",
+    `Invalid value ${value}, range for oom score adj is [-1000, 1000]`,
+  );
 }
 
 function namespacesOf({ options, shared }: BundleInput): RuntimeLinux["namespaces"] & {} {
@@ -166,6 +181,12 @@ function seccompOf({ host }: BundleInput, security: SecurityChoices, capabilitie
   return dockerSeccompPolicy({ capabilities, architecture, kernel: host.kernel });
 }
 
+function cgroupsPathOf(cgroupParent: string | undefined, id: string): string {
+  if (cgroupParent?.split("/").includes(".."))
+    throw new GantryError("invalid-argument", `invalid cgroup parent: ${cgroupParent}`);
+  return posix.join("/", cgroupParent ?? "/gantry", id);
+}
+
 function thermalPaths(count: number): readonly string[] {
   return Array.from({ length: count }, (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`);
 }
@@ -175,7 +196,7 @@ function linuxOf(
   security: SecurityChoices,
   capabilities: readonly Capability[],
 ): RuntimeLinux {
-  const { id, options, host, cgroupParent = "/gantry" } = input;
+  const { id, options, host } = input;
   const { userNamespace } = options;
   const users = typeof userNamespace === "object" ? userNamespace : input.shared?.users;
   const seccomp = seccompOf(input, security, capabilities);
@@ -183,9 +204,12 @@ function linuxOf(
   return {
     namespaces: namespacesOf(input),
     ...(users ? { uidMappings: users.uidMappings, gidMappings: users.gidMappings } : {}),
-    cgroupsPath: `${cgroupParent}/${id}`,
+    cgroupsPath: cgroupsPathOf(input.cgroupParent ?? options.cgroupParent, id),
     resources: containerResources(options, host),
-    devices: options.privileged ? (host.devices ?? []) : [],
+    devices: [
+      ...(options.privileged ? (host.devices ?? []) : []),
+      ...(host.foundDevices ?? []).map(({ device }) => device),
+    ],
     sysctl: sysctlsOf(options),
     maskedPaths: masked,
     readonlyPaths: security.systemPathsUnconfined ? [] : readonlyPaths,

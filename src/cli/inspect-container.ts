@@ -1,6 +1,6 @@
 /** A container in the form that docker's inspect has, for all the scripts that read it. Pure. */
 import { posix } from "node:path";
-import type { MountOption } from "../bundle/container-options.ts";
+import type { ContainerOptions, MountOption } from "../bundle/container-options.ts";
 import type { Health, HealthCheck } from "../engine/containers/health-check.ts";
 import type { ContainerInspection } from "../engine/containers/inspect.ts";
 import { isRestarting } from "../engine/containers/restart-policy.ts";
@@ -113,8 +113,33 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
       MaximumRetryCount: record.restartPolicy?.maximumRetries ?? 0,
     },
     AutoRemove: record.autoRemove,
+    Annotations: options.annotations ? asMap(options.annotations) : null,
+    BlkioWeight: options.blkioWeight ?? 0,
+    ...blockDeviceView(options),
     CapAdd: options.capAdd ?? null,
     CapDrop: options.capDrop ?? null,
+    CgroupParent:
+      record.pod === undefined
+        ? (options.cgroupParent ?? "")
+        : posix.dirname(runtimeConfig.linux?.cgroupsPath ?? ""),
+    CpuPeriod: options.cpuPeriodUs ?? 0,
+    CpuQuota: options.cpuQuotaUs ?? 0,
+    CpuRealtimePeriod: options.cpuRealtimePeriodUs ?? 0,
+    CpuRealtimeRuntime: options.cpuRealtimeRuntimeUs ?? 0,
+    DeviceCgroupRules: options.deviceCgroupRules ?? null,
+    DeviceRequests: deviceRequestsView(options),
+    Devices: (options.devices ?? []).map(({ hostPath, containerPath, permissions }) => ({
+      PathOnHost: hostPath,
+      PathInContainer: containerPath ?? hostPath,
+      CgroupPermissions: permissions ?? "rwm",
+    })),
+    Dns: options.dns ?? [],
+    DnsOptions: options.dnsOptions ?? [],
+    DnsSearch: options.dnsSearch ?? [],
+    ExtraHosts: options.extraHosts ?? null,
+    MemorySwappiness: options.memorySwappiness ?? null,
+    OomKillDisable: options.oomKillDisable ?? false,
+    OomScoreAdj: options.oomScoreAdj ?? 0,
     CgroupnsMode: options.cgroupNamespace ?? "private",
     GroupAdd: options.groupAdd ?? null,
     IpcMode: options.ipc ?? "private",
@@ -136,7 +161,6 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     CpusetCpus: options.cpusetCpus ?? "",
     CpusetMems: options.cpusetMems ?? "",
     PidsLimit: options.pidsLimit ?? 0,
-    CgroupParent: record.pod === undefined ? "" : posix.dirname(runtimeConfig.linux?.cgroupsPath ?? ""),
     Tmpfs: asMap(Object.fromEntries(tmpfs)),
     Ulimits: (options.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),
     MaskedPaths: runtimeConfig.linux?.maskedPaths ?? [],
@@ -154,6 +178,36 @@ function logOptionsView({ driver, options, limitBytes, files }: ContainerInspect
 /** Docker has no word for what is the default. */
 function modeView(mode: string | undefined): string {
   return mode === undefined || mode === "private" ? "" : mode;
+}
+
+/** Lists of devices, as docker's API names them. */
+function blockDeviceView({ blockDevices = [] }: ContainerOptions) {
+  const rates = (key: "readBps" | "writeBps" | "readIops" | "writeIops") =>
+    blockDevices.flatMap((device) => (device[key] ? [{ Path: device.path, Rate: device[key] }] : []));
+  return {
+    BlkioWeightDevice: blockDevices.flatMap(({ path, weight }) =>
+      weight ? [{ Path: path, Weight: weight }] : [],
+    ),
+    BlkioDeviceReadBps: rates("readBps"),
+    BlkioDeviceWriteBps: rates("writeBps"),
+    BlkioDeviceReadIOps: rates("readIops"),
+    BlkioDeviceWriteIOps: rates("writeIops"),
+  };
+}
+
+function deviceRequestsView({ cdiDevices = [], gpus }: ContainerOptions) {
+  const request = (
+    Driver: string,
+    Count: number,
+    DeviceIDs: readonly string[] | null,
+    capability?: string,
+  ) => ({
+    ...{ Driver, Count, DeviceIDs, Capabilities: capability ? [[capability]] : null, Options: asMap({}) },
+  });
+  const named = cdiDevices.length > 0 ? [request("cdi", 0, cdiDevices)] : [];
+  if (gpus === undefined) return named.length > 0 ? named : null;
+  const ids = Array.isArray(gpus) ? (gpus as readonly string[]) : null;
+  return [...named, request("", gpus === "all" ? -1 : typeof gpus === "number" ? gpus : 0, ids, "gpu")];
 }
 
 function mountView(mount: MountOption) {
@@ -183,6 +237,9 @@ function configView({ record, runtimeConfig }: ContainerInspection) {
   return {
     Hostname: runtimeConfig.hostname ?? record.hostname ?? "",
     Domainname: runtimeConfig.domainname ?? "",
+    ...(options.exposedPorts
+      ? { ExposedPorts: asMap(Object.fromEntries(options.exposedPorts.map((port) => [port, {}]))) }
+      : {}),
     User: options.user ?? "",
     Tty: process?.terminal ?? false,
     OpenStdin: record.openStdin,

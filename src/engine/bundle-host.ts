@@ -1,14 +1,13 @@
 /** What a bundle depends on of this machine; the costly parts are looked at only if the options ask for them. */
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
-import { GantryError, wrapErrno } from "../base/error.ts";
 import type { ContainerOptions } from "../bundle/container-options.ts";
-import type { DeviceNumber } from "../bundle/resources.ts";
 import type { BundleHost } from "../bundle/runtime-config.ts";
 import { capabilitiesOfMask } from "../linux/capabilities.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
-import type { RuntimeDevice } from "../spec/runtime-linux.ts";
+import { findCdiDevices, gpuNames } from "./cdi-devices.ts";
+import { blockDeviceNumbers, findDevices, hostDevices } from "./host-devices.ts";
 
 export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleHost {
   const { kernel, architecture } = facts;
@@ -22,6 +21,23 @@ export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleH
     cpuCount: onlineCpus(),
     ...(options.privileged ? { devices: hostDevices("/dev") } : {}),
     ...(options.blockDevices ? { blockDevices: blockDeviceNumbers(options) } : {}),
+    ...askedDevices(options),
+  };
+}
+
+/** Devices that are asked for by path, and those of the CDI specs. */
+function askedDevices(options: ContainerOptions): Pick<BundleHost, "foundDevices" | "cdiEdits"> {
+  const { devices = [], cdiDevices = [], gpus, privileged = false } = options;
+  if (devices.length === 0 && cdiDevices.length === 0 && gpus === undefined) return {};
+  const names = [...cdiDevices, ...(gpus === undefined ? [] : gpuNames(gpus))];
+  const cdiEdits = names.length > 0 ? findCdiDevices(names) : [];
+  // a privileged container has all devices under their own names
+  const asked = privileged
+    ? devices.filter(({ hostPath, containerPath }) => containerPath && containerPath !== hostPath)
+    : devices;
+  return {
+    foundDevices: [...asked.flatMap(findDevices), ...cdiEdits.flatMap(({ devices: found }) => found)],
+    cdiEdits,
   };
 }
 
@@ -44,59 +60,4 @@ function limitsSwap({ cgroups }: HostFacts): boolean {
   const legacy = cgroups.controllers.get("memory");
   if (legacy) return existsSync(join(legacy.mountPoint, "memory.memsw.limit_in_bytes"));
   return existsSync("/proc/swaps");
-}
-
-/** Made anew in every container. */
-const ownPlaces: ReadonlySet<string> = new Set([
-  "ptmx",
-  "pts",
-  "shm",
-  "fd",
-  "mqueue",
-  "console",
-  ".lxc",
-  ".lxd-mounts",
-  ".udev",
-]);
-
-/** Every device node below `dir`, as it is on the host. */
-function hostDevices(dir: string): readonly RuntimeDevice[] {
-  return readdirSync(dir, { withFileTypes: true }).flatMap((entry): readonly RuntimeDevice[] => {
-    const path = join(dir, entry.name);
-    if (dir === "/dev" && ownPlaces.has(entry.name)) return [];
-    if (entry.isDirectory()) return hostDevices(path);
-    if (!entry.isCharacterDevice() && !entry.isBlockDevice()) return [];
-    let found: ReturnType<typeof lstatSync>;
-    try {
-      found = lstatSync(path);
-    } catch {
-      // unplugged since the folder was read
-      return [];
-    }
-    const { rdev, mode, uid, gid } = found as { rdev: number; mode: number; uid: number; gid: number };
-    const type = entry.isBlockDevice() ? "b" : "c";
-    return [{ path, type, ...deviceNumber(rdev), fileMode: mode & 0o7777, uid, gid }];
-  });
-}
-
-/** makedev(3) of glibc, whose numbers the kernel hands out below 2^32. */
-function deviceNumber(rdev: number): DeviceNumber {
-  const major = ((rdev >>> 8) & 0xfff) | (Math.floor(rdev / 2 ** 32) * 0x1000);
-  return { major, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
-}
-
-function blockDeviceNumbers({ blockDevices = [] }: ContainerOptions): ReadonlyMap<string, DeviceNumber> {
-  return new Map(
-    blockDevices.map(({ path }) => {
-      let found: ReturnType<typeof statSync>;
-      try {
-        found = statSync(path);
-      } catch (error) {
-        throw wrapErrno(error, "find block device", path);
-      }
-      if (!found!.isBlockDevice())
-        throw new GantryError("invalid-argument", `find block device "${path}": not a block device`);
-      return [path, deviceNumber(found!.rdev as number)];
-    }),
-  );
 }

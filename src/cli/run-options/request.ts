@@ -39,6 +39,16 @@ export function createRequest(values: CreateValues, positionals: readonly string
     mounts: some([...values.volume, ...values.mount, ...values.tmpfs]),
     readOnly: values["read-only"] || undefined,
     ...resourceRequest(values),
+    oomKillDisable: values["oom-kill-disable"] || undefined,
+    oomScoreAdj: values["oom-score-adj"],
+    ...deviceRequest(values),
+    cgroupParent: values["cgroup-parent"],
+    dns: some(values.dns),
+    dnsSearch: some(values["dns-search"]),
+    dnsOptions: some([...values["dns-option"], ...values["dns-opt"]]),
+    extraHosts: some(values["add-host"]),
+    annotations: values.annotation.length > 0 ? Object.fromEntries(values.annotation) : undefined,
+    exposedPorts: some(values.expose.flat()),
     shmSizeBytes: values["shm-size"],
     ulimits: some(values.ulimit),
     network: values.network ?? values.net,
@@ -88,6 +98,17 @@ function restartOf({ restart, rm }: CreateValues): CreateRequest["restartPolicy"
   if (restart === undefined || restart.name === "no") return undefined;
   if (rm) throw new UsageError("conflicting options: cannot specify both --restart and --rm");
   return restart;
+}
+
+function deviceRequest(values: CreateValues) {
+  const byPath = values.device.filter((device) => !("cdi" in device));
+  const named = values.device.flatMap((device) => ("cdi" in device ? [device.cdi] : []));
+  return {
+    devices: some(byPath) as CreateRequest["devices"],
+    deviceCgroupRules: some(values["device-cgroup-rule"]),
+    cdiDevices: some(named),
+    gpus: values.gpus,
+  };
 }
 
 function namespace(value: string | undefined): "private" | "host" | undefined {

@@ -3,9 +3,11 @@
 import { type RestartPolicy, restartPolicyNames } from "../../engine/containers/restart-policy.ts";
 import { parseDuration, parseMemory } from "../format/units.ts";
 import { flag, list, parsed, text, whole } from "../options.ts";
+import { checkDeviceRule, parseDevice, parseGpus } from "./devices.ts";
 import { limitOptions } from "./limit-table.ts";
 import { parseUlimit } from "./limits.ts";
 import { parseMount, parseTmpfs, parseVolume } from "./mounts.ts";
+import { parseDns, parseDnsSearch, parseExpose, parseExtraHost } from "./names.ts";
 import { namespaceMode, parseNetwork } from "./namespaces.ts";
 
 const bytes = (help: string, options: { short?: string } = {}) => parsed(help, "bytes", parseMemory, options);
@@ -28,15 +30,32 @@ const pair = (given: string): readonly [string, string] => {
 
 export const createOptions = {
   ...limitOptions,
+  "add-host": list("Add a custom host-to-IP mapping (host:ip)", { parse: parseExtraHost }),
+  annotation: list("Add an annotation to the container (passed through to the OCI runtime)", {
+    value: "map",
+    parse: pair,
+  }),
   attach: list("Attach to STDIN, STDOUT or STDERR", { short: "a" }),
   "cap-add": list("Add Linux capabilities"),
   "cap-drop": list("Drop Linux capabilities"),
   cgroupns: choice("Cgroup namespace to use", "private", "host"),
+  "cgroup-parent": text("Optional parent cgroup for the container"),
   cidfile: text("Write the container ID to the file"),
+  device: list("Add a host device to the container: /dev/x[:/dev/y][:rwm], or vendor.com/class=name (CDI)", {
+    parse: parseDevice,
+  }),
+  "device-cgroup-rule": list("Add a rule to the cgroup allowed devices list", { parse: checkDeviceRule }),
+  "disable-content-trust": flag("Accepted; there is no content trust", { hidden: true, fallback: true }),
+  dns: list("Set custom DNS servers", { parse: parseDns }),
+  "dns-option": list("Set DNS options"),
+  "dns-opt": list("The same as --dns-option", { hidden: true }),
+  "dns-search": list("Set custom DNS search domains", { parse: parseDnsSearch }),
   domainname: text("Container NIS domain name"),
   entrypoint: text("Overwrite the default ENTRYPOINT of the image"),
   env: list("Set environment variables", { short: "e" }),
   "env-file": list("Read in a file of environment variables"),
+  expose: list("Expose a port or a range of ports", { parse: parseExpose }),
+  gpus: parsed("GPU devices to add to the container ('all' to pass all GPUs)", "gpu-request", parseGpus),
   "group-add": list("Add additional groups to join"),
   "health-cmd": text("Command to run to check health"),
   "health-interval": duration("Time between running the check (ms|s|m|h) (default 30s)"),
@@ -73,6 +92,8 @@ export const createOptions = {
     parseNetwork,
   ),
   net: parsed("The same as --network", "network", parseNetwork, { hidden: true }),
+  "oom-kill-disable": flag("Disable OOM Killer"),
+  "oom-score-adj": whole("Tune host's OOM preferences (-1000 to 1000)"),
   pid: parsed(
     "PID namespace to use: private, host or container:NAME",
     "string",

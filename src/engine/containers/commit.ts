@@ -87,6 +87,14 @@ function ownExecution(record: ContainerRecord, base: Image): ImageExecution {
     ...(env.length > 0 ? { Env: env } : {}),
     ...(args.length > entrypointLength ? { Cmd: args.slice(entrypointLength) } : {}),
     ...(entrypointLength > 0 ? { Entrypoint: args.slice(0, entrypointLength) } : {}),
+    ...(options.exposedPorts
+      ? {
+          ExposedPorts: {
+            ...below.ExposedPorts,
+            ...Object.fromEntries(options.exposedPorts.map((port) => [port, {}])),
+          },
+        }
+      : {}),
     ...(options.user === undefined ? {} : { User: options.user }),
     ...(options.workingDirectory === undefined ? {} : { WorkingDir: options.workingDirectory }),
     ...(Object.keys(record.labels).length > 0 ? { Labels: record.labels } : {}),

@@ -31,9 +31,9 @@ export function containerFiles(dir: string): Required<ContainerFiles> {
 export function writeContainerFiles(dir: string, options: ContainerOptions, hostname: string): void {
   const files = containerFiles(dir);
   const texts: readonly (readonly [string | undefined, string])[] = [
-    [files.hosts, options.network === "host" ? hostFile("/etc/hosts") : `${loopback}\n`],
+    [files.hosts, hostsText(options)],
     [files.hostname, `${hostname}\n`],
-    [files.resolvConf, hostFile("/etc/resolv.conf")],
+    [files.resolvConf, resolvConfText(options, hostFile("/etc/resolv.conf"))],
   ];
   for (const [path, text] of texts) {
     if (path === undefined) continue;
@@ -43,4 +43,29 @@ export function writeContainerFiles(dir: string, options: ContainerOptions, host
       throw wrapErrno(error, "write", path);
     }
   }
+}
+
+function hostsText({ network, extraHosts = [] }: ContainerOptions): string {
+  const own = network === "host" ? hostFile("/etc/hosts") : `${loopback}\n`;
+  const lines = extraHosts.map((entry) => {
+    const colon = entry.indexOf(":");
+    return `${entry.slice(colon + 1)}\t${entry.slice(0, colon)}\n`;
+  });
+  return [own.endsWith("\n") || own === "" ? own : `${own}\n`, ...lines].join("");
+}
+
+/** The host's, but for the kinds of lines that are asked for (resolv.conf(5)). */
+export function resolvConfText(options: ContainerOptions, host: string): string {
+  const { dns = [], dnsSearch = [], dnsOptions = [] } = options;
+  if (dns.length + dnsSearch.length + dnsOptions.length === 0) return host;
+  const hostLines = (keyword: string) =>
+    host.split("\n").filter((line) => new RegExp(`^\\s*${keyword}\\s`).test(line));
+  const search = dnsSearch.filter((domain) => domain !== ".");
+  const lines = [
+    ...(dns.length > 0 ? dns.map((server) => `nameserver ${server}`) : hostLines("nameserver")),
+    ...(dnsSearch.length === 0 ? [...hostLines("search"), ...hostLines("domain")] : []),
+    ...(search.length > 0 ? [`search ${search.join(" ")}`] : []),
+    ...(dnsOptions.length > 0 ? [`options ${dnsOptions.join(" ")}`] : hostLines("options")),
+  ];
+  return `${lines.join("\n")}\n`;
 }

@@ -62,7 +62,9 @@ async function updateLocked(
   const { containers } = internals;
   const { id } = record;
   const merged = mergedOptions(record.options, request);
-  const wanted = containerResources(merged, bundleHost(internals.hostFacts(), merged));
+  // devices are not looked for again
+  const { devices: _d, cdiDevices: _c, gpus: _g, privileged: _p, deviceCgroupRules: _r, ...limits } = merged;
+  const wanted = containerResources(limits, bundleHost(internals.hostFacts(), limits));
   const runtimeConfig = readRuntimeConfig(internals, id);
   const old = runtimeConfig.linux?.resources ?? {};
   const patch = changesOf(old, wanted);

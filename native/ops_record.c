@@ -288,9 +288,9 @@ int op_run_hook(struct executor *x, const struct step *s)
 	return -EIO;
 }
 
-int op_run_program(struct executor *x, const struct step *s)
+static int run_program(struct executor *x, struct list program, struct list environment)
 {
-	char **args = text_vector(s->v[RUN_PROGRAM_ARGS].list, 0), **env = text_vector(s->v[RUN_PROGRAM_ENV].list, 0);
+	char **args = text_vector(program, 0), **env = text_vector(environment, 0);
 	int status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t middle = args && env && args[0] ? fork() : -1;
 	if (middle == 0) {
@@ -308,4 +308,16 @@ int op_run_program(struct executor *x, const struct step *s)
 	free(args);
 	free(env);
 	return middle < 0 ? fail(x, error, "start program") : 0;
+}
+
+int op_run_program(struct executor *x, const struct step *s)
+{
+	return run_program(x, s->v[RUN_PROGRAM_ARGS].list, s->v[RUN_PROGRAM_ENV].list);
+}
+
+int op_run_program_asked(struct executor *x, const struct step *s)
+{
+	if (access(s->v[RUN_PROGRAM_ASKED_MARKER].text.at, F_OK) < 0)
+		return 0;
+	return run_program(x, s->v[RUN_PROGRAM_ASKED_ARGS].list, s->v[RUN_PROGRAM_ASKED_ENV].list);
 }

@@ -125,6 +125,7 @@
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
   X(124, run_program, "run-program", "TT", 5, 0) \
+  X(256, run_program_asked, "run-program-asked", "tTT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
   X(161, open_cgroup, "open-cgroup", "tt+", 5, 0) \
@@ -431,6 +432,9 @@
 #define REMOVE_TREE_NAME 1
 #define RUN_PROGRAM_ARGS 0
 #define RUN_PROGRAM_ENV 1
+#define RUN_PROGRAM_ASKED_MARKER 0
+#define RUN_PROGRAM_ASKED_ARGS 1
+#define RUN_PROGRAM_ASKED_ENV 2
 #define OPEN_PROCESS_PID 0
 #define OPEN_PROCESS_START 1
 #define OPEN_PROCESS_FD 2

@@ -198,6 +198,7 @@ export const operations = {
   "record-exit": op(122, cleanup, [], { dir: "text", name: "text", record: "text" }, "writes a file atomically as record-start does; @CODE@ is the exit status or 128 + signal, @SIGNAL@ the signal, @OOM@ true if remove-cgroup found that the kernel had killed something for want of memory, @LOST@ the bytes that could not be written to the log"),
   "remove-tree": op(123, ["cleanup", "layer"], [], { dir: "text", name: "text" }, "removes a file or a tree below a host directory, however deep, crossing no symlink; missing is fine"),
   "run-program": op(124, outside, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
+  "run-program-asked": op(256, cleanup, [], { marker: "text", args: "texts", env: "texts" }, "the same if there is a file at marker: somebody has asked for it since the start"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
   // a further process in a container that runs
   "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),

@@ -236,6 +236,38 @@ test("update changes what runs, and what is started later", { skip }, () =>
   }),
 );
 
+test("update gives a container that runs a restart policy, and takes it away", { skip }, () =>
+  withBusybox(async (box) => {
+    const script = "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done";
+    await box.must(["run", "-d", "--name", "one", "busybox", "sh", "-c", script]);
+    await until("it is up", async () => (await box.must(["logs", "one"])) === "up");
+    const first = await state(box, "one", "Pid");
+    await box.must(["update", "--restart", "on-failure:3", "one"]);
+    const policy = [
+      "inspect",
+      "-f",
+      "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}",
+    ];
+    assert.equal(await box.must([...policy, "one"]), "on-failure 3");
+    process.kill(Number(first), "SIGTERM");
+    // nobody asks for it: its shim has been told; and only the log is looked at
+    await until("it runs again", async () => (await box.must(["logs", "one"])) === "up\nup");
+    await until("another process", async () => !["0", first].includes(await state(box, "one", "Pid")));
+    await box.must(["update", "--restart", "no", "one"]);
+    process.kill(Number(await state(box, "one", "Pid")), "SIGTERM");
+    assert.equal(await box.must(["wait", "one"]), "7");
+    assert.equal(await state(box, "one", "Status"), "exited");
+    await box.must(["rm", "one"]);
+    await box.must(["create", "--rm", "--name", "two", "busybox"]);
+    assert.match(
+      (await box.gantry(["update", "--restart", "always", "two"])).stderr,
+      /Restart policy cannot be updated because AutoRemove is enabled for the container/,
+    );
+    await box.must(["rm", "two"]);
+    assert.equal((await box.gantry(["update", "--restart", "sometimes", "two"])).code, 125);
+  }),
+);
+
 test("an update that the kernel refuses changes nothing", { skip }, () =>
   withBusybox(async (box) => {
     await runCounter(box, "box", "--cpuset-cpus", "0");

@@ -1,13 +1,18 @@
 /** `gantry update`. */
 import { defineCommand } from "../command.ts";
 import { forEachName } from "../each.ts";
+import { parsed } from "../options.ts";
 import { limitOptions, resourceRequest } from "../run-options/limit-table.ts";
+import { parseRestart } from "../run-options/table.ts";
 
 export const update = defineCommand({
   name: "update",
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Update configuration of one or more containers",
-  options: limitOptions,
+  options: {
+    ...limitOptions,
+    restart: parsed("Restart policy to apply when a container exits", "string", parseRestart),
+  },
   minArguments: 1,
   about: "What runs gets the new limits at once; they hold for every later start as well.",
   examples: [
@@ -16,10 +21,11 @@ export const update = defineCommand({
   ],
   async run(context, { values, positionals }) {
     const engine = await context.engine();
-    const resources = resourceRequest(values);
+    const { restart } = values;
+    const changes = { ...resourceRequest(values), ...(restart ? { restartPolicy: restart } : {}) };
     return await forEachName(context, positionals, async (name) => {
       const container = await engine.container(name, { signal: context.signal });
-      await container.update(resources, { signal: context.signal });
+      await container.update(changes, { signal: context.signal });
       return name;
     });
   },

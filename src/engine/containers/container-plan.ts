@@ -1,5 +1,6 @@
 /** The plan of one start, and of what undoes it. */
 
+import { join } from "node:path";
 import { GantryError } from "../../base/error.ts";
 import { isShared } from "../../bundle/shared-namespaces.ts";
 import { filterOf } from "../../host/kept-filters.ts";
@@ -35,6 +36,18 @@ export async function settleLog(record: ContainerRecord, runtimeConfig: RuntimeC
 /** Whether anything is left to decide at its end. */
 function isAwaited({ autoRemove, restartPolicy }: ContainerRecord, { unattended }: PlanInput): boolean {
   return (autoRemove && unattended) || (restartPolicy !== undefined && restartPolicy.name !== "no");
+}
+
+/** One that gets a restart policy while it runs has its shim asked for the same. */
+function programAtEnd(internals: Internals, record: ContainerRecord, input: PlanInput): EngineMode["onExit"] {
+  const program = internalCommand(internals, "exited", record.id);
+  if (!program || isAwaited(record, input)) return program;
+  return { ...program, marker: endMarker(internals, record.id) };
+}
+
+/** A file that tells the shim of the present run that something is left to decide at its end. */
+export function endMarker({ containers }: Internals, id: string): string {
+  return join(containers.stateDirectory(id), "decide");
 }
 
 /** What a container with --rm writes is thrown away at its end. */
@@ -100,7 +113,7 @@ export async function startRequest(
       stopSignal: record.stopSignal,
       network: false,
       ...(record.healthCheck ? { onStart: internalCommand(internals, "keep") } : {}),
-      ...(isAwaited(record, input) ? { onExit: internalCommand(internals, "exited", id) } : {}),
+      onExit: programAtEnd(internals, record, input),
       donors: input.donors,
       runtime,
     },

@@ -1,7 +1,8 @@
 /** New limits for a container: for the run that it is in, and for every later one. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../base/atomic-file.ts";
-import { GantryError, isGantryError } from "../../base/error.ts";
+import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import type { ContainerOptions, ResourceOptions } from "../../bundle/container-options.ts";
 import { containerResources } from "../../bundle/resources.ts";
 import { runPlan } from "../../launch/launch.ts";
@@ -18,13 +19,17 @@ import { taskState } from "../../tasks/task-state.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { containerCgroups, isFrozen } from "./container-cgroups.ts";
+import { endMarker } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
+import type { RestartPolicy } from "./restart-policy.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
 /** What is left out, or 0, stays as it is; for `pidsLimit` 0 and -1 take the limit away. */
-export type UpdateRequest = ResourceOptions;
+export interface UpdateRequest extends ResourceOptions {
+  readonly restartPolicy?: RestartPolicy | undefined;
+}
 
 interface Cancellable {
   readonly signal?: AbortSignal;
@@ -56,11 +61,13 @@ export async function updateContainer(
 async function updateLocked(
   internals: Internals,
   record: ContainerRecord,
-  request: UpdateRequest,
+  { restartPolicy, ...request }: UpdateRequest,
   options: Cancellable,
 ): Promise<void> {
   const { containers } = internals;
   const { id } = record;
+  if (restartPolicy && restartPolicy.name !== "no" && record.autoRemove)
+    conflict("Restart policy cannot be updated because AutoRemove is enabled for the container");
   const merged = mergedOptions(record.options, request);
   // devices are not looked for again
   const { devices: _d, cdiDevices: _c, gpus: _g, privileged: _p, deviceCgroupRules: _r, ...limits } = merged;
@@ -88,7 +95,20 @@ async function updateLocked(
     const linux = { ...runtimeConfig.linux, resources: resources.merged as RuntimeResources };
     writeFileAtomic(join(containers.directory(id), "config.json"), exactJson({ ...runtimeConfig, linux }));
   }
-  containers.write({ ...record, options: merged });
+  const runs = record.startedInBoot && taskState(containers.stateDirectory(id)).kind === "running";
+  if (restartPolicy && runs) askAtEnd(internals, id);
+  const changed = { ...record, options: merged };
+  containers.write(restartPolicy ? { ...changed, restartPolicy } : changed);
+}
+
+/** The shim of the run that it is in may have been started without a word of what is to be decided at its end. */
+function askAtEnd(internals: Internals, id: string): void {
+  const path = endMarker(internals, id);
+  try {
+    writeFileSync(path, "");
+  } catch (error) {
+    throw wrapErrno(error, "write", path);
+  }
 }
 
 function conflict(message: string): never {
@@ -96,12 +116,12 @@ function conflict(message: string): never {
 }
 
 /** The options of the container with the request over them, by docker's rules of what may change without the rest. */
-function mergedOptions(old: ContainerOptions, request: UpdateRequest): ContainerOptions {
+function mergedOptions(old: ContainerOptions, request: ResourceOptions): ContainerOptions {
   const given = Object.fromEntries(
     Object.entries(request).filter(
       ([name, value]) => value !== undefined && value !== "" && (value !== 0 || name === "pidsLimit"),
     ),
-  ) as UpdateRequest;
+  ) as ResourceOptions;
   if (given.cpus && old.cpuPeriodUs)
     conflict("Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
   if (given.cpus && old.cpuQuotaUs)

@@ -69,6 +69,12 @@ export function recordStart(draft: Draft<ContainerRequest>, cgroups: readonly Co
   );
 }
 
+function programAtEnd({ marker, ...program }: EngineMode["onExit"] & {}): Step {
+  return marker === undefined
+    ? { op: "run-program", where: "", ...program }
+    : { op: "run-program-asked", where: "", marker, ...program };
+}
+
 /** Who runs and who watches it, beside what is known already. */
 export function recordOfStart(dir: string, known: object): Step {
   return {
@@ -97,7 +103,7 @@ export function stayAsShim(draft: Draft<ContainerRequest>, mode: EngineMode): vo
   cleanup.unshift({ op: "kill-child", where: "" });
   // last: whoever reads of the end may start the container again, in cgroups of the same names
   cleanup.push(recordOfExit(mode.state));
-  if (mode.onExit) cleanup.push({ op: "run-program", where: "", ...mode.onExit });
+  if (mode.onExit) cleanup.push(programAtEnd(mode.onExit));
 }
 
 export function recordOfExit(dir: string): Step {

@@ -90,7 +90,12 @@ export interface EngineMode {
   /** Program of the host that is started with the container, if it needs somebody who has a clock. */
   readonly onStart?: HostProgram | undefined;
   /** The same when all is over, if anything is left to decide. */
-  readonly onExit?: HostProgram | undefined;
+  readonly onExit?:
+    | (HostProgram & {
+        /** Only if there is a file at this path by then. */
+        readonly marker?: string | undefined;
+      })
+    | undefined;
   readonly runtime?: ForeignRuntime | undefined;
 }
 

@@ -18,7 +18,7 @@ export const port = defineCommand({
     if (asked === undefined) return 0;
     const [number = "", protocol = "tcp"] = asked.split("/");
     if (!/^\d{1,5}$/.test(number) || Number(number) > 65535 || !["tcp", "udp", "sctp"].includes(protocol))
-      throw new GantryError("invalid-argument", `invalid port: ${asked}`);
-    throw new GantryError("not-found", `no public port '${number}/${protocol}' published for ${name}`);
+      throw new GantryError("invalid-argument", `invalid port (${asked})`);
+    throw new GantryError("not-found", `No public port '${asked}' published for ${name}`);
   },
 });

@@ -2,13 +2,14 @@
 import { GantryError } from "../../base/error.ts";
 import { Scope } from "../../base/scope.ts";
 import { nameOf } from "../../snapshots/layer-path.ts";
-import { packTree } from "../../snapshots/pack.ts";
+import { type Owner, packTree } from "../../snapshots/pack.ts";
 import { type ResolvedPath, resolveInView } from "../../snapshots/resolve-in-view.ts";
 import type { TreeEntry } from "../../snapshots/tree-entry.ts";
 import { TreeSession } from "../../snapshots/tree-session.ts";
 import { unpackInto } from "../../snapshots/unpack-into.ts";
 import { type ByteString, byteStringOf, textOfByteString } from "../../wire/tar-format.ts";
 import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
 import { type ContainerView, openContainerView } from "./container-view.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
@@ -186,6 +187,12 @@ export async function writeContainerArchive(
   await unpackIntoView(internals, view, found.path, tar, options);
 }
 
+/** Who the program of a container runs as; undefined if nobody has said so, as for docker. */
+function userOf(internals: Internals, { id, options }: ContainerRecord): Owner | undefined {
+  const { uid = 0, gid = 0 } = readRuntimeConfig(internals, id).process?.user ?? {};
+  return options.user || uid !== 0 || gid !== 0 ? { uid, gid } : undefined;
+}
+
 /** `directory` is resolved. */
 export async function unpackIntoView(
   internals: Internals,
@@ -198,10 +205,10 @@ export async function unpackIntoView(
   if (record.options.readOnly && !running)
     throw new GantryError("failed-precondition", "container rootfs is marked read-only");
   const { toContainerUser, signal } = options;
-  const user = toContainerUser ? readRuntimeConfig(internals, record.id).process?.user : undefined;
+  const user = toContainerUser ? userOf(internals, record) : undefined;
   await unpackInto(internals.executor(), `copy to container "${record.name}"`, view.whole(true), tar, {
     directory,
-    owner: (owner) => view.outside(user ? { uid: user.uid ?? 0, gid: user.gid ?? 0 } : owner),
+    owner: (owner) => view.outside(user ?? owner),
     staging: internals.layout.root,
     ...(signal ? { signal } : {}),
   });

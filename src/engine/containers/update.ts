@@ -49,7 +49,8 @@ export async function updateContainer(
     await updateLocked(internals, record, request, options);
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (!isGantryError(error)) throw error;
+    // what no container could have is told as it is
+    if (!isGantryError(error) || error.code === "invalid-argument") throw error;
     throw new GantryError(error.code, `Cannot update container ${id}: ${error.message}`, {
       detail: { ...error.detail, id },
       cause: error,

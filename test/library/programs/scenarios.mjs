@@ -257,7 +257,7 @@ const scenarios = {
     await c.update({ pidsLimit: 30, memoryBytes: 64 * 1024 * 1024 });
     const { runtimeConfig } = await c.inspect();
     assert.deepEqual(runtimeConfig.linux.resources.pids, { limit: 30 });
-    await rejectsWith(c.update({ cpuPeriodUs: 10 }), "invalid-argument", /Cannot update container .*1ms/);
+    await rejectsWith(c.update({ cpuPeriodUs: 10 }), "invalid-argument", /can not be less than 1ms/);
     await c.restart({ timeoutSeconds: 0 });
     const next = c.waitForExit({ condition: "next-exit" });
     await c.kill();

@@ -7,6 +7,7 @@
  *   dialogue.c  frames to and from the controller; messages between host side and child
  *   root.c      paths inside an untrusted root, always by openat2
  *   ops_*.c     one function per operation, named op_<operation>
+ *   copy_tree.c a directory with all that is in it, copied
  *   layer.c     the operations that unpack a layer
  *   shim.c      what stays when the container runs; attach.c its clients, log.c its log, log_forward.c where else
  *               that goes
@@ -260,6 +261,16 @@ int tell_ready(int manager, pid_t main_pid);
 void remove_left(struct executor *x); /* what remove-when-told has named */
 /* Removes a tree with a bounded number of descriptors, crossing no symlink. 0 or -errno; missing is fine. */
 int remove_tree(int dir, const char *name);
+
+/* --- copy_tree.c --- */
+/*
+ * Copies what is in a directory, and its own attributes, into another one. `links`: an empty directory beside that,
+ * where files with several names are found again, or -1. 0 or -errno.
+ */
+int copy_tree(int from, int to, int links);
+struct stat;
+/* Owner, mode, times as `st` tells them, and extended attributes. */
+int copy_directory_attributes(int from, int to, const struct stat *st);
 
 /* --- kernel calls that libc lacks --- */
 #include "syscalls.h"

@@ -60,6 +60,13 @@ export type {
   PruneOptions,
 } from "./engine/system/prune.ts";
 export { version } from "./engine/version.ts";
+export type {
+  CreateVolumeRequest,
+  PrunedVolumes,
+  PruneVolumesOptions,
+  RemoveVolumeOptions,
+  Volume,
+} from "./engine/volumes/volumes.ts";
 export type { Image } from "./images/image.ts";
 export type { ImportOptions } from "./images/import-tar.ts";
 export type { OnPullEvent, PullEvent } from "./images/progress.ts";

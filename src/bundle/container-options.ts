@@ -17,6 +17,8 @@ export interface BindMountOption {
   readonly propagation?: MountPropagation | undefined;
   /** Without the mounts below the source. */
   readonly nonRecursive?: boolean | undefined;
+  /** How far `readOnly` reaches: to the mounts below the source, too, unless told. */
+  readonly readOnlyDepth?: "recursive" | "top" | undefined;
   /** Make the source a directory if it is missing; this is the engine's work, not the bundle's. */
   readonly createSource?: boolean | undefined;
 }
@@ -28,7 +30,45 @@ export interface TmpfsMountOption {
   readonly options?: readonly string[] | undefined;
 }
 
-export type MountOption = BindMountOption | TmpfsMountOption;
+/** A file system that the driver of a volume mounts in place of a directory: docker's options type, device and o. */
+export interface VolumeDevice {
+  readonly type: string;
+  readonly device: string;
+  readonly options: readonly string[];
+}
+
+export interface VolumeMountOption {
+  readonly kind: "volume";
+  /** Name of the volume; a new one without a name if left out. */
+  readonly source?: string | undefined;
+  readonly target: string;
+  readonly readOnly?: boolean | undefined;
+  /** Without what the image has there. */
+  readonly noCopy?: boolean | undefined;
+  /** A path in the volume, which must be there. */
+  readonly subpath?: string | undefined;
+  /** Of a volume that is made for this mount. */
+  readonly driver?: string | undefined;
+  readonly driverOptions?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Nobody has named it: it goes with its container. Filled in by the engine, as are the next two. */
+  readonly anonymous?: boolean | undefined;
+  /** Host path of its content. */
+  readonly path?: string | undefined;
+  readonly mounted?: VolumeDevice | undefined;
+}
+
+/** The root file system of an image, which takes no writes. */
+export interface ImageMountOption {
+  readonly kind: "image";
+  readonly source: string;
+  readonly target: string;
+  readonly subpath?: string | undefined;
+  /** Snapshot that shows it; filled in by the engine. */
+  readonly view?: string | undefined;
+}
+
+export type MountOption = BindMountOption | TmpfsMountOption | VolumeMountOption | ImageMountOption;
 
 export interface UlimitOption {
   /** "nofile" */
@@ -106,6 +146,8 @@ export interface ContainerOptions extends ResourceOptions {
   readonly hostname?: string | undefined;
   readonly domainname?: string | undefined;
   readonly mounts?: readonly MountOption[] | undefined;
+  /** Containers whose volumes and bind mounts this one gets too: "NAME", "NAME:ro". */
+  readonly volumesFrom?: readonly string[] | undefined;
   /** The root file system cannot be written. */
   readonly readOnly?: boolean | undefined;
 

@@ -1,8 +1,13 @@
 /** The mounts of a container: Docker's default ones, its files in /etc, and what the user asked for. */
 import { posix } from "node:path";
-import { GantryError } from "../base/error.ts";
+import { bug, GantryError } from "../base/error.ts";
 import type { RuntimeMount } from "../spec/runtime-mount.ts";
-import type { ContainerOptions, MountOption } from "./container-options.ts";
+import type {
+  BindMountOption,
+  ContainerOptions,
+  MountOption,
+  VolumeMountOption,
+} from "./container-options.ts";
 import type { SharedNamespaces } from "./shared-namespaces.ts";
 
 /** Docker's --shm-size. */
@@ -104,29 +109,72 @@ function tmpfsOptions(given: readonly string[]): readonly string[] {
   return [...tmpfsDefaults.filter((option) => !lifted.has(option)), ...given];
 }
 
-function userMount(option: MountOption): RuntimeMount {
-  const target = posix.normalize(option.target);
+function destinationOf({ target: given }: MountOption): string {
+  const target = posix.normalize(given);
   if (!target.startsWith("/") || target === "/")
     throw new GantryError(
       "invalid-argument",
-      `invalid mount: target ${JSON.stringify(option.target)} must be an absolute path below /`,
+      `invalid mount: target ${JSON.stringify(given)} must be an absolute path below /`,
     );
-  const destination = target.replace(/\/$/, "");
-  if (option.kind === "tmpfs")
-    return { destination, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(option.options ?? []) };
-  const { source, readOnly, nonRecursive, propagation = "rprivate" } = option;
+  return target.replace(/\/$/, "");
+}
+
+function userMount(option: MountOption, options: ContainerOptions): RuntimeMount {
+  const destination = destinationOf(option);
+  switch (option.kind) {
+    case "tmpfs":
+      return { destination, type: "tmpfs", source: "tmpfs", options: tmpfsOptions(option.options ?? []) };
+    case "bind":
+      return bindMount(option, destination);
+    case "volume":
+      return volumeMount(option, destination, typeof options.userNamespace === "object");
+    case "image":
+      // what is shown there, the engine tells the compiler of the plan
+      return { destination, type: "bind", source: `/${option.view}`, options: ["bind", "ro", "rprivate"] };
+    default:
+      throw option satisfies never;
+  }
+}
+
+function bindMount(option: BindMountOption, destination: string): RuntimeMount {
+  const { source, readOnly, readOnlyDepth, nonRecursive, propagation = "rprivate" } = option;
   if (!source.startsWith("/"))
     throw new GantryError(
       "invalid-argument",
       `invalid mount: source ${JSON.stringify(source)} must be an absolute path`,
     );
   // as Docker since 25: read-only counts for the mounts below too
-  const readOnlyOptions = readOnly ? (nonRecursive ? ["ro"] : ["ro", "rro"]) : [];
+  const deep = !nonRecursive && readOnlyDepth !== "top";
+  const readOnlyOptions = readOnly ? (deep ? ["ro", "rro"] : ["ro"]) : [];
   return {
     destination,
     type: "bind",
     source,
     options: [nonRecursive ? "bind" : "rbind", ...readOnlyOptions, propagation],
+  };
+}
+
+/** Its ids are those of the container, whatever user namespace that has. */
+function volumeMount(option: VolumeMountOption, destination: string, ownUsers: boolean): RuntimeMount {
+  const { path, mounted, readOnly } = option;
+  const readOnlyOptions = readOnly ? ["ro"] : [];
+  if (mounted && mounted.type !== "bind")
+    return {
+      destination,
+      type: mounted.type,
+      source: mounted.device,
+      options: [...mounted.options, ...readOnlyOptions],
+    };
+  return {
+    destination,
+    type: "bind",
+    source: mounted?.device ?? path ?? bug(`a volume at ${destination} that nobody has made`),
+    options: [
+      ...(mounted ? ["rbind", ...mounted.options] : ["bind"]),
+      ...readOnlyOptions,
+      "rprivate",
+      ...(ownUsers ? [mounted ? "ridmap" : "idmap"] : []),
+    ],
   };
 }
 
@@ -140,7 +188,7 @@ export function containerMounts(
   files: ContainerFiles,
   shared?: SharedNamespaces,
 ): readonly RuntimeMount[] {
-  const own = (options.mounts ?? []).map(userMount);
+  const own = (options.mounts ?? []).map((mount) => userMount(mount, options));
   const places = new Map<string, RuntimeMount>();
   for (const mount of own) {
     if (places.has(mount.destination))

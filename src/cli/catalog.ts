@@ -4,7 +4,7 @@ import type { Command } from "./command.ts";
 
 export interface CatalogEntry {
   readonly summary: string;
-  readonly group: "Containers" | "Pods" | "Images" | "System" | "Understanding" | undefined;
+  readonly group: "Containers" | "Pods" | "Images" | "Volumes" | "System" | "Understanding" | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: commands differ in their options; main.ts hands each its own
   readonly load: () => Promise<Command<any>>;
 }
@@ -195,6 +195,31 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Images",
     load: async () => (await import("./commands/registry-serve.ts")).registryServe,
   },
+  "volume create": {
+    summary: "Create a volume",
+    group: "Volumes",
+    load: async () => (await import("./commands/volume-create.ts")).volumeCreate,
+  },
+  "volume ls": {
+    summary: "List volumes",
+    group: "Volumes",
+    load: async () => (await import("./commands/volume-ls.ts")).volumeLs,
+  },
+  "volume inspect": {
+    summary: "Display detailed information on one or more volumes",
+    group: "Volumes",
+    load: async () => (await import("./commands/volume-inspect.ts")).volumeInspect,
+  },
+  "volume rm": {
+    summary: "Remove one or more volumes",
+    group: "Volumes",
+    load: async () => (await import("./commands/volume-rm.ts")).volumeRm,
+  },
+  "volume prune": {
+    summary: "Remove unused local volumes",
+    group: "Volumes",
+    load: async () => (await import("./commands/volume-prune.ts")).volumePrune,
+  },
   "container prune": {
     summary: "Remove all stopped containers",
     group: "System",
@@ -221,7 +246,7 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     load: async () => (await import("./commands/doctor.ts")).doctor,
   },
   inspect: {
-    summary: "Return low-level information on containers and images",
+    summary: "Return low-level information on containers, images and volumes",
     group: "Understanding",
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
@@ -275,6 +300,7 @@ export const aliases: Readonly<Record<string, string>> = {
   ...{ "pod ls": "pod ps", "pod list": "pod ps" },
   ...{ "image pull": "pull", "image import": "import" },
   ...{ "container inspect": "inspect --type container", "image inspect": "inspect --type image" },
+  ...{ "volume list": "volume ls", "volume remove": "volume rm" },
   ...{
     "system doctor": "doctor",
     "system check": "doctor",

@@ -4,9 +4,11 @@ import type { ContainerSummary } from "../engine/containers/list.ts";
 import type { Column } from "./format/table.ts";
 import { ago, createdAt, humanDuration } from "./format/units.ts";
 
-/** Where the bind mounts of a container come from. */
-export function bindSources({ mounts = [] }: ContainerOptions): readonly string[] {
-  return mounts.flatMap((mount) => (mount.kind === "bind" ? [mount.source] : []));
+/** Where the mounts of a container come from: host paths, and names of volumes. */
+export function mountSources({ mounts = [] }: ContainerOptions): readonly string[] {
+  return mounts.flatMap((mount) =>
+    mount.kind === "bind" || mount.kind === "volume" ? [mount.source ?? ""] : [],
+  );
 }
 
 function healthText(health: ContainerSummary["health"]): string {
@@ -77,11 +79,16 @@ export function containerColumns({
       name: "Mounts",
       heading: "MOUNTS",
       value: ({ record }) =>
-        bindSources(record.options)
+        mountSources(record.options)
           .map((source) => (truncate ? ellipsis(source, 15) : source))
           .join(","),
     },
-    { name: "LocalVolumes", heading: "LOCAL VOLUMES", value: () => "0" },
+    {
+      name: "LocalVolumes",
+      heading: "LOCAL VOLUMES",
+      value: ({ record }) =>
+        String((record.options.mounts ?? []).filter(({ kind }) => kind === "volume").length),
+    },
     { name: "Networks", heading: "NETWORKS", value: ({ record }) => record.options.network ?? "none" },
     { name: "ImageID", heading: "IMAGE ID", value: ({ imageId }) => imageId },
     { name: "Pid", heading: "PID", value: ({ pid }) => pid ?? 0 },

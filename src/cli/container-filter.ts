@@ -1,7 +1,7 @@
 /** `--filter` of `ps`. Pure. */
 import { GantryError } from "../base/error.ts";
 import type { ContainerSummary } from "../engine/containers/list.ts";
-import { bindSources } from "./container-columns.ts";
+import { mountSources } from "./container-columns.ts";
 import { groupFilters } from "./group-filters.ts";
 
 type Test = (container: ContainerSummary) => boolean;
@@ -54,7 +54,7 @@ function testOf(key: string, value: string, all: readonly ContainerSummary[]): T
     case "volume":
       return ({ record }) =>
         (record.options.mounts ?? []).some(({ target }) => target === value) ||
-        bindSources(record.options).includes(value);
+        mountSources(record.options).includes(value);
     case "health":
       if (!["starting", "healthy", "unhealthy", "none"].includes(value)) throw invalid(`health=${value}`);
       return ({ health = "none" }) => health === value;

@@ -20,6 +20,8 @@ function testOf(key: string, value: string): Test {
     case "container":
       return ({ kind, id, attributes }) =>
         kind === "container" && (attributes.name === value || id.startsWith(value));
+    case "volume":
+      return ({ kind, id }) => kind === "volume" && id === value;
     case "image":
       return ({ kind, id, attributes }) => {
         const image = kind === "image" ? (attributes.name ?? id) : attributes.image;
@@ -33,7 +35,6 @@ function testOf(key: string, value: string): Test {
     case "scope":
       return () => value === "local";
     // kinds that there are no events of yet, by the name or id of their object
-    case "volume":
     case "network":
     case "plugin":
     case "daemon":

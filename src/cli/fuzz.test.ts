@@ -7,7 +7,8 @@ import { parseChanges } from "./import-changes.ts";
 import { flag, list, parseArguments, text, UsageError } from "./options.ts";
 import { parseVariableFile } from "./run-options/environment.ts";
 import { parseCpus, parseUlimit } from "./run-options/limits.ts";
-import { parseMount, parseTmpfs, parseVolume, splitCsv } from "./run-options/mounts.ts";
+import { parseMount, splitCsv } from "./run-options/mount-flag.ts";
+import { parseTmpfs, parseVolume } from "./run-options/mounts.ts";
 
 /** Text made of the pieces that mean something to a parser, with noise between. */
 const pieces = (...words: string[]) =>

@@ -48,12 +48,14 @@ export function commandHelp(command: Command): string {
 
 export function programHelp(): string {
   const width = Math.max(...Object.keys(catalog).map((name) => name.length)) + 3;
-  const groups = (["Containers", "Pods", "Images", "System", "Understanding"] as const).map((group) => {
-    const lines = Object.entries(catalog)
-      .filter(([, entry]) => entry.group === group)
-      .map(([name, entry]) => `  ${name.padEnd(width)}${entry.summary}`);
-    return `${group}:\n${lines.join("\n")}`;
-  });
+  const groups = (["Containers", "Pods", "Images", "Volumes", "System", "Understanding"] as const).map(
+    (group) => {
+      const lines = Object.entries(catalog)
+        .filter(([, entry]) => entry.group === group)
+        .map(([name, entry]) => `  ${name.padEnd(width)}${entry.summary}`);
+      return `${group}:\n${lines.join("\n")}`;
+    },
+  );
   return [
     "Usage:  gantry [OPTIONS] COMMAND [ARG...]",
     "Runs OCI containers: no daemon, nothing left behind.",

@@ -98,7 +98,9 @@ function healthCheckView({ command, retries, ...times }: HealthCheck) {
 function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
   const { options, log } = record;
   const binds = (options.mounts ?? []).flatMap((mount) =>
-    mount.kind === "bind" ? [`${mount.source}:${mount.target}${mount.readOnly ? ":ro" : ""}`] : [],
+    mount.kind === "bind" || (mount.kind === "volume" && !mount.anonymous)
+      ? [`${mount.source}:${mount.target}${mount.readOnly ? ":ro" : ""}`]
+      : [],
   );
   const tmpfs = (options.mounts ?? []).flatMap((mount) =>
     mount.kind === "tmpfs" ? [[mount.target, (mount.options ?? []).join(",")] as const] : [],
@@ -108,6 +110,7 @@ function hostConfigView({ record, runtimeConfig }: ContainerInspection) {
     LogConfig: { Type: log.driver, Config: asMap(logOptionsView(log)) },
     NetworkMode: options.network ?? "none",
     PortBindings: asMap({}),
+    VolumesFrom: options.volumesFrom ?? null,
     RestartPolicy: {
       Name: record.restartPolicy?.name ?? "no",
       MaximumRetryCount: record.restartPolicy?.maximumRetries ?? 0,
@@ -211,23 +214,49 @@ function deviceRequestsView({ cdiDevices = [], gpus }: ContainerOptions) {
 }
 
 function mountView(mount: MountOption) {
-  if (mount.kind === "tmpfs")
-    return {
-      Type: "tmpfs",
-      Source: "",
-      Destination: mount.target,
-      Mode: (mount.options ?? []).join(","),
-      RW: true,
-      Propagation: "",
-    };
-  return {
-    Type: "bind",
-    Source: mount.source,
-    Destination: mount.target,
-    Mode: mount.readOnly ? "ro" : "",
-    RW: !mount.readOnly,
-    Propagation: mount.propagation ?? "rprivate",
-  };
+  const common = { Destination: mount.target };
+  switch (mount.kind) {
+    case "tmpfs":
+      return {
+        Type: "tmpfs",
+        Source: "",
+        ...common,
+        Mode: (mount.options ?? []).join(","),
+        RW: true,
+        Propagation: "",
+      };
+    case "bind":
+      return {
+        Type: "bind",
+        Source: mount.source,
+        ...common,
+        Mode: mount.readOnly ? "ro" : "",
+        RW: !mount.readOnly,
+        Propagation: mount.propagation ?? "rprivate",
+      };
+    case "volume":
+      return {
+        Type: "volume",
+        Name: mount.source ?? "",
+        Source: mount.path ?? "",
+        ...common,
+        Driver: "local",
+        // docker's word where no mode was given
+        Mode: mount.readOnly ? "ro" : "z",
+        RW: !mount.readOnly,
+        Propagation: "",
+      };
+    case "image":
+      return { Type: "image", Source: mount.source, ...common, Mode: "", RW: false, Propagation: "" };
+    default:
+      throw mount satisfies never;
+  }
+}
+
+/** Docker's form of a set. */
+function anonymousPlaces(mounts: readonly MountOption[]) {
+  const places = mounts.filter((mount) => mount.kind === "volume" && mount.anonymous);
+  return places.length > 0 ? asMap(Object.fromEntries(places.map(({ target }) => [target, {}]))) : null;
 }
 
 function configView({ record, runtimeConfig }: ContainerInspection) {
@@ -247,6 +276,7 @@ function configView({ record, runtimeConfig }: ContainerInspection) {
     Env: process?.env ?? [],
     Cmd: record.args.slice(record.entrypointLength),
     Image: record.image.reference,
+    Volumes: anonymousPlaces(options.mounts ?? []),
     WorkingDir: process?.cwd ?? "/",
     ...(record.healthCheck ? { Healthcheck: healthCheckView(record.healthCheck) } : {}),
     Entrypoint: entrypoint.length > 0 ? entrypoint : null,

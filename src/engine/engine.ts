@@ -1,5 +1,5 @@
 /**
- * The engine: containers and images of one store, from any program, without a daemon. Several engines, in one process
+ * The engine: containers, images and volumes of one store, from any program, without a daemon. Several engines, in one process
  * or in many, may work on one store at the same time. What a verb needs is loaded when it is first used.
  */
 import { type Logger, silentLogger } from "../base/log.ts";
@@ -26,6 +26,13 @@ import type { PodInspection } from "./pods/inspect-pod.ts";
 import type { Pod } from "./pods/pod.ts";
 import type { DiskUsage } from "./system/disk-usage.ts";
 import type { PrunedContainers, PrunedImages, PruneImagesOptions, PruneOptions } from "./system/prune.ts";
+import type {
+  CreateVolumeRequest,
+  PrunedVolumes,
+  PruneVolumesOptions,
+  RemoveVolumeOptions,
+  Volume,
+} from "./volumes/volumes.ts";
 
 export interface EngineOptions {
   /** Where images and containers are kept: /var/lib/gantry for root. */
@@ -157,6 +164,35 @@ export class Engine implements AsyncDisposable {
   async removeImage(nameOrId: string, options: RemoveImageOptions = {}): Promise<RemovedImage> {
     const { removeImage } = await import("./images/remove.ts");
     return await removeImage(this.#internals, nameOrId, options);
+  }
+
+  /** Makes a volume; one of that name that is there already is handed back as it is. */
+  async createVolume(request: CreateVolumeRequest = {}, options: Cancellable = {}): Promise<Volume> {
+    const { createVolume } = await import("./volumes/volumes.ts");
+    return await createVolume(this.#internals, request, options);
+  }
+
+  /** Every volume, by name. */
+  async volumes(options: Cancellable = {}): Promise<readonly Volume[]> {
+    const { listVolumes } = await import("./volumes/volumes.ts");
+    return await listVolumes(this.#internals, options);
+  }
+
+  async volume(name: string, options: Cancellable = {}): Promise<Volume> {
+    const { findVolume } = await import("./volumes/volumes.ts");
+    return await findVolume(this.#internals, name, options);
+  }
+
+  /** Removes a volume that no container holds. */
+  async removeVolume(name: string, options: RemoveVolumeOptions = {}): Promise<void> {
+    const { removeVolume } = await import("./volumes/volumes.ts");
+    await removeVolume(this.#internals, name, options);
+  }
+
+  /** Removes volumes that no container holds: those that nobody has named, or all. */
+  async pruneVolumes(options: PruneVolumesOptions = {}): Promise<PrunedVolumes> {
+    const { pruneVolumes } = await import("./volumes/volumes.ts");
+    return await pruneVolumes(this.#internals, options);
   }
 
   /** What happens from now on, or from `since` on, to containers and images of the store, whoever does it. */

@@ -1,5 +1,5 @@
 /**
- * What happens to containers and images, told to whoever asks: every process that works on the store appends to one
+ * What happens to containers, images and volumes, told to whoever asks: every process that works on the store appends to one
  * file below the state directory, and every process may read it. The file is rotated once and is gone after a reboot.
  */
 import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
@@ -9,7 +9,7 @@ import { errnoOf, wrapErrno } from "../base/error.ts";
 import { type ReadLinesOptions, readLines } from "./line-reader.ts";
 import { makePrivateDirectory } from "./store-layout.ts";
 
-const kinds = ["container", "image", "pod"] as const;
+const kinds = ["container", "image", "pod", "volume"] as const;
 const actions = [
   ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
   ...(["health_status: starting", "health_status: healthy", "health_status: unhealthy"] as const),

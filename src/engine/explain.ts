@@ -19,11 +19,16 @@ export async function explainRun(
 ): Promise<Explanation> {
   // made like any container, so that what is shown is what would happen, and discarded before it has a record
   const { name: _, ...unnamed } = request;
-  return await makeContainer(internals, { ...unnamed, pull: "never" }, options, async ({ record, input }) => {
-    const log = await settleLog(record, input.runtimeConfig);
-    const donors = await donorsFor(internals, record, input.runtimeConfig);
-    const plan = await startPlan(internals, record, { ...input, donors, log, unattended: false });
-    await discardContainer(internals, { id: record.id });
-    return { runtimeConfig: input.runtimeConfig, plan };
-  });
+  return await makeContainer(
+    internals,
+    { ...unnamed, pull: "never" },
+    { ...options, dry: true },
+    async ({ record, input }) => {
+      const log = await settleLog(record, input.runtimeConfig);
+      const donors = await donorsFor(internals, record, input.runtimeConfig);
+      const plan = await startPlan(internals, record, { ...input, donors, log, unattended: false });
+      await discardContainer(internals, { id: record.id });
+      return { runtimeConfig: input.runtimeConfig, plan };
+    },
+  );
 }

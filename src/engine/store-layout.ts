@@ -13,6 +13,7 @@ export interface StoreLayout {
   readonly names: string;
   readonly pods: string;
   readonly podNames: string;
+  readonly volumes: string;
   /** On the run-time side: a full disk must not keep anybody from removing things. */
   readonly locks: string;
   readonly leases: string;
@@ -53,6 +54,7 @@ export function storeLayout(root: string, state: string): StoreLayout {
     names: join(root, "names"),
     pods: join(root, "pods"),
     podNames: join(root, "pod-names"),
+    volumes: join(root, "volumes"),
     locks: join(state, "locks"),
     leases: join(root, "leases"),
     taskStates: join(state, "containers"),

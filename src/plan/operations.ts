@@ -154,6 +154,9 @@ export const operations = {
   "create-mount": op(75, both, [], { context: "fd-", attributes: "u64", uid: "u32", gid: "u32", fd: "fd+" }, "makes the file system that was begun, with uid and gid as the file system ids of who makes it, and a detached mount of it; attributes are MOUNT_ATTR_* bits"),
   "take-mode": op(76, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "gives the root of a detached mount the permission bits of the directory that it will cover; missing is fine"),
 
+  "clone-below": op(242, both, [], { dir: "fd?", path: "text", below: "text", recursive: "u32", fd: "fd+" }, "a detached copy of the mount tree at a path below a directory (dir or, without it, a host path) that somebody else fills: nothing leads out of it"),
+  "populate-volume": op(243, host, [], { root: "fd", path: "text", volume: "text" }, "gives the empty directory _data of a volume a copy of what is at a path of the root, with owners, modes, times and extended attributes: made aside as a whole and then moved in; goes on with what was not moved in before; missing is fine"),
+
   // in the root
   "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo (type: the S_IFMT bits of its mode); one that is there must be the same"),
   "make-symlink-in-root": op(82, child, ["in-root"], { root: "fd", path: "text", target: "text" }, "makes a symbolic link; one that is there must be the same"),

@@ -7,16 +7,17 @@ import { compileTemplate } from "../format/template.ts";
 import { inspectContainerView } from "../inspect-container.ts";
 import { inspectImageView } from "../inspect-image.ts";
 import { flag, parsed, text } from "../options.ts";
+import { inspectVolumeView } from "../volume-columns.ts";
 
-const types = ["container", "image"] as const;
+const types = ["container", "image", "volume"] as const;
 
 export const inspect = defineCommand({
   name: "inspect",
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-  summary: "Return low-level information on containers and images",
+  summary: "Return low-level information on containers, images and volumes",
   options: {
     format: text("Format output: 'json' or a Go TEMPLATE", { short: "f" }),
-    type: parsed("Only inspect objects of the given type: container or image", "string", (given) => {
+    type: parsed("Only inspect objects of the given type: container, image or volume", "string", (given) => {
       const type = types.find((known) => known === given);
       if (!type) throw new Error(`unknown type: ${JSON.stringify(given)}`);
       return type;
@@ -50,7 +51,7 @@ export const inspect = defineCommand({
   },
 });
 
-/** Containers come before images, as with docker. */
+/** Containers come before images and these before volumes, as with docker. */
 async function viewOf(
   context: CommandContext,
   name: string,
@@ -58,7 +59,7 @@ async function viewOf(
 ): Promise<object> {
   const engine = await context.engine();
   const { signal } = context;
-  if (type !== "image") {
+  if (type === undefined || type === "container") {
     try {
       const container = await engine.container(name, { signal });
       return inspectContainerView(await container.inspect({ signal }));
@@ -66,11 +67,19 @@ async function viewOf(
       if (type === "container" || !isGantryError(error, "not-found")) throw error;
     }
   }
+  const absent = (error: unknown) =>
+    isGantryError(error, "not-found") || isGantryError(error, "invalid-argument");
+  if (type === undefined || type === "image") {
+    try {
+      return inspectImageView(await engine.image(name, { signal }));
+    } catch (error) {
+      if (type === "image" || !absent(error)) throw error;
+    }
+  }
   try {
-    return inspectImageView(await engine.image(name, { signal }));
+    return inspectVolumeView(await engine.volume(name, { signal }));
   } catch (error) {
-    if (type === "image" || !(isGantryError(error, "not-found") || isGantryError(error, "invalid-argument")))
-      throw error;
+    if (type === "volume" || !absent(error)) throw error;
     throw new GantryError("not-found", `No such object: ${name}`, { detail: { name }, cause: error });
   }
 }

@@ -22,7 +22,7 @@ export const rm = defineCommand({
     return await forEachName(context, positionals, async (name) => {
       try {
         const container = await engine.container(name, { signal: context.signal });
-        await container.remove({ force: values.force, signal: context.signal });
+        await container.remove({ force: values.force, volumes: values.volumes, signal: context.signal });
       } catch (error) {
         if (values.force && isGantryError(error, "not-found")) {
           context.err(`gantry: ${error.message}\n`);

@@ -1,6 +1,7 @@
 /** The values of the command line -> what the engine is asked for. */
 import { readFileSync } from "node:fs";
 import { wrapErrno } from "../../base/error.ts";
+import type { MountOption } from "../../bundle/container-options.ts";
 import type { CreateRequest } from "../../engine/containers/create.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
 import { UsageError, type ValuesOf } from "../options.ts";
@@ -36,7 +37,8 @@ export function createRequest(values: CreateValues, positionals: readonly string
     groupAdd: some(values["group-add"]),
     hostname: values.hostname,
     domainname: values.domainname,
-    mounts: some([...values.volume, ...values.mount, ...values.tmpfs]),
+    mounts: some([...withDriver(values.volume, values["volume-driver"]), ...values.mount, ...values.tmpfs]),
+    volumesFrom: some(values["volumes-from"]),
     readOnly: values["read-only"] || undefined,
     ...resourceRequest(values),
     oomKillDisable: values["oom-kill-disable"] || undefined,
@@ -109,6 +111,12 @@ function deviceRequest(values: CreateValues) {
     cdiDevices: some(named),
     gpus: values.gpus,
   };
+}
+
+/** `--volume-driver` is for the volumes that `-v` names. */
+function withDriver(mounts: readonly MountOption[], driver: string | undefined): readonly MountOption[] {
+  if (driver === undefined) return mounts;
+  return mounts.map((mount) => (mount.kind === "volume" ? { ...mount, driver } : mount));
 }
 
 function namespace(value: string | undefined): "private" | "host" | undefined {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import test from "node:test";
 import { gatherEnvironment, gatherLabels, parseVariableFile } from "./environment.ts";
 import { parseCpus, parseUlimit } from "./limits.ts";
-import { parseMount, parseTmpfs, parseVolume, splitCsv } from "./mounts.ts";
+import { parseMount, splitCsv } from "./mount-flag.ts";
+import { parseTmpfs, parseVolume } from "./mounts.ts";
 
 test("-v takes a host path, a target and options", () => {
   assert.deepEqual(parseVolume("/a:/b"), {
@@ -27,17 +28,35 @@ test("-v takes a host path, a target and options", () => {
   });
 });
 
+test("-v takes volumes, named or not", () => {
+  assert.deepEqual(parseVolume("/a"), { kind: "volume", target: "/a" });
+  assert.deepEqual(parseVolume("data:/b"), { kind: "volume", source: "data", target: "/b" });
+  assert.deepEqual(parseVolume("data:/b:ro,nocopy,Z,cached"), {
+    ...{ kind: "volume", source: "data", target: "/b", readOnly: true, noCopy: true },
+  });
+  const depth = (mode: string) => {
+    const mount = parseVolume(`/a:/b:${mode}`);
+    return mount.kind === "bind" ? [mount.readOnly, mount.readOnlyDepth] : [];
+  };
+  assert.deepEqual(depth("ro-non-recursive"), [true, "top"]);
+  assert.deepEqual(depth("ro-force-recursive"), [true, undefined]);
+});
+
 test("-v refuses what it cannot do, and says what is wrong", () => {
   const cases: Readonly<Record<string, RegExp>> = {
-    "/a": /anonymous volumes are not available yet/,
-    "name:/b": /named volumes are not available yet/,
+    "/a:/b:ro,rw": /invalid mode: ro,rw/,
+    "/a:/b:shared,rslave": /invalid mode: shared,rslave/,
+    "/a:rw": /invalid volume specification: '\/a:rw'/,
+    "data:/b:rshared": /field BindOptions must not be specified/,
+    "data:/b:ro-non-recursive": /field BindOptions must not be specified/,
     "/a:b": /mount path must be absolute/,
     "/a:/": /destination can't be '\/'/,
     "/a:/..": /destination can't be '\/'/,
     "/a:/b:foo": /invalid mode: foo/,
     "/a:/b:ro:x": /invalid volume specification: '\/a:\/b:ro:x'/,
-    ":/b": /invalid volume specification/,
-    "": /invalid volume specification/,
+    ":/b": /invalid spec: :\/b: empty section between colons/,
+    "/a:": /invalid spec: \/a:: empty section between colons/,
+    "": /invalid empty volume spec/,
   };
   for (const [text, message] of Object.entries(cases)) assert.throws(() => parseVolume(text), message, text);
 });
@@ -56,6 +75,22 @@ test("--mount takes CSV with every spelling of its keys", () => {
   assert.deepEqual(parseMount("type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770"), {
     ...{ kind: "tmpfs", target: "/t", options: ["size=67108864", "mode=1770"] },
   });
+  assert.deepEqual(
+    parseMount("src=v,dst=/d,volume-opt=type=tmpfs,volume-opt=o=a=b,volume-label=x,volume-subpath=p,ro"),
+    {
+      kind: "volume",
+      source: "v",
+      target: "/d",
+      readOnly: true,
+      subpath: "p",
+      driverOptions: { type: "tmpfs", o: "a=b" },
+      labels: { x: "" },
+    },
+  );
+  assert.deepEqual(parseMount("dst=/d"), { kind: "volume", target: "/d" });
+  assert.deepEqual(parseMount("type=image,src=i,dst=/d,image-subpath=p/q"), {
+    ...{ kind: "image", source: "i", target: "/d", subpath: "p/q" },
+  });
   assert.deepEqual(splitCsv('a,"b ""c""",,d'), ["a", 'b "c"', "", "d"]);
 });
 
@@ -65,8 +100,15 @@ test("--mount refuses unknown keys and missing parts", () => {
     "type=bind,target=/a": /Source must not be empty/,
     "type=bind,src=/a,dst=/b,foo=1": /unexpected key 'foo' in 'foo=1'/,
     "type=bind,src=/a,dst=/b,tmpfs-size=1": /cannot mix 'tmpfs-\*'/,
-    "type=npipe,src=/a,dst=/b": /"npipe" is not available/,
-    "src=x,dst=/b": /named volumes are not available/,
+    "type=npipe,src=/a,dst=/b": /invalid mount config for type "npipe": mount type unknown/,
+    "type=bind,src=a/b,dst=/b": /invalid mount path: 'a\/b' mount path must be absolute/,
+    "type=bind,src=/a,dst=/b,bind-propagation=up": /invalid propagation mode: up/,
+    "dst=/b,ro": /must not set ReadOnly mode when using anonymous volumes/,
+    "dst=/b,volume-subpath=x": /must not set Subpath when using anonymous volumes/,
+    "src=v,dst=/b,volume-subpath=/x": /subpath must be a relative path within the volume/,
+    "src=v,dst=/b,volume-subpath=a/../../b": /subpath must be a relative path within the volume/,
+    "type=image,dst=/b": /field Source must not be empty/,
+    "type=tmpfs,src=x,dst=/b": /field Source must not be specified/,
     foo: /must be a key=value pair/,
     'type="bind': /quote/,
   };

@@ -6,7 +6,8 @@ import { flag, list, parsed, text, whole } from "../options.ts";
 import { checkDeviceRule, parseDevice, parseGpus } from "./devices.ts";
 import { limitOptions } from "./limit-table.ts";
 import { parseUlimit } from "./limits.ts";
-import { parseMount, parseTmpfs, parseVolume } from "./mounts.ts";
+import { parseMount } from "./mount-flag.ts";
+import { parseTmpfs, parseVolume } from "./mounts.ts";
 import { parseDns, parseDnsSearch, parseExpose, parseExtraHost } from "./names.ts";
 import { namespaceMode, parseNetwork } from "./namespaces.ts";
 
@@ -78,7 +79,7 @@ export const createOptions = {
     parse: keyValue,
   }),
   mount: list(
-    "Attach a filesystem mount to the container: type=bind,source=…,target=… or type=tmpfs,target=…",
+    "Attach a filesystem mount to the container: type=bind|volume|tmpfs|image,source=…,target=…[,readonly]",
     {
       value: "mount",
       parse: (given: string) => parseMount(given),
@@ -130,10 +131,12 @@ export const createOptions = {
     "string",
     namespaceMode("private", "host"),
   ),
-  volume: list("Bind mount a host path: /host:/path[:ro]", {
+  volume: list("Bind mount a volume or a host path: name:/path[:ro], /host:/path[:ro], /path", {
     short: "v",
     parse: (given: string) => parseVolume(given),
   }),
+  "volume-driver": text("Optional volume driver for the container (there is local)"),
+  "volumes-from": list("Mount volumes from the specified container(s): NAME[:ro]"),
   workdir: text("Working directory inside the container", { short: "w" }),
 };
 

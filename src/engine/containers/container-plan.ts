@@ -24,6 +24,18 @@ export interface PlanInput {
   readonly donors?: EngineMode["donors"];
 }
 
+/** Mounts that show an image or a part of a volume; loaded only for containers that have any. */
+async function sourcesOf(
+  internals: Internals,
+  { options }: ContainerRecord,
+): Promise<Pick<EngineMode, "sources">> {
+  const mounts = options.mounts ?? [];
+  if (!mounts.some((mount) => mount.kind === "image" || (mount.kind === "volume" && mount.subpath)))
+    return {};
+  const { mountSources } = await import("./mount-sources.ts");
+  return { sources: await mountSources(internals, mounts) };
+}
+
 /** Loaded only for a log whose entries carry something, or that goes to a daemon. */
 export async function settleLog(record: ContainerRecord, runtimeConfig: RuntimeConfig): Promise<LogTarget> {
   const { driver, options } = record.log;
@@ -111,6 +123,7 @@ export async function startRequest(
         ...input.log,
       },
       stopSignal: record.stopSignal,
+      ...(await sourcesOf(internals, record)),
       network: false,
       ...(record.healthCheck ? { onStart: internalCommand(internals, "keep") } : {}),
       onExit: programAtEnd(internals, record, input),

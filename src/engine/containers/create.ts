@@ -11,6 +11,7 @@ import { resolveUser } from "../../bundle/user.ts";
 import type { Image } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
+import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
@@ -70,6 +71,8 @@ export interface CreateOptions {
 export interface MakeOptions extends CreateOptions {
   /** The image is here and good: the rest is quick. */
   readonly onImage?: () => void;
+  /** Nothing of it is to outlast `finish`: no volume is made. */
+  readonly dry?: boolean;
 }
 
 /** A container that is made but for its record, which its maker writes: now, or as part of its start. */
@@ -124,14 +127,8 @@ export async function makeContainer<T>(
   internals.containers.makeDirectory(id);
   try {
     faultPoint("create-directory");
-    const made = await makeLocked(
-      internals,
-      id,
-      image,
-      { ...request, stopSignal, logConfig: log },
-      pod?.record,
-      cancellable,
-    );
+    const settings = { ...cancellable, pod: pod?.record, log: log ?? defaultLog, dry: options.dry };
+    const made = await makeLocked(internals, id, image, { ...request, stopSignal }, settings);
     faultPoint("create-bundle");
     signal?.throwIfAborted();
     return await finish(made);
@@ -155,19 +152,22 @@ async function discardQuietly(internals: Internals, id: string): Promise<void> {
   }
 }
 
+interface MakeSettings {
+  readonly pod: PodRecord | undefined;
+  readonly log: ContainerRecord["log"];
+  readonly dry: boolean | undefined;
+  readonly signal?: AbortSignal;
+}
+
 async function makeLocked(
   internals: Internals,
   id: string,
   image: Image,
-  request: CreateRequest & {
-    readonly stopSignal: number | undefined;
-    readonly logConfig: ContainerRecord["log"] | undefined;
-  },
-  pod: PodRecord | undefined,
-  cancellable: { readonly signal?: AbortSignal },
+  asked: CreateRequest & { readonly stopSignal: number | undefined },
+  { pod, log, dry, ...cancellable }: MakeSettings,
 ): Promise<MadeContainer> {
-  const runtime = request.runtime === undefined ? undefined : await chooseRuntime(internals, request.runtime);
-  const name = await claimName(internals, request.name, id);
+  const runtime = asked.runtime === undefined ? undefined : await chooseRuntime(internals, asked.runtime);
+  const name = await claimName(internals, asked.name, id);
   faultPoint("create-name");
   const parent = image.chainIds.at(-1);
   const mounts = await (await internals.snapshotter()).prepare(id, {
@@ -175,6 +175,8 @@ async function makeLocked(
     ...cancellable,
   });
   faultPoint("create-snapshot");
+  const request = await withMounts(internals, id, image, asked, mounts, { dry, ...cancellable });
+  if (runtime) refusePartialMounts(request);
   const shares = pod !== undefined || sharesAnything(request);
   const shared = shares ? await share(internals, optionsOf(request), pod) : undefined;
   const options = shared?.options ?? optionsOf(request);
@@ -204,7 +206,7 @@ async function makeLocked(
     stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
     ...(healthCheck ? { healthCheck } : {}),
     ...(request.restartPolicy ? { restartPolicy: request.restartPolicy } : {}),
-    log: request.logConfig ?? defaultLog,
+    log,
     options,
     ...(pod ? { pod: pod.id } : {}),
     ...(runtime ? { runtime } : {}),
@@ -212,6 +214,35 @@ async function makeLocked(
   };
   await checkLogTag(record, runtimeConfig);
   return { record, input: { runtimeConfig, mounts } };
+}
+
+/** What only a plan can mount. */
+function refusePartialMounts({ mounts = [] }: CreateRequest): void {
+  for (const mount of mounts)
+    if (mount.kind === "image" || (mount.kind === "volume" && mount.subpath !== undefined))
+      throw new GantryError(
+        "unimplemented",
+        `mount at "${mount.target}": another runtime cannot show images or parts of volumes`,
+      );
+}
+
+/** Volumes and images that are mounted; loaded only for containers that have any. */
+async function withMounts<R extends CreateRequest>(
+  internals: Internals,
+  id: string,
+  image: Image,
+  request: R,
+  root: SnapshotMounts,
+  options: { readonly dry: boolean | undefined; readonly signal?: AbortSignal },
+): Promise<R> {
+  const declared = Object.keys(image.imageConfig.config?.Volumes ?? {}).length > 0;
+  const asked = (request.mounts ?? []).some(({ kind }) => kind === "volume" || kind === "image");
+  if (!declared && !asked && !request.volumesFrom?.length) return request;
+  const { populateVolumes, prepareMounts } = await import("./container-mounts.ts");
+  const mounts = await prepareMounts(internals, id, image, request, options);
+  if (!options.dry) await populateVolumes(internals, mounts, root, options);
+  faultPoint("create-populated");
+  return { ...request, mounts };
 }
 
 /** A tag that cannot be made is told now, not at the first start. */

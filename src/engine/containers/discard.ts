@@ -2,7 +2,7 @@
  * Takes everything of a container off the disk. The record goes first: from then on whoever finds the rest knows
  * that it is to be cleared, so a kill at any point leaves nothing that stays.
  */
-import { unlinkSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
@@ -10,14 +10,25 @@ import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
 
+export interface DiscardOptions {
+  /** What becomes of its anonymous volumes: one with --rm, or that was never finished, takes them along. */
+  readonly volumes?: "keep" | "remove" | undefined;
+}
+
 /** Call with the lock of the container held, and only when it does not run. Without a record, whatever is left. */
 export async function discardContainer(
   internals: Internals,
   container: ContainerRecord | { readonly id: string },
+  options: DiscardOptions = {},
 ): Promise<void> {
   const { containers, events } = internals;
   const { id } = container;
   const path = join(containers.directory(id), "container.json");
+  const mounts = existsSync(join(containers.directory(id), "volumes.json"))
+    ? await import("./release-mounts.ts")
+    : undefined;
+  const volumes = options.volumes ?? ("name" in container && !container.autoRemove ? "keep" : "remove");
+  if (volumes === "keep") mounts?.keepVolumes(internals, id);
   try {
     unlinkSync(path);
   } catch (error) {
@@ -30,6 +41,8 @@ export async function discardContainer(
     if (!isGantryError(error, "not-found")) throw error;
   }
   faultPoint("discard-snapshot");
+  await mounts?.releaseMounts(internals, id);
+  faultPoint("discard-volumes");
   if ("name" in container) containers.names.release(container.name, id);
   else
     for (const [name, owner] of containers.names.list()) if (owner === id) containers.names.release(name, id);

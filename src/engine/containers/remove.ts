@@ -12,6 +12,8 @@ import { settleLocked } from "./observe.ts";
 export interface RemoveOptions {
   /** Kill it first if it runs. */
   readonly force?: boolean;
+  /** Its anonymous volumes, too. */
+  readonly volumes?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -21,6 +23,7 @@ export async function removeContainer(
   options: RemoveOptions = {},
 ): Promise<void> {
   const { signal } = options;
+  const volumes = options.volumes ? "remove" : undefined;
   using _ = await lockContainer(internals, id, options);
   let record: ContainerRecord | undefined;
   try {
@@ -29,7 +32,7 @@ export async function removeContainer(
     if (!options.force || !isGantryError(error)) throw error;
     internals.logger.warn("removing a container that cannot be read", { id, error: error.message });
     await killTask(internals, { id }, signal);
-    return await discardContainer(internals, { id });
+    return await discardContainer(internals, { id }, { volumes: volumes ?? "keep" });
   }
   if (!record) return;
   const dir = internals.containers.stateDirectory(id);
@@ -51,7 +54,7 @@ export async function removeContainer(
       { detail: { id, name: record.name } },
     );
   signal?.throwIfAborted();
-  await discardContainer(internals, record);
+  await discardContainer(internals, record, { volumes });
 }
 
 /** What its state is, and what is to be done about it. */

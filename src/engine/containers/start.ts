@@ -91,6 +91,9 @@ export async function launchLocked(
     throw new GantryError("permission-denied", `start container "${record.name}": only root can, for now`);
   const dir = containers.stateDirectory(id);
   const unattended = options.attach === false;
+  const mounts = record.options.mounts ?? [];
+  if (mounts.some((mount) => mount.kind === "bind" && mount.propagation))
+    (await import("./propagation.ts")).checkPropagation(mounts);
   const log = await settleLog(record, input.runtimeConfig);
   if (record.pod !== undefined) await readyPod(internals, record.pod, options.signal);
   const donors = await donorsFor(internals, record, input.runtimeConfig);

@@ -4,6 +4,7 @@
  * child, since proc, sysfs, mqueue and cgroup show the namespaces of who makes them.
  */
 import { posix } from "node:path";
+import { GantryError } from "../../base/error.ts";
 import { idMapText, toHostId } from "../../linux/id-map.ts";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
@@ -17,22 +18,9 @@ import { userNamespaceRegister } from "./user-namespace.ts";
 
 /** Opens a bind source and gives it its attributes. */
 function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
-  const { mount, where, phrase, register: fd, options } = planned;
+  const { mount, options } = planned;
   const recursive = options.rbind || mount.type === "rbind" ? 1 : 0;
-  const at = `${where}/source`;
-  const donor = draft.donor(mount.source!);
-  // what a container lends is what it has at the same place
-  if (donor)
-    list.push({
-      op: "take-tree",
-      where: at,
-      phrase,
-      process: donorRegister(draft, donor, at),
-      path: planned.destination,
-      type: tmpfsType,
-      fd,
-    });
-  else list.push({ op: "clone-tree", where: at, phrase, path: draft.path(mount.source!), recursive, fd });
+  cloneSource(draft, list, planned, recursive);
   // a copy is a peer of its source. Shared means to stay that; else nothing from inside may reach the
   // host, and without a word what happens on the host shows inside, as with runc
   const asked = options.propagation;
@@ -51,6 +39,46 @@ function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
       ...(single ? { set: options.attrSet, clear: options.attrClear } : {}),
     });
   if (!single) pushOptionAttributes(list, planned);
+}
+
+/** The mount itself: of a path of the host, of an image's layers, or of a place in one of these. */
+function cloneSource(draft: Draft, list: Step[], planned: PlannedMount, recursive: number): void {
+  const { mount, phrase, register: fd, destination } = planned;
+  const { mode } = draft.request;
+  const where = `${planned.where}/source`;
+  const donor = draft.donor(mount.source!);
+  // what a container lends is what it has at the same place
+  if (donor) {
+    const process = donorRegister(draft, donor, where);
+    list.push({ op: "take-tree", where, phrase, process, path: destination, type: tmpfsType, fd });
+    return;
+  }
+  const { lower, below } = (mode.kind === "engine" && mode.sources?.get(destination)) || {};
+  if (!lower) {
+    const path = draft.path(mount.source!);
+    if (below === undefined) list.push({ op: "clone-tree", where, phrase, path, recursive, fd });
+    else list.push({ op: "clone-below", where, phrase, dir: undefined, path, below, recursive, fd });
+    return;
+  }
+  if (draft.linux.namespaces?.some(({ type }) => type === "user"))
+    throw new GantryError(
+      "unimplemented",
+      `${phrase}: an image cannot be shown in a container with a user namespace yet`,
+    );
+  const layers = lower.map((layer) => `lowerdir+=${layer}`);
+  const whole = below === undefined ? fd : `whole of ${fd}`;
+  list.push({
+    op: "make-mount",
+    where,
+    phrase,
+    type: "overlay",
+    options: [...layers, "source=overlay"],
+    attributes: mountAttr.readonly,
+    fd: whole,
+  });
+  if (below === undefined) return;
+  list.push({ op: "clone-below", where, phrase, dir: whole, path: "", below, recursive, fd });
+  list.push({ op: "close", where, fd: whole });
 }
 
 function pushAttributes(

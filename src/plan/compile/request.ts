@@ -64,6 +64,14 @@ export interface ForeignRuntime {
   readonly env: readonly string[];
 }
 
+/** What a bind mount shows that is not just a path of the host. */
+export interface MountSource {
+  /** Layers of an image, topmost first, in place of the source; at least two. */
+  readonly lower?: readonly string[] | undefined;
+  /** A path in what is mounted, which others fill: nothing leads out of it. */
+  readonly below?: string | undefined;
+}
+
 /** The executor stays as the container's shim. */
 export interface EngineMode {
   readonly kind: "engine";
@@ -83,6 +91,8 @@ export interface EngineMode {
     readonly forward?: LogForward | undefined;
   };
   readonly stopSignal: number;
+  /** By the destination of the mount. */
+  readonly sources?: ReadonlyMap<string, MountSource> | undefined;
   /** Whether the controller sets up a network: the plan stops at the sync point `network`. */
   readonly network: boolean;
   /** Whose namespaces and mounts this one shares, by what the config has in the place of a path. */

@@ -1,0 +1,138 @@
+/*
+ * The first content of a volume: a copy of what an image has where the volume will lie. It comes in two steps, so
+ * that whoever is killed leaves nothing half: the copy is made aside, and has its name only when it is whole; then
+ * it is moved in, which can be gone on with.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "executor.h"
+
+#define DATA "_data"
+#define WHOLE "copied"
+#define UNFINISHED "copying"
+#define LINKS "links"
+
+static int open_directory(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_directory(int dir, const char *name)
+{
+	int r = remove_tree(dir, name);
+	if (r < 0)
+		return r;
+	return mkdirat(dir, name, 0700) < 0 ? -errno : open_directory(dir, name);
+}
+
+/* 1 if there is nothing in it, 0 if there is, or -errno. */
+static int is_empty(int dir)
+{
+	struct dirent *entry;
+	int fd = open_directory(dir, ".");
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	int empty = 1;
+	if (!list)
+		return fd < 0 ? fd : -errno;
+	while (empty && (entry = readdir(list)))
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	closedir(list);
+	return empty;
+}
+
+static int copy_aside(int volume, int source)
+{
+	int to = make_directory(volume, UNFINISHED), links = to < 0 ? to : make_directory(volume, LINKS);
+	int r = links < 0 ? links : copy_tree(source, to, links);
+	if (r == 0)
+		r = remove_tree(volume, LINKS);
+	if (r == 0 && renameat(volume, UNFINISHED, volume, WHOLE) < 0)
+		r = -errno;
+	if (to >= 0)
+		close(to);
+	if (links >= 0)
+		close(links);
+	return r;
+}
+
+/* What somebody else has put there meanwhile stays. */
+static int move_in(int volume, int whole, int data)
+{
+	struct dirent *entry;
+	struct stat st;
+	int fd = open_directory(whole, ".");
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list)
+		return fd < 0 ? fd : -errno;
+	int r = fstat(whole, &st) < 0 ? -errno : 0;
+	while (r == 0 && (entry = readdir(list))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (renameat(whole, entry->d_name, data, entry->d_name) < 0 && errno != EEXIST && errno != ENOTEMPTY &&
+		    errno != EISDIR && errno != ENOTDIR)
+			r = -errno;
+	}
+	closedir(list);
+	if (r == 0)
+		r = copy_directory_attributes(whole, data, &st);
+	return r < 0 ? r : remove_tree(volume, WHOLE);
+}
+
+static int populate(int volume, int data, int root, const char *path)
+{
+	int whole = open_directory(volume, WHOLE), r = 0;
+	if (whole == -ENOENT) {
+		int source = open_in_root(root, path, O_RDONLY | O_DIRECTORY, 0), empty = is_empty(data);
+		if (source >= 0 && empty == 1)
+			r = copy_aside(volume, source);
+		else if (source < 0 && source != -ENOENT && source != -ENOTDIR)
+			r = source;
+		if (source >= 0)
+			close(source);
+		if (r < 0 || source < 0 || empty != 1)
+			return r < 0 ? r : empty < 0 ? empty : 0;
+		whole = open_directory(volume, WHOLE);
+	}
+	if (whole < 0)
+		return whole;
+	r = move_in(volume, whole, data);
+	close(whole);
+	return r;
+}
+
+int op_populate_volume(struct executor *x, const struct step *s)
+{
+	const char *volume = s->v[POPULATE_VOLUME_VOLUME].text.at, *path = s->v[POPULATE_VOLUME_PATH].text.at;
+	int dir = open_directory(AT_FDCWD, volume), data = dir < 0 ? dir : open_directory(dir, DATA);
+	int r = data < 0 ? data : populate(dir, data, reg(x, &s->v[POPULATE_VOLUME_ROOT]), path);
+	if (data >= 0)
+		close(data);
+	if (dir >= 0)
+		close(dir);
+	return r < 0 ? fail(x, -r, "%s from %s", volume, path) : 0;
+}
+
+int op_clone_below(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[CLONE_BELOW_PATH].text.at, *below = s->v[CLONE_BELOW_BELOW].text.at;
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (s->v[CLONE_BELOW_RECURSIVE].number ? AT_RECURSIVE : 0);
+	int top = reg(x, &s->v[CLONE_BELOW_DIR]), own = -1, r = 0, fd = -1;
+	if (top < 0)
+		top = own = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int place = top < 0 ? -1 : sys_openat2(top, below, &how);
+	if (place < 0 || (fd = sys_open_tree(place, "", flags)) < 0)
+		r = -errno;
+	if (place >= 0)
+		close(place);
+	if (own >= 0)
+		close(own);
+	if (r < 0)
+		return fail(x, -r, "%s", below);
+	set_reg(x, &s->v[CLONE_BELOW_FD], fd);
+	return 0;
+}

@@ -150,6 +150,16 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Pods",
     load: async () => (await import("./commands/pod-stop.ts")).podKill,
   },
+  "pod pause": {
+    summary: "Pause the containers of one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-pause.ts")).podPause,
+  },
+  "pod unpause": {
+    summary: "Unpause the containers of one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-pause.ts")).podUnpause,
+  },
   "pod rm": {
     summary: "Remove one or more pods and their containers",
     group: "Pods",

@@ -302,6 +302,30 @@ test("pod ps, inspect and exists tell the state in podman's words", { skip }, ()
   }),
 );
 
+test("pause and unpause reach every container, and restart gives the pod new namespaces", { skip }, () =>
+  withBusybox(async (box) => {
+    const id = await box.must(["pod", "create", "--name", "web"]);
+    for (const name of ["one", "two"])
+      await box.must(["run", "-d", "--name", name, "--pod", "web", "busybox", "sleep", "600"]);
+    assert.equal(await box.must(["pod", "pause", "web"]), id);
+    assert.equal(
+      await box.must(["pod", "ps", "--format", "{{.Status}} {{.ContainerStatuses}}"]),
+      "Paused paused,paused",
+    );
+    assert.equal(await box.must(["pod", "unpause", "-a"]), id);
+    assert.equal(await box.must(["pod", "ps", "--format", "{{.Status}}"]), "Running");
+    const started = await podField(box, ".Sandbox.StartedAt");
+    await box.must(["kill", "-s", "KILL", "one"]);
+    assert.equal(await box.must(["pod", "restart", "web"]), id);
+    assert.notEqual(await podField(box, ".Sandbox.StartedAt"), started);
+    assert.equal(
+      await box.must(["pod", "ps", "--format", "{{.Status}} {{.NumberOfContainers}}"]),
+      "Running 2",
+    );
+    await box.must(["pod", "rm", "-f", "-t", "0", "web"]);
+  }),
+);
+
 test("podman says the same of the same mistakes", { skip: skip || needs("podman") }, () =>
   withBusybox(async (box) => {
     const podman = (args: readonly string[]) =>

@@ -4,9 +4,12 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { must } from "../lib/command.ts";
+import { pushLayout } from "../../scripts/push-layout.ts";
+import { ended, must } from "../lib/command.ts";
+import { busyboxLayout } from "../lib/fixtures.ts";
 import { needs } from "../lib/needs.ts";
-import type { Sandbox } from "../lib/sandbox.ts";
+import { type Sandbox, withSandbox } from "../lib/sandbox.ts";
+import { until } from "../lib/until.ts";
 import { rootTar, withBusybox } from "./busybox.ts";
 
 const skip = needs("root");
@@ -183,6 +186,28 @@ test("an import past the disk limit is refused with the reason, and leaves nothi
     assert.ok((await duOf(box.root)) < before + 100_000, "nothing of it stays");
     assert.equal((await importBytes(box, "small", 10_000_000, limit)).code, 0);
     assert.ok((await duOf(box.root)) <= before + 40_000_000);
+  }),
+);
+
+test("a pull past the disk limit is refused before its bytes are fetched", { skip }, () =>
+  withSandbox(async (box) => {
+    const server = box.spawn(["registry", "serve", "--listen", "127.0.0.1:0"]);
+    const end = ended(server);
+    let output = "";
+    server.stdout!.on("data", (chunk) => {
+      output += chunk;
+    });
+    const address = await until("the registry listens", () => /^Listening on (\S+)\n/.exec(output)?.[1]);
+    await pushLayout(await busyboxLayout(), `http://${address}`, "app", "1");
+    const refused = await box.gantry(["--disk-limit", "100k", "pull", `${address}/app:1`]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /pull "127\.0\.0\.1:\d+\/app:1": the disk limit of 0\.1 MB leaves/);
+    assert.equal(await box.must(["images", "-q"]), "");
+    assert.equal(await box.must(["system", "df", "--format", "{{.Size}}"]), "0B\n0B\n0B\n0B");
+    assert.equal((await box.gantry(["--disk-limit", "100m", "pull", `${address}/app:1`])).code, 0);
+    server.kill("SIGINT");
+    await end;
+    await box.must(["system", "prune", "-af"]);
   }),
 );
 

@@ -33,7 +33,13 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
-function summaryOf(internals: Internals, { record, state }: Observed): ContainerSummary {
+export function statusOf({ record, state }: Observed): ContainerStatus {
+  if (state.kind === "running") return state.paused ? "paused" : "running";
+  return state.kind === "exited" && isRestarting(record) ? "restarting" : state.kind;
+}
+
+function summaryOf(internals: Internals, observed: Observed): ContainerSummary {
+  const { record, state } = observed;
   const common = {
     id: record.id,
     name: record.name,
@@ -41,7 +47,7 @@ function summaryOf(internals: Internals, { record, state }: Observed): Container
     imageId: record.image.id,
     args: record.args,
     createdAt: record.createdAt,
-    status: state.kind === "running" && state.paused ? ("paused" as const) : state.kind,
+    status: statusOf(observed),
     labels: record.labels,
     record,
   };
@@ -52,8 +58,7 @@ function summaryOf(internals: Internals, { record, state }: Observed): Container
   }
   if (state.kind === "created") return common;
   const { startedAt, finishedAt, exitCode } = state.run;
-  const status = isRestarting(record) ? ("restarting" as const) : common.status;
-  return { ...common, status, ...(startedAt ? { startedAt } : {}), finishedAt, exitCode };
+  return { ...common, ...(startedAt ? { startedAt } : {}), finishedAt, exitCode };
 }
 
 /** Docker counts one that is about to be started again among those that run. */

@@ -1,7 +1,7 @@
 /** What is known of a pod and of its containers. */
 import type { NamespaceKind } from "../../linux/namespaces.ts";
 import { podPlaces } from "../../plan/compile/pod.ts";
-import type { ContainerStatus } from "../containers/list.ts";
+import { type ContainerStatus, statusOf as containerStatus } from "../containers/list.ts";
 import { observe } from "../containers/observe.ts";
 import type { Internals } from "../internals.ts";
 import { type ObservedPod, observePod, observePods, type PodState } from "./observe-pod.ts";
@@ -20,7 +20,7 @@ export interface PodContainer {
  * How a pod is as a whole, in podman's words. A pod that is ready counts as one that runs, whatever its containers do:
  * "degraded" is one of which some container has ended.
  */
-export type PodStatus = "created" | "running" | "degraded" | "exited";
+export type PodStatus = "created" | "running" | "paused" | "degraded" | "exited";
 
 export interface PodInspection {
   readonly record: PodRecord;
@@ -36,7 +36,8 @@ export interface PodInspection {
 
 function statusOf({ kind }: PodState, containers: readonly PodContainer[]): PodStatus {
   const running = containers.filter(({ status }) => status !== "created" && status !== "exited").length;
-  if (kind === "ready") return running === containers.length ? "running" : "degraded";
+  const paused = containers.length > 0 && containers.every(({ status }) => status === "paused");
+  if (kind === "ready") return paused ? "paused" : running === containers.length ? "running" : "degraded";
   if (kind === "created" && containers.every(({ status }) => status === "created")) return "created";
   return "exited";
 }
@@ -45,7 +46,7 @@ async function inspectionOf(internals: Internals, { record, state }: ObservedPod
   const containers: PodContainer[] = [];
   for (const { id } of containersOf(internals, record.id)) {
     const observed = await observe(internals, id);
-    if (observed) containers.push({ id, name: observed.record.name, status: observed.state.kind });
+    if (observed) containers.push({ id, name: observed.record.name, status: containerStatus(observed) });
   }
   const dir = new PodStore(internals.layout).stateDirectory(record.id);
   const pause = state.kind === "ready" ? state.sandbox.pause : undefined;

@@ -62,6 +62,19 @@ export class Pod implements AsyncDisposable {
     }
   }
 
+  /** Stops the processes of each of its containers that runs in their tracks. */
+  async pause(options: Cancellable = {}): Promise<void> {
+    const { pauseContainer } = await import("../containers/freeze.ts");
+    for (const { id, status } of (await this.inspect(options)).containers)
+      if (status === "running") await pauseContainer(this.#internals, id, options);
+  }
+
+  async unpause(options: Cancellable = {}): Promise<void> {
+    const { unpauseContainer } = await import("../containers/freeze.ts");
+    for (const { id, status } of (await this.inspect(options)).containers)
+      if (status === "paused") await unpauseContainer(this.#internals, id, options);
+  }
+
   /** Removes it with its containers. */
   async remove(options: RemovePodOptions = {}): Promise<void> {
     const { removePod } = await import("./remove-pod.ts");

@@ -14,7 +14,7 @@ export interface KeepOptions {
   /** End when nothing is left that needs a clock; and at once where another process does it. */
   readonly onDemand?: boolean | undefined;
   /** All is as it should be from here on; told how many containers there are. */
-  readonly onReady?: ((containers: number) => void) | undefined;
+  readonly onReady?: ((containers: number) => void | Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -77,7 +77,7 @@ class Keeper {
     try {
       const events = this.#followEvents();
       for (const id of this.#internals.containers.ids()) this.#do(() => this.#bringUp(id));
-      onReady?.(await this.#lookAtAll());
+      await onReady?.(await this.#lookAtAll());
       await Promise.race([this.#rounds(), events]);
     } finally {
       signal?.removeEventListener("abort", stop);

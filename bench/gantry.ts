@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { must } from "../test/lib/command.ts";
 import { gantryProgram, top } from "../test/lib/sandbox.ts";
 import type { Contender } from "./measure.ts";
-import { owning, type Peer } from "./peers/peer.ts";
+import { dockerLike, owning, type Peer } from "./peers/peer.ts";
 
 const image = "busybox:latest";
 
@@ -27,6 +27,7 @@ export function openGantry(dir: string, volatile: string, rootTar: string): Prom
       image,
       env: {},
       monitor: /^([^\0]*\/)?gantry/,
+      ...dockerLike(gantry, image),
       runTrue: () => [...gantry, "run", "--rm", "--network", "none", image, "true"],
       async startIdle(name: string) {
         await call("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");
@@ -44,8 +45,13 @@ export function openGantry(dir: string, volatile: string, rootTar: string): Prom
   });
 }
 
+export interface Library extends Contender, AsyncDisposable {
+  /** `true` in a container that runs. */
+  exec(name: string): Promise<undefined>;
+}
+
 /** Start, wait and remove `true` inside this process. */
-export async function openLibrary(dir: string, volatile: string): Promise<Contender & AsyncDisposable> {
+export async function openLibrary(dir: string, volatile: string): Promise<Library> {
   const library: typeof import("../src/index.ts") = await import(join(top, "dist/lib/index.js"));
   const engine = await library.Engine.open({ root: join(dir, "root"), state: volatile });
   return {
@@ -53,6 +59,12 @@ export async function openLibrary(dir: string, volatile: string): Promise<Conten
     async run() {
       const container = await engine.run({ image, command: ["true"], network: "none", autoRemove: true });
       await container.wait();
+      return undefined;
+    },
+    async exec(name) {
+      const container = await engine.container(name);
+      const exec = await container.exec(["true"]);
+      await exec.wait();
       return undefined;
     },
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),

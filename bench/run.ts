@@ -6,8 +6,12 @@ import { parseArgs } from "node:util";
 import { machineFacts, type Table, tableText, writeResults } from "./report.ts";
 import { crowdRow } from "./rows/crowd.ts";
 import { cyclesRow } from "./rows/cycles.ts";
+import { execRow } from "./rows/exec.ts";
 import { footprintRow } from "./rows/footprint.ts";
+import { livesRow } from "./rows/lives.ts";
+import { manyRow } from "./rows/many.ts";
 import { memoryRow } from "./rows/memory.ts";
+import { outputRow } from "./rows/output.ts";
 import { pullRow } from "./rows/pull.ts";
 import { runtimeRow } from "./rows/runtime.ts";
 import { startRow } from "./rows/start.ts";
@@ -17,6 +21,10 @@ const rows: Readonly<Record<string, (setting: Setting) => Promise<Table>>> = {
   start: startRow,
   memory: memoryRow,
   crowd: crowdRow,
+  exec: execRow,
+  output: outputRow,
+  many: manyRow,
+  lives: livesRow,
   runtime: runtimeRow,
   footprint: footprintRow,
   cycles: cyclesRow,
@@ -24,11 +32,13 @@ const rows: Readonly<Record<string, (setting: Setting) => Promise<Table>>> = {
 };
 
 const usage = `npm run bench [-- OPTIONS]
-  --only start,memory,crowd,runtime,…      rows to measure; also footprint, cycles, pull
+  --only start,memory,crowd,runtime,…      rows to measure; also footprint, cycles, pull,
+                                           exec, output, many, lives
   --engines gantry,podman,ctr,docker       who takes part
   --runs N                                 rounds of the start and runtime rows (20)
   --pulls N                                rounds of the pull row (1)
-  --cycles N                               containers of the cycles row (1000)
+  --cycles N                               containers of the cycles and lives rows (1000)
+  --many N                                 containers of the many row (500)
   --size MB --files N --layers N           image of the pull row (1600, 48000, 7)
   --write                                  put the tables into bench/RESULTS.md`;
 
@@ -39,6 +49,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "20" },
     pulls: { type: "string", default: "1" },
     cycles: { type: "string", default: "1000" },
+    many: { type: "string", default: "500" },
     size: { type: "string", default: "1600" },
     files: { type: "string", default: "48000" },
     layers: { type: "string", default: "7" },
@@ -65,6 +76,7 @@ try {
     runs: Number(values.runs),
     pulls: Number(values.pulls),
     cycles: Number(values.cycles),
+    many: Number(values.many),
     sizeBytes: Number(values.size) * 1e6,
     files: Number(values.files),
     layers: Number(values.layers),

@@ -13,8 +13,10 @@ export interface BenchOptions {
   readonly engines: readonly string[];
   /** Rounds of the start and runtime rows. */
   readonly runs: number;
-  /** Containers of the cycles row. */
+  /** Containers of the cycles and lives rows. */
   readonly cycles: number;
+  /** Containers of the many row. */
+  readonly many: number;
   /** Rounds of the pull row. */
   readonly pulls: number;
   readonly sizeBytes: number;

@@ -70,6 +70,21 @@ export function openContainerd(dir: string, layout: string, options: PeerOptions
         await call("tasks", "delete", "--force", name);
         await call("containers", "delete", name);
       },
+      daemon: /(^|\/)containerd\0/,
+      exec: (name, program) => [
+        ...[...ctr, "tasks", "exec", "--exec-id", `bench-${++runs}`],
+        ...[name, ...program],
+      ],
+      runAttached: (name, program) => [...ctr, "run", "--rm", ...chosen, image, name, ...program],
+      list: [...ctr, "tasks", "ls"],
+      stats: undefined,
+      life: (name) => [
+        [...ctr, "containers", "create", image, name, "sleep", "1000"],
+        [...ctr, "tasks", "start", "--detach", name],
+        [...ctr, "tasks", "delete", "--force", name],
+        [...ctr, "containers", "delete", name],
+      ],
+      logged: () => undefined,
       async pull(reference) {
         await call("images", "pull", "--plain-http", reference);
       },

@@ -3,7 +3,15 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { command, must } from "../../test/lib/command.ts";
 import { startContainerd } from "./containerd.ts";
-import { owning, type Peer, type PeerOptions, removeGroups, startDaemon, unmountBelow } from "./peer.ts";
+import {
+  dockerLike,
+  owning,
+  type Peer,
+  type PeerOptions,
+  removeGroups,
+  startDaemon,
+  unmountBelow,
+} from "./peer.ts";
 
 const image = "busybox:latest";
 
@@ -51,6 +59,8 @@ export function openDockerd(dir: string, layout: string, options: PeerOptions = 
       restart: (which) => (which === "dockerd" ? daemon : containerd).restart(),
       env: {},
       monitor: /containerd-shim/,
+      daemon: /(^|\/)(dockerd|containerd)\0/,
+      ...dockerLike(docker, image),
       runTrue: () => [...docker, "run", "--rm", "--network", "none", image, "true"],
       async startIdle(name) {
         await call("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");

@@ -31,15 +31,59 @@ export interface Engine extends AsyncDisposable {
   readonly restart?: (daemon: string) => Promise<void>;
 }
 
+export interface LoggedCommands {
+  readonly run: readonly string[];
+  readonly wait: readonly string[];
+  readonly logs: readonly string[];
+}
+
+/** The commands of docker, podman and gantry, which are the same. */
+export function dockerLike(cli: readonly string[], image: string) {
+  const network = ["--network", "none"];
+  return {
+    exec: (name: string, program: readonly string[]) => [...cli, "exec", name, ...program],
+    runAttached: (name: string, program: readonly string[]) => [
+      ...[...cli, "run", "--rm", "--name", name, ...network],
+      ...["--log-driver", "none", image, ...program],
+    ],
+    list: [...cli, "ps"],
+    stats: [...cli, "stats", "--no-stream"],
+    life: (name: string) => [
+      [...cli, "create", "--name", name, ...network, image, "sleep", "1000"],
+      [...cli, "start", name],
+      [...cli, "stop", "--time", "0", name],
+      [...cli, "rm", name],
+    ],
+    logged: (name: string, program: readonly string[]) => ({
+      run: [...cli, "run", "--detach", "--name", name, ...network, image, ...program],
+      wait: [...cli, "wait", name],
+      logs: [...cli, "logs", name],
+    }),
+  };
+}
+
 /** What the benchmark asks of one. */
 export interface Peer extends Engine {
   /** Matches the command line of the processes that the engine keeps beside a container. */
   readonly monitor: RegExp;
+  /** Matches that of its daemons, if it has any. */
+  readonly daemon?: RegExp;
   /** Start `true` in a container without network, wait, remove; the engine's own shortest way. */
   runTrue(): readonly string[];
   /** Starts a container that sleeps, detached. */
   startIdle(name: string): Promise<void>;
   removeIdle(name: string): Promise<void>;
+  /** A program in a container that startIdle has started. */
+  exec(name: string, program: readonly string[]): readonly string[];
+  /** A program whose output comes to the caller; the container goes with it. */
+  runAttached(name: string, program: readonly string[]): readonly string[];
+  /** Lists what runs, and what it uses; undefined where the engine has no such command. */
+  readonly list: readonly string[];
+  readonly stats: readonly string[] | undefined;
+  /** One container through its life, a command a step; undefined where the engine has no such steps. */
+  life(name: string): readonly (readonly string[])[] | undefined;
+  /** A program that logs, detached, until it ends; then what it has logged. Undefined where nothing is logged. */
+  logged(name: string, program: readonly string[]): LoggedCommands | undefined;
   /** Pulls an image from a plain HTTP registry on loopback. */
   pull(reference: string): Promise<void>;
   /** Removes what was pulled, blobs and layers, so that the next pull is cold. */

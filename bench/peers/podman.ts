@@ -2,7 +2,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../test/lib/command.ts";
-import { hugetlbAsV1, owning, type Peer, type PeerOptions, removeGroups, unmountBelow } from "./peer.ts";
+import {
+  dockerLike,
+  hugetlbAsV1,
+  owning,
+  type Peer,
+  type PeerOptions,
+  removeGroups,
+  unmountBelow,
+} from "./peer.ts";
 
 const image = "localhost/busybox:latest";
 
@@ -54,6 +62,7 @@ export function openPodman(dir: string, layout: string, options: PeerOptions = {
       image,
       env,
       monitor: /conmon/,
+      ...dockerLike(podman, image),
       runTrue: () => [...podman, "run", "--rm", "--network", "none", image, "true"],
       async startIdle(name) {
         await call("run", "--detach", "--network", "none", "--name", name, image, "sleep", "1000");

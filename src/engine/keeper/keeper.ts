@@ -13,6 +13,8 @@ import { type Held, tryHold } from "./keeper-lock.ts";
 export interface KeepOptions {
   /** End when nothing is left that needs a clock; and at once where another process does it. */
   readonly onDemand?: boolean | undefined;
+  /** How often what no image needs any more is removed, in milliseconds; default ten minutes. Not on demand. */
+  readonly collectMs?: number | undefined;
   /** All is as it should be from here on; told how many containers there are. */
   readonly onReady?: ((containers: number) => void | Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -20,6 +22,7 @@ export interface KeepOptions {
 
 /** How often all containers are looked at, for ends of which no event tells: those of killed shims. */
 const roundMs = 5_000;
+const collectMs = 600_000;
 /** How long one that was started on demand stays without anything to do. */
 const idleMs = 2_000;
 
@@ -78,6 +81,7 @@ class Keeper {
       const events = this.#followEvents();
       for (const id of this.#internals.containers.ids()) this.#do(() => this.#bringUp(id));
       await onReady?.(await this.#lookAtAll());
+      if (!this.#options.onDemand) this.#do(() => this.#collections());
       await Promise.race([this.#rounds(), events]);
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -97,6 +101,17 @@ class Keeper {
       await this.#lookAtAll();
       if (this.#timers.size + this.#busy.size > 0) this.#idleSince = Date.now();
       else if (this.#options.onDemand && Date.now() - this.#idleSince >= idleMs) return;
+    }
+  }
+
+  /** Blobs and layers that nothing holds: of pulls that were given up, of images that somebody forgot. */
+  async #collections(): Promise<void> {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      await sleep(this.#options.collectMs ?? collectMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const { collectUnneeded } = await import("./collect.ts");
+      await collectUnneeded(this.#internals, signal);
     }
   }
 

@@ -323,7 +323,7 @@ static bool pass_stdin(struct shim *shim, struct client *c)
 	}
 	if (shim->in >= 0) {
 		ssize_t taken = write(shim->in, buffer, (size_t)n);
-		if (taken < 0 && (errno == EAGAIN || errno == EINTR)) {
+		if (taken == 0 || (taken < 0 && (errno == EAGAIN || errno == EINTR))) {
 			c->stuck = true;
 			return false;
 		}

@@ -12,6 +12,7 @@
  *   shim.c      what stays when the container runs; attach.c its clients, log.c its log, log_forward.c where else
  *               that goes
  *   foreground.c  waits for a child in the foreground: its terminal, its readiness, its signals
+ *   outer_terminal.c  the terminal of a client of a shim: raw mode and size
  *   init.c      the tiny init for --init
  *   container.c a container of `gantry-oci`, as the entry sees it
  *   quick.c     verbs of `gantry-oci` that need no compiler

@@ -9,12 +9,14 @@ export type {
   ResourceOptions,
   UlimitOption,
 } from "./bundle/container-options.ts";
+export type { TerminalSize } from "./bundle/exec-process.ts";
 export type {
   PathArchive,
   PathStat,
   ReadArchiveOptions,
   WriteArchiveOptions,
 } from "./engine/containers/archive.ts";
+export type { AttachOptions } from "./engine/containers/attach.ts";
 export type { ContainerInput } from "./engine/containers/attached-streams.ts";
 export type { ChangeKind, FileChange } from "./engine/containers/changes.ts";
 export type { CommitOptions } from "./engine/containers/commit.ts";
@@ -32,6 +34,7 @@ export type { LogsOptions } from "./engine/containers/logs.ts";
 export type { OutputStream } from "./engine/containers/output-stream.ts";
 export type { RemoveOptions } from "./engine/containers/remove.ts";
 export type { RunRequest } from "./engine/containers/run.ts";
+export type { StartOptions } from "./engine/containers/start.ts";
 export type { ContainerStats, StatsOptions } from "./engine/containers/stats.ts";
 export type { StopOptions } from "./engine/containers/stop.ts";
 export type { ProcessTable } from "./engine/containers/top.ts";

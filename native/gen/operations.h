@@ -118,6 +118,7 @@
   X(230, make_state_directory, "make-state-directory", "tt", 1, 0) \
   X(231, give_descriptor, "give-descriptor", "f4", 1, 0) \
   X(232, remove_when_told, "remove-when-told", "tt", 4, 0) \
+  X(233, watch_terminal, "watch-terminal", "4", 1, 288) \
   X(120, record_start, "record-start", "ttt", 1, 128) \
   X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
@@ -411,6 +412,7 @@
 #define GIVE_DESCRIPTOR_UID 1
 #define REMOVE_WHEN_TOLD_DIR 0
 #define REMOVE_WHEN_TOLD_NAME 1
+#define WATCH_TERMINAL_TERMINAL 0
 #define RECORD_START_DIR 0
 #define RECORD_START_NAME 1
 #define RECORD_START_RECORD 2

@@ -20,6 +20,7 @@
 #define REPLY_STDERR 70
 #define REPLY_EXIT 71
 #define REPLY_ANSWER 72
+#define REPLY_SIZE 73
 #define REPLY_ENTRY 85
 #define REPLY_DATA 86
 #define POINT_CREATED 1

@@ -7,6 +7,9 @@ import type { ContainerOptions } from "./container-options.ts";
 /** What Docker gives to a container whose image names no PATH. */
 export const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** And to a program with a terminal. */
+export const defaultTerm = "TERM=xterm";
+
 export function mergeArgs(image: ImageExecution, options: ContainerOptions): readonly string[] {
   const { entrypoint, command } = options;
   // [""] is how `--entrypoint ""` says "none"

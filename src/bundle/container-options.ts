@@ -202,6 +202,8 @@ export interface ContainerOptions extends ResourceOptions {
   readonly securityOpt?: readonly string[] | undefined;
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** A terminal for the program, in place of separate streams. */
+  readonly terminal?: boolean | undefined;
   /** A tiny process 1 that reaps orphans and passes signals on. */
   readonly init?: boolean | undefined;
 }

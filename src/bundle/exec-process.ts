@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { GantryError } from "../base/error.ts";
 import type { Capability } from "../linux/capabilities.ts";
 import type { RuntimeProcess } from "../spec/runtime-process.ts";
-import { mergeEnvironment } from "./command.ts";
+import { defaultTerm, mergeEnvironment } from "./command.ts";
 import type { ResolvedUser } from "./user.ts";
 
 export interface TerminalSize {
@@ -35,8 +35,6 @@ export interface ExecProcessInput {
   /** What the engine holds. */
   readonly capabilities: readonly Capability[];
 }
-
-const defaultTerm = "TERM=xterm";
 
 /** Of a user other than root only the bounding set says anything: the rest is lost at exec anyway. */
 function capabilitiesOf({ process, options, capabilities: held }: ExecProcessInput, uid: number) {

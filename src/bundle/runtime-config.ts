@@ -12,7 +12,7 @@ import type { ImageExecution } from "../spec/image-config.ts";
 import { type RuntimeConfig, runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { RuntimeDevice, RuntimeLinux } from "../spec/runtime-linux.ts";
 import { type CdiEdits, withCdi } from "./cdi.ts";
-import { defaultPath, mergeArgs, mergeEnvironment, workingDirectory } from "./command.ts";
+import { defaultPath, defaultTerm, mergeArgs, mergeEnvironment, workingDirectory } from "./command.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { type ContainerFiles, containerMounts } from "./mounts.ts";
 import { containerResources, containerRlimits, type ResourceHost } from "./resources.ts";
@@ -104,12 +104,12 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
     ociVersion: runtimeSpecVersion,
     root: { path: input.rootPath ?? "rootfs", readonly: options.readOnly ?? false },
     process: {
-      terminal: false,
+      terminal: options.terminal ?? false,
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       cwd: workingDirectory(image, options),
       args: init ? [initPath, "init", "--", ...args] : args,
       env: mergeEnvironment(
-        [`PATH=${defaultPath}`, `HOSTNAME=${hostname}`],
+        [`PATH=${defaultPath}`, `HOSTNAME=${hostname}`, ...(options.terminal ? [defaultTerm] : [])],
         image.Env ?? [],
         options.env ?? [],
       ),

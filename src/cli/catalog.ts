@@ -25,6 +25,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: "Containers",
     load: async () => (await import("./commands/start.ts")).start,
   },
+  attach: {
+    summary: "Attach local standard input, output, and error streams to a running container",
+    group: "Containers",
+    load: async () => (await import("./commands/attach.ts")).attach,
+  },
   exec: {
     summary: "Execute a command in a running container",
     group: "Containers",

@@ -4,9 +4,11 @@
  */
 import { write } from "node:fs";
 import { errnoOf, isGantryError } from "../base/error.ts";
+import type { TerminalSize } from "../bundle/exec-process.ts";
 import type { ContainerInput } from "../engine/containers/attached-streams.ts";
 import type { OutputStream } from "../engine/containers/output-stream.ts";
 import type { CommandContext } from "./context.ts";
+import type { TerminalSession } from "./terminal-session.ts";
 
 /** What a container and an exec have in common. */
 export interface ForegroundProcess {
@@ -15,6 +17,9 @@ export interface ForegroundProcess {
   readonly stdin: ContainerInput;
   kill(signalName: string): Promise<void>;
   wait(): Promise<number>;
+  resize(size: TerminalSize): Promise<void>;
+  /** Lets go of it. */
+  detach(): Promise<void>;
   /** Ends it when nobody reads its output any more. */
   stop?(options: { readonly timeoutSeconds: number }): Promise<void>;
 }
@@ -23,7 +28,11 @@ export interface ForegroundOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+  /** Without a terminal, where the keyboard sends them. */
   readonly proxySignals: boolean;
+  readonly terminal?: TerminalSession | undefined;
+  /** Leave stdin open for others when ours is at its end. */
+  readonly keepsStdin?: boolean;
 }
 
 /** Those that a user or a supervisor sends; what the kernel sends for a fault stays here. */
@@ -32,6 +41,8 @@ const proxied = [
   ...(["SIGWINCH", "SIGIO", "SIGPWR"] as const),
 ] as const;
 
+/** How much may be typed into a terminal that its program does not read before nobody listens any more. */
+const typedAheadBytes = 1024 * 1024;
 /** So many requests to end in a row end this client, whatever the container makes of them. */
 const patience = 3;
 /** What a container gets to end by itself when nobody reads its output any more. */
@@ -46,20 +57,31 @@ export async function runInForeground(
   options: ForegroundOptions,
 ): Promise<number> {
   context.releaseSignals();
+  const { terminal } = options;
   const leave = Promise.withResolvers<number>();
-  const stopProxying = options.proxySignals
-    ? proxySignals(context, container, leave.resolve)
-    : endOnSignals(leave.resolve);
-  const outputs = [
-    pump(container.stdout, options.stdout ? 1 : undefined),
-    pump(container.stderr, options.stderr ? 2 : undefined),
-  ];
-  const readerGone = new Promise<void>((resolve, reject) => {
-    for (const output of outputs) output.then((end) => end === "gone" && resolve(), reject);
-  });
-  if (options.stdin)
-    feed(container).catch((error) => context.logger.debug("stdin ended", { error: String(error) }));
+  let released = false;
+  const letGo = (status: number) => {
+    released = true;
+    leave.resolve(status);
+  };
+  const stopProxying =
+    options.proxySignals && !terminal
+      ? proxySignals(context, container, leave.resolve)
+      : endOnSignals(leave.resolve);
   try {
+    // before anything is shown: what prints carriage returns of its own needs none of the terminal outside
+    await terminal?.begin((size) => container.resize(size));
+    const outputs = [
+      pump(container.stdout, options.stdout ? 1 : undefined),
+      pump(container.stderr, options.stderr ? 2 : undefined),
+    ];
+    const readerGone = new Promise<void>((resolve, reject) => {
+      for (const output of outputs) output.then((end) => end === "gone" && resolve(), reject);
+    });
+    if (options.stdin)
+      feed(container, options, letGo).catch((error) =>
+        context.logger.debug("stdin ended", { error: String(error) }),
+      );
     const ended = Promise.all(outputs).then(async (ends) => {
       const status = await container.wait();
       return ends.includes("gone") ? brokenPipeStatus : status;
@@ -72,7 +94,10 @@ export async function runInForeground(
     for (const each of [ended, orphaned]) each.catch(() => {});
     return await Promise.race([ended, orphaned, leave.promise]);
   } finally {
+    await terminal?.[Symbol.asyncDispose]();
     stopProxying();
+    // docker's word for it, where letting go counts as a failure
+    if (released && terminal?.detachStatus !== 0) context.err("read escape sequence\n");
   }
 }
 
@@ -96,10 +121,32 @@ async function writeAllAsync(fd: number, data: Uint8Array): Promise<boolean> {
   return true;
 }
 
-async function feed(container: ForegroundProcess): Promise<void> {
+async function feed(
+  container: ForegroundProcess,
+  { terminal, keepsStdin }: ForegroundOptions,
+  leave: (status: number) => void,
+): Promise<void> {
   const { stdin } = container;
-  for await (const chunk of process.stdin) await stdin.write(chunk as Uint8Array);
-  await stdin.end();
+  let pending = 0;
+  for await (const chunk of process.stdin) {
+    const typed = terminal?.scanner.take(chunk as Uint8Array) ?? {
+      bytes: chunk as Uint8Array,
+      detached: false,
+    };
+    const { length } = typed.bytes;
+    pending += length;
+    const written = (length > 0 ? stdin.write(typed.bytes) : Promise.resolve()).then(() => {
+      pending -= length;
+    });
+    if (terminal && typed.detached) {
+      await container.detach();
+      return leave(terminal.detachStatus);
+    }
+    // the keys must be found also behind what the program does not read
+    if (!terminal || pending > typedAheadBytes) await written;
+    else written.catch(() => {});
+  }
+  if (!keepsStdin) await stdin.end();
 }
 
 function proxySignals(

@@ -272,7 +272,7 @@ function configView({ record, runtimeConfig }: ContainerInspection) {
     User: options.user ?? "",
     Tty: process?.terminal ?? false,
     OpenStdin: record.openStdin,
-    StdinOnce: record.openStdin,
+    StdinOnce: record.stdinOnce ?? false,
     Env: process?.env ?? [],
     Cmd: record.args.slice(record.entrypointLength),
     Image: record.image.reference,

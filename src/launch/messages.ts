@@ -32,7 +32,8 @@ export type Reply =
   | { readonly kind: "done" }
   | { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array }
   | { readonly kind: "exit"; readonly code: number; readonly signal: number; readonly oomKilled: boolean }
-  | { readonly kind: "answer"; readonly errno: number };
+  | { readonly kind: "answer"; readonly errno: number }
+  | { readonly kind: "size"; readonly rows: number; readonly columns: number };
 
 /** stdin is cut into frames of this length, so that its end need not wait behind megabytes. */
 export const stdinFrameBytes = 32 * 1024;
@@ -165,6 +166,10 @@ export function decodeReply(frame: Frame): Reply {
     }
     case "answer":
       return { kind, errno: fixed(kind, frame, 4).getUint32(0, true) };
+    case "size": {
+      const view = fixed(kind, frame, 4);
+      return { kind, rows: view.getUint16(0, true), columns: view.getUint16(2, true) };
+    }
     default:
       kind satisfies never;
       bug("reply kind");

@@ -191,6 +191,7 @@ export const operations = {
   "make-state-directory": op(230, host, [], { dir: "text", name: "text" }, "makes a private directory below a directory of the host, where nothing may be yet"),
   "give-descriptor": op(231, host, [], { fd: "fd", uid: "u32" }, "gives what a descriptor stands for to a user, as far as that may be done"),
   "remove-when-told": op(232, cleanup, [], { dir: "text", name: "text" }, "removes a directory below a host directory as remove-tree does, when every client has been told of the end; not if one has asked to disown"),
+  "watch-terminal": op(233, host, ["controller", "last"], { terminal: "u32" }, "tells the controller the size of the terminal on a descriptor of its own, now and whenever it changes; at its go puts that into raw mode, and sets it as it was when the controller has gone"),
   // the life of a container
   "record-start": op(120, host, ["with-child"], { dir: "text", name: "text", record: "text" }, "writes a file atomically; @PID@, @START@, @SHIM@, @SHIMSTART@ and @TIME@ become pids, their start times in clock ticks and the time (RFC 3339 with nanoseconds), @STDIO@ a JSON array of what the executor has on 0, 1 and 2"),
   "record-pid": op(226, host, ["with-child"], {}, "writes the child's pid, without a line feed, to the file that whoever started the executor has named"),

@@ -55,6 +55,8 @@ export const replies = {
   exit: 71,
   /** {u32 errno}: the answer to signal, resize, attach, wait and disown. */
   answer: 72,
+  /** {u16 rows, u16 columns} of the terminal outside, see the operation watch-terminal. */
+  size: 73,
   /** tree-stat, tree-list, tree-read: see decodeTreeEntry. */
   entry: 85,
   /** tree-read: the next bytes of the file. */

@@ -67,7 +67,7 @@ test("mistakes of the user end with 125 and say what is wrong", { skip }, () =>
       [["--pull", "never", "nosuch"], /^gantry: No such image: nosuch:latest\n/],
       [["--pull", "never", "--platform", "linux/s390x", "busybox"], /not for linux\/s390x\n/],
       [["--cpus", "4096", "busybox"], /^gantry: range of CPUs is from 0\.01 to \d+\.00, as there are only/],
-      [["-t", "busybox"], /terminals .* are not available yet/],
+      [["-t", "--detach-keys", "ctrl-1", "busybox"], /^gantry: Invalid detach keys \(ctrl-1\) provided\n/],
       [["-p", "80:80", "busybox"], /published ports are not available yet/],
       [
         ["--mount", "type=bind,source=/nonexistent/x,target=/x", "busybox"],

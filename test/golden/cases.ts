@@ -127,6 +127,7 @@ export const cases: readonly GoldenCase[] = [
   ...criuCases,
   golden("minimal", {}),
   engineCase("engine-default", {}, v2Host),
+  engineCase("engine-terminal", { terminal: true, user: "7" }, plainHost),
   engineCase("engine-privileged", { privileged: true }, v2Host),
   engineCase(
     "engine-user-namespace",

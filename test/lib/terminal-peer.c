@@ -165,6 +165,11 @@ static int receive_pidfd(const char *path)
 	return 0;
 }
 
+static int same_modes(const struct termios *a, const struct termios *b)
+{
+	return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_lflag == b->c_lflag;
+}
+
 static int drive(char **argv)
 {
 	char name[64];
@@ -205,10 +210,15 @@ static int drive(char **argv)
 	close(master);
 	waitpid(pid, &status, 0);
 	tcgetattr(slave, &last);
+	/* one that was killed can at best have somebody who sets the terminal as it was a moment later */
+	for (int tries = 0; WIFSIGNALED(status) && !same_modes(&first, &last) && tries < 500; tries++) {
+		usleep(10000);
+		tcgetattr(slave, &last);
+	}
 	close(slave);
 	waitpid(watcher, NULL, 0);
 	fprintf(stderr, "status=%d restored=%d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
-	        first.c_iflag == last.c_iflag && first.c_oflag == last.c_oflag && first.c_lflag == last.c_lflag);
+	        same_modes(&first, &last));
 	return 0;
 }
 

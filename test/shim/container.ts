@@ -11,6 +11,8 @@ export const logFormats = { none: 0, json: 1, cri: 2 } as const;
 
 export interface ContainerOptions {
   readonly stdin?: boolean;
+  /** A terminal of the host's devpts in place of pipes. */
+  readonly terminal?: boolean;
   /** Shares the host's pids: what it leaves behind lives on. */
   readonly hostPids?: boolean;
   readonly format?: keyof typeof logFormats;
@@ -26,10 +28,25 @@ export interface ContainerOptions {
 
 const newPids = 0x20000000;
 
+const terminalSteps: readonly Step[] = [
+  {
+    op: "open-terminal",
+    where: "",
+    root: undefined,
+    console: "",
+    ...{ rows: 24, columns: 80, like: 3, uid: 0, plain: 0 },
+    fd: "terminal",
+  },
+  { op: "take-terminal", where: "", fd: "terminal" },
+];
+
 /** The plan of a container that runs `args`, with records, log and socket in `dir`. */
 export function planFor(dir: string, args: readonly string[], options: ContainerOptions = {}): Plan {
   const where = "";
   const cgroups = options.cgroups ?? [];
+  const terminal = options.terminal ?? false;
+  const stdin = options.stdin ? "in" : undefined;
+  const stdio: Step = { op: "set-stdio", where, stdin, stdout: "out", stderr: "err", null: 0 };
   const pipe = (read: string, write: string): Step => ({ op: "make-pipe", where, read, write });
   return {
     host: [
@@ -43,8 +60,7 @@ export function planFor(dir: string, args: readonly string[], options: Container
         files: options.files ?? 1,
       },
       ...(options.stdin ? [pipe("in", "shim in")] : []),
-      pipe("shim out", "out"),
-      pipe("shim err", "err"),
+      ...(terminal ? [] : [pipe("shim out", "out"), pipe("shim err", "err")]),
       ...cgroups.map(
         ({ mount, path }, index): Step => ({
           op: "make-cgroup",
@@ -58,8 +74,7 @@ export function planFor(dir: string, args: readonly string[], options: Container
       { op: "clone", where, namespaces: options.hostPids ? 0 : newPids, cgroup: undefined },
       ...cgroups.map((_, index): Step => ({ op: "move-child", where, dir: `cgroup${index}` })),
       ...(options.stdin ? [{ op: "close", where, fd: "in" } as const] : []),
-      { op: "close", where, fd: "out" },
-      { op: "close", where, fd: "err" },
+      ...(terminal ? [] : ["out", "err"].map((fd): Step => ({ op: "close", where, fd }))),
       {
         op: "record-start",
         where,
@@ -69,29 +84,23 @@ export function planFor(dir: string, args: readonly string[], options: Container
       },
       ...(options.syncs ?? []).map((point): Step => ({ op: "sync", where, point: syncPoints[point] })),
       { op: "tell-child", where, step: 1 },
+      ...(terminal ? [{ op: "receive-terminal", where, fd: "master" } as const] : []),
       { op: "await-exec", where },
       { op: "report", where, point: syncPoints.started },
       {
         op: "supervise",
         where,
         stdin: options.stdin ? "shim in" : undefined,
-        stdout: "shim out",
-        stderr: "shim err",
-        terminal: undefined,
+        stdout: terminal ? undefined : "shim out",
+        stderr: terminal ? undefined : "shim err",
+        terminal: terminal ? "master" : undefined,
         stopSignal: options.stopSignal ?? 15,
       },
     ],
     child: [
       { op: "await-host", where, step: 1 },
       { op: "new-session", where },
-      {
-        op: "set-stdio",
-        where,
-        stdin: options.stdin ? "in" : undefined,
-        stdout: "out",
-        stderr: "err",
-        null: 0,
-      },
+      ...(terminal ? terminalSteps : [stdio]),
       { op: "find-program", where, name: args[0]!, directories: ["/usr/bin", "/bin"] },
       { op: "close-descriptors", where, keep: 0 },
       { op: "exec", where, args, env: ["PATH=/usr/bin:/bin"] },

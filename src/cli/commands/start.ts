@@ -1,8 +1,8 @@
 /** `gantry start`. */
 import { isGantryError } from "../../base/error.ts";
+import { attachTo } from "../attach-to.ts";
 import { defineCommand } from "../command.ts";
 import { forEachName } from "../each.ts";
-import { runInForeground } from "../foreground.ts";
 import { flag, text, UsageError } from "../options.ts";
 
 export const start = defineCommand({
@@ -12,12 +12,15 @@ export const start = defineCommand({
   options: {
     attach: flag("Attach STDOUT/STDERR and forward signals", { short: "a" }),
     interactive: flag("Attach container's STDIN", { short: "i" }),
-    "detach-keys": text("Accepted; there are no terminals to detach from", { hidden: true }),
-    "sig-proxy": flag("Proxy received signals to the process (default true)", { fallback: true }),
+    "detach-keys": text("Override the key sequence for detaching a container"),
+    "sig-proxy": flag("Proxy received signals to the process, if it has no terminal (default true)", {
+      fallback: true,
+    }),
   },
   minArguments: 1,
   examples: [
     ["gantry start web", "In the background"],
+    ["gantry start -ai shell", "Go on in a shell that has ended"],
     ["gantry start -a job", "See what it prints, and end with its exit status"],
   ],
   async run(context, { values, positionals }) {
@@ -37,12 +40,20 @@ export const start = defineCommand({
     if (positionals.length > 1)
       throw new UsageError("you cannot start and attach multiple containers at once");
     const container = await engine.container(positionals[0]!, { signal });
-    await container.start({ signal });
-    return await runInForeground(context, container, {
+    return await attachTo(context, container, {
       stdin: values.interactive,
-      stdout: true,
-      stderr: true,
+      detachKeys: values["detach-keys"],
+      detachStatus: 0,
       proxySignals: values["sig-proxy"],
+      async connect(stdin, terminalSize) {
+        try {
+          await container.start({ stdin, terminalSize, signal });
+        } catch (error) {
+          if (!isGantryError(error, "failed-precondition") || error.detail.running !== true) throw error;
+          // what runs already is watched from here on
+          await container.attach({ stdin, signal });
+        }
+      },
     });
   },
 });

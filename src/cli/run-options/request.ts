@@ -22,10 +22,6 @@ function some<T>(items: readonly T[]): readonly T[] | undefined {
 
 export function createRequest(values: CreateValues, positionals: readonly string[]): CreateRequest {
   const [image = "", ...command] = positionals;
-  if (values.tty)
-    throw new UsageError(
-      "terminals (-t, --tty) are not available yet: leave the option out; -i alone keeps stdin open",
-    );
   const labels = gatherLabels(values["label-file"], values.label);
   return given({
     image,
@@ -71,6 +67,7 @@ export function createRequest(values: CreateValues, positionals: readonly string
     runtime: values.runtime,
     autoRemove: values.rm || undefined,
     stdin: values.interactive || undefined,
+    terminal: values.tty || undefined,
     stopSignal: values["stop-signal"],
     stopTimeoutSeconds: values["stop-timeout"],
     health: healthOf(values),

@@ -122,7 +122,7 @@ export const createOptions = {
   "stop-timeout": whole("Timeout (in seconds) to stop a container", { min: -1 }),
   sysctl: list("Sysctl options", { value: "name=value", parse: pair }),
   tmpfs: list("Mount a tmpfs directory: /path[:size=64m,mode=1770]", { parse: parseTmpfs }),
-  tty: flag("Allocate a pseudo-TTY (not available yet)", { short: "t" }),
+  tty: flag("Allocate a pseudo-TTY", { short: "t" }),
   ulimit: list("Ulimit options: nofile=1024:2048", { value: "ulimit", parse: parseUlimit }),
   user: text("Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
   userns: parsed("User namespace to use: host or container:NAME", "string", namespaceMode("host")),

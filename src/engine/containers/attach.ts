@@ -3,13 +3,19 @@ import { GantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import type { Internals } from "../internals.ts";
+import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
-import { notRunning } from "./kill.ts";
 import { observe } from "./observe.ts";
+import { stdinChoice } from "./start.ts";
 
 export interface AttachOptions {
-  readonly stdin?: boolean;
+  /** Connect to its stdin too, if it has one; default false. */
+  readonly stdin?: boolean | undefined;
   readonly signal?: AbortSignal;
+}
+
+function refuse({ id, name }: ContainerRecord, reason: string): GantryError {
+  return new GantryError("failed-precondition", `cannot attach to ${reason}`, { detail: { id, name } });
 }
 
 export async function attachContainer(
@@ -20,10 +26,13 @@ export async function attachContainer(
   const observed = await observe(internals, id);
   if (!observed)
     throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
-  if (observed.state.kind !== "running") throw notRunning("attach to", observed.record);
+  const { record, state } = observed;
+  if (state.kind !== "running") throw refuse(record, "a stopped container, start it first");
+  if (state.paused) throw refuse(record, "a paused container, unpause it first");
   const { stdin, ...cancellable } = options;
   const task = openTask(internals.containers.stateDirectory(id));
-  const attachment = await task.attach({ stdout: true, stderr: true, stdin: stdin ?? false }, cancellable);
-  internals.events.append("container", "attach", id, containerAttributes(observed.record));
+  const choice = { stdout: true, stderr: true, ...(stdin ? stdinChoice(record) : {}) };
+  const attachment = await task.attach(choice, cancellable);
+  internals.events.append("container", "attach", id, containerAttributes(record));
   return attachment;
 }

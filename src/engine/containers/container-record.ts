@@ -65,6 +65,8 @@ const shape = object({
   autoRemove: boolean,
   /** Whether it has a stdin that clients can write to. */
   openStdin: boolean,
+  /** Whether that is closed when the first client that had it closes its own. */
+  stdinOnce: optional(boolean),
   stopSignal: integer(1, 64),
   stopTimeoutSeconds: integer(-1),
   log,

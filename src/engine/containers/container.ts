@@ -1,11 +1,12 @@
 /** A container in the hands of a program. */
 
 import { isGantryError } from "../../base/error.ts";
+import type { TerminalSize } from "../../bundle/exec-process.ts";
 import type { Image } from "../../images/image.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import type { PathArchive, PathStat, ReadArchiveOptions, WriteArchiveOptions } from "./archive.ts";
-import { attachContainer } from "./attach.ts";
+import type { AttachOptions } from "./attach.ts";
 import { AttachedStreams, type ContainerInput } from "./attached-streams.ts";
 import type { FileChange } from "./changes.ts";
 import type { CommitOptions } from "./commit.ts";
@@ -19,6 +20,7 @@ import { containerLogs, type LogsOptions } from "./logs.ts";
 import { settleLocked } from "./observe.ts";
 import type { OutputStream } from "./output-stream.ts";
 import { type RemoveOptions, removeContainer } from "./remove.ts";
+import type { StartOptions } from "./start.ts";
 import type { ContainerStats, StatsOptions } from "./stats.ts";
 import { type StopOptions, stopContainer } from "./stop.ts";
 import type { ProcessTable } from "./top.ts";
@@ -72,15 +74,23 @@ export class Container implements AsyncDisposable {
   }
 
   /** Starts it (again). */
-  async start(options: Cancellable & { readonly attach?: boolean } = {}): Promise<void> {
+  async start(options: Omit<StartOptions, "executor"> = {}): Promise<void> {
     const { startContainer } = await import("./start.ts");
     const attachment = await startContainer(this.#internals, this.id, options);
     if (attachment) this.#streams = new AttachedStreams(attachment);
   }
 
   /** Connects stdout, stderr and, if asked, stdin to a container that somebody else started. */
-  async attach(options: Cancellable & { readonly stdin?: boolean } = {}): Promise<void> {
+  async attach(options: AttachOptions = {}): Promise<void> {
+    const { attachContainer } = await import("./attach.ts");
     this.#streams = new AttachedStreams(await attachContainer(this.#internals, this.id, options));
+  }
+
+  /** Tells its terminal how large it is. */
+  async resize(size: TerminalSize, options: Cancellable = {}): Promise<void> {
+    const { openTask } = await import("../../tasks/open-task.ts");
+    const task = openTask(this.#internals.containers.stateDirectory(this.id));
+    await task.resize(size.rows, size.columns, options);
   }
 
   /** Its exit status when it has ended: 128 + n for signal n. */

@@ -41,6 +41,8 @@ export interface CreateRequest extends ContainerOptions {
   readonly autoRemove?: boolean | undefined;
   /** Whether it has a stdin that can be written to; else it reads from /dev/null. */
   readonly stdin?: boolean | undefined;
+  /** Whether stdin ends with the first client that is attached to it; default: unless it is run detached. */
+  readonly stdinOnce?: boolean | undefined;
   /** Default: the image's, or TERM. */
   readonly stopSignal?: string | number | undefined;
   /** Default: 10. */
@@ -202,6 +204,7 @@ async function makeLocked(
     labels: { ...image.imageConfig.config?.Labels, ...request.labels },
     autoRemove: request.autoRemove ?? false,
     openStdin: request.stdin ?? false,
+    stdinOnce: request.stdin ? (request.stdinOnce ?? true) : false,
     stopSignal: request.stopSignal ?? signalNumber(image.imageConfig.config?.StopSignal || "TERM"),
     stopTimeoutSeconds: request.stopTimeoutSeconds ?? defaultStopTimeoutSeconds,
     ...(healthCheck ? { healthCheck } : {}),
@@ -267,6 +270,7 @@ function optionsOf(request: CreateRequest): ContainerOptions {
     stdin: _s,
     restartPolicy: _r,
     health: _h,
+    stdinOnce: _once,
     pull: _p,
     platform: _f,
     log: _l,

@@ -1,6 +1,7 @@
 /** A further process of a container in the hands of a program. */
 import { rmSync } from "node:fs";
 import { isGantryError } from "../../base/error.ts";
+import type { TerminalSize } from "../../bundle/exec-process.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { ExitRecord } from "../../tasks/records.ts";
 import { lostExit } from "../../tasks/recover.ts";
@@ -109,8 +110,8 @@ export class Exec implements AsyncDisposable {
   }
 
   /** Tells its terminal how large it is. */
-  async resize(rows: number, columns: number, options: Cancellable = {}): Promise<void> {
-    await this.#task.resize(rows, columns, options);
+  async resize(size: TerminalSize, options: Cancellable = {}): Promise<void> {
+    await this.#task.resize(size.rows, size.columns, options);
   }
 
   /** Lets go of it: it runs on, and this program may end. */

@@ -1,5 +1,6 @@
 /** Makes a container and starts it. */
 import { faultPoint } from "../../base/fault.ts";
+import type { TerminalSize } from "../../bundle/exec-process.ts";
 import type { Dialogue } from "../../launch/dialogue.ts";
 import { startExecutor } from "../../launch/launch.ts";
 import type { Internals } from "../internals.ts";
@@ -11,6 +12,8 @@ import { launchLocked } from "./start.ts";
 export interface RunRequest extends CreateRequest {
   /** Connect stdout, stderr and stdin to this program; default true. */
   readonly attach?: boolean | undefined;
+  /** Of its terminal, if it has one, from the first moment on. */
+  readonly terminalSize?: TerminalSize | undefined;
 }
 
 /** Resolves when the program of the container runs. If it cannot be started, nothing is left of the container. */
@@ -19,7 +22,8 @@ export async function runContainer(
   request: RunRequest,
   options: CreateOptions = {},
 ): Promise<Container> {
-  const { attach, ...create } = request;
+  const { attach, terminalSize, ...rest } = request;
+  const create = { ...rest, stdinOnce: rest.stdinOnce ?? attach !== false };
   let executor: Dialogue | undefined;
   // it comes up while the container is made
   const onImage = () => {
@@ -31,6 +35,7 @@ export async function runContainer(
       const attachment = await launchLocked(internals, record, input, {
         ...(executor ? { executor } : {}),
         ...(attach === undefined ? {} : { attach }),
+        terminalSize,
         ...(options.signal ? { signal: options.signal } : {}),
       });
       faultPoint("run-started");

@@ -4,9 +4,12 @@ import { hostname as machineName } from "node:os";
 import { join } from "node:path";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
+import type { TerminalSize } from "../../bundle/exec-process.ts";
 import { openImage } from "../../images/image.ts";
 import type { Dialogue } from "../../launch/dialogue.ts";
+import type { AttachChoice } from "../../launch/messages.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
+import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import { taskState } from "../../tasks/task-state.ts";
@@ -25,6 +28,10 @@ import { readRuntimeConfig } from "./runtime-config-file.ts";
 export interface StartOptions {
   /** Connect to its streams from the first byte on; default true. */
   readonly attach?: boolean;
+  /** Connect to its stdin too, if it has one; default true. */
+  readonly stdin?: boolean | undefined;
+  /** Of its terminal, from the first moment on. */
+  readonly terminalSize?: TerminalSize | undefined;
   /** One that waits for the plan already. */
   readonly executor?: Dialogue;
   readonly signal?: AbortSignal;
@@ -90,14 +97,16 @@ export async function launchLocked(
   if (process.geteuid?.() !== 0)
     throw new GantryError("permission-denied", `start container "${record.name}": only root can, for now`);
   const dir = containers.stateDirectory(id);
-  const unattended = options.attach === false;
+  // whoever has a terminal may let go of it
+  const unattended = options.attach === false || Boolean(record.options.terminal);
   const mounts = record.options.mounts ?? [];
   if (mounts.some((mount) => mount.kind === "bind" && mount.propagation))
     (await import("./propagation.ts")).checkPropagation(mounts);
   const log = await settleLog(record, input.runtimeConfig);
   if (record.pod !== undefined) await readyPod(internals, record.pod, options.signal);
   const donors = await donorsFor(internals, record, input.runtimeConfig);
-  const plan = await startPlan(internals, record, { ...input, unattended, log, donors });
+  const runtimeConfig = sized(input.runtimeConfig, options.terminalSize);
+  const plan = await startPlan(internals, record, { ...input, runtimeConfig, unattended, log, donors });
   const executor = internals.executor();
   makeFreshDirectory(dir);
   if (record.runtime) await writeBundle(internals, record, { ...input, unattended, donors });
@@ -105,7 +114,9 @@ export async function launchLocked(
   containers.write({ ...record, startedInBoot: bootId() });
   faultPoint("start-recorded");
   const attach =
-    options.attach === false ? undefined : { stdout: true, stderr: true, ...stdinChoice(record) };
+    options.attach === false
+      ? undefined
+      : { stdout: true, stderr: true, ...(options.stdin === false ? {} : stdinChoice(record)) };
   const starting = startTask(plan, dir, {
     executor,
     started: options.executor,
@@ -146,9 +157,18 @@ async function readyPod(internals: Internals, id: string, signal: AbortSignal | 
   await makeReady(internals, id, signal ? { signal } : {});
 }
 
-/** The stdin of a container ends with the client that started it: `echo hi | gantry run -i …` must come to an end. */
-function stdinChoice(record: ContainerRecord) {
-  return record.openStdin ? { stdin: true, ownsStdin: true } : {};
+/** `echo hi | gantry run -i …` must come to an end: so stdin ends with its client. A terminal is never closed. */
+export function stdinChoice({ openStdin, stdinOnce, options }: ContainerRecord): AttachChoice {
+  return openStdin ? { stdin: true, ownsStdin: Boolean(stdinOnce) && !options.terminal } : {};
+}
+
+function sized(runtimeConfig: RuntimeConfig, size: TerminalSize | undefined): RuntimeConfig {
+  const { process } = runtimeConfig;
+  if (!size || !process?.terminal) return runtimeConfig;
+  return {
+    ...runtimeConfig,
+    process: { ...process, consoleSize: { height: size.rows, width: size.columns } },
+  };
 }
 
 /** The kernel's mark of a volatile overlay, from a start that failed: no program has written there yet. */

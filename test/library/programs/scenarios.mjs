@@ -153,6 +153,38 @@ const scenarios = {
     assert.equal(await last.wait(), 137);
   },
 
+  async terminals(engine) {
+    const seen = async (process, pattern) => {
+      let text = "";
+      for await (const chunk of process.stdout) {
+        text += Buffer.from(chunk).toString();
+        if (pattern.test(text)) return text;
+      }
+      throw new Error(`the output ended: ${JSON.stringify(text)}`);
+    };
+    const command = sh(
+      "trap 'stty size' WINCH; stty size; read a; echo \"[$a]\"; while :; do sleep 0.05; done",
+    );
+    const terminalSize = { rows: 11, columns: 22 };
+    await using c = await engine.run({ image, command, terminal: true, stdin: true, terminalSize });
+    await seen(c, /^11 22\r\n/);
+    await c.stdin.write("typed\n");
+    await seen(c, /\[typed\]\r\n/);
+    await c.resize({ rows: 33, columns: 44 });
+    await seen(c, /33 44\r\n/);
+    await c.detach();
+    const again = await engine.container(c.name);
+    await again.attach({ stdin: true });
+    await again.resize({ rows: 55, columns: 66 });
+    await seen(again, /55 66\r\n/);
+    const exec = await c.exec(sh("tty; stty size; read b; exit 9"), { terminal: terminalSize, stdin: true });
+    await seen(exec, /^\/dev\/pts\/1\r\n11 22\r\n/);
+    await exec.stdin.write("\n");
+    assert.equal(await exec.wait(), 9);
+    await using plain = await engine.run({ image, command: ["sleep", "60"] });
+    await assert.rejects(plain.resize(terminalSize), /inappropriate ioctl for device|not a typewriter/i);
+  },
+
   async errors(engine) {
     await rejectsWith(engine.container("nosuch"), "not-found", /^No such container: nosuch$/);
     await rejectsWith(engine.run({ image: "nosuch", pull: "never" }), "not-found", /No such image/);

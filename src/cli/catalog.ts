@@ -286,7 +286,7 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     load: async () => (await import("./commands/version.ts")).versionCommand,
   },
   serve: {
-    summary: "Keep the engine open: restarts, and ends that nobody saw",
+    summary: "Keep the engine open: restarts, health checks, and ends that nobody saw",
     group: "Containers",
     load: async () => (await import("./commands/serve.ts")).serve,
   },

@@ -112,6 +112,7 @@ struct executor {
 	bool pid_recorded;
 	pid_t compiler; /* the child that compiled the plan, until it is reaped; 0 for none */
 	int child_pidfd;
+	int host_mounts; /* mount namespace of the host while this process is in one of its own, else -1 */
 	bool child_reaped;
 	int wait_status; /* as wait(2) gives it, once child_reaped */
 	struct {

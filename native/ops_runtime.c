@@ -1,6 +1,6 @@
 /*
- * A container that another OCI runtime makes: this executor is its shim all the same. The runtime works in mounts that
- * nobody else sees, and what it leaves behind when `create` is over becomes our child.
+ * A container that another OCI runtime makes: this executor is its shim all the same. `create` works in mounts that
+ * nobody else sees, and what it leaves behind when it is over becomes our child.
  */
 #include <poll.h>
 #include <sched.h>
@@ -19,7 +19,8 @@ int op_prepare_runtime(struct executor *x, const struct step *s)
 	(void)s;
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return fail(x, errno, "become a subreaper");
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+	x->host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (x->host_mounts < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return fail(x, errno, "mount namespace");
 	return 0;
 }
@@ -104,6 +105,11 @@ int op_adopt_container(struct executor *x, const struct step *s)
 	}
 	x->child = (pid_t)pid;
 	x->child_pidfd = pidfd;
+	/* the container has mounts of its own by now; a shim that kept copies of the host's would keep them in use */
+	if (x->host_mounts >= 0 && setns(x->host_mounts, CLONE_NEWNS) < 0)
+		return fail(x, errno, "go back to the mounts of the host");
+	close(x->host_mounts);
+	x->host_mounts = -1;
 	/* what is orphaned later is not ours to reap */
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	return 0;

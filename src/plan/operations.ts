@@ -233,7 +233,7 @@ export const operations = {
   // containers of other OCI runtimes
   "prepare-runtime": op(267, host, [], {}, "takes a mount namespace of its own, into which mounts of the host still come, and makes this process the parent of what the programs that it starts leave behind"),
   "run-runtime": op(268, outside, [], { path: "text", args: "texts", env: "texts", stdin: "fd?", stdout: "fd?", stderr: "fd?", timeoutMs: "u32" }, "runs an OCI runtime with these descriptors on 0, 1 and 2 and waits for its end, which must be good"),
-  "adopt-container": op(269, host, ["clone"], { pidFile: "text" }, "takes the process that a runtime has written down as the child; it must have been left to this process"),
+  "adopt-container": op(269, host, ["clone"], { pidFile: "text" }, "takes the process that a runtime has written down as the child; it must have been left to this process, which goes back to the mounts of the host"),
 
   // checkpoint and restore: criu is the child's program, driven over its socket (criu's images/rpc.proto)
   "open-place": op(220, both, [], { root: "fd?", path: "text", directory: "u32", fd: "fd+" }, "opens a directory of the host as a path; with a root, a place in it, making what is missing: a directory (directory 1) or a file"),

@@ -1,6 +1,6 @@
 /** The same containers through other OCI runtimes: one list of cases, run by each of them. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { hasCrun } from "../kernel/bundle.ts";
@@ -218,6 +218,11 @@ for (const [runtime, skip] of runtimes) {
     };
     const status = readFileSync(`/proc/${start.shim}/status`, "utf8");
     assert.ok(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) < 1024, "the shim stays small");
+    assert.equal(
+      readlinkSync(`/proc/${start.shim}/ns/mnt`),
+      readlinkSync("/proc/self/ns/mnt"),
+      "it keeps no mount of the host in use",
+    );
     process.kill(start.shim, "SIGKILL");
     await until("its end to be seen", async () => (await box.must(["ps", "-q"])) === "");
     assert.equal(

@@ -11,8 +11,8 @@
  *     supervise
  *     clean-up: delete --force ───────────────────────► forgets it
  *
- * The runtime sees a bundle whose root is mounted, as its callers do, but in mounts that only the shim has: on the host
- * nothing is mounted. What the config has of other containers is put there as well, from processes that are proved.
+ * The runtime sees a bundle whose root is mounted, as its callers do, but in mounts that only the shim has until the
+ * container is made: on the host nothing is mounted. What the config has of other containers is put there as well, from processes that are proved.
  */
 import { join } from "node:path";
 import { refuse } from "../../base/decode.ts";

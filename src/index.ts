@@ -55,7 +55,13 @@ export type { PodState } from "./engine/pods/observe-pod.ts";
 export type { Pod } from "./engine/pods/pod.ts";
 export type { RemovePodOptions } from "./engine/pods/remove-pod.ts";
 export type { StartPodOptions } from "./engine/pods/start-pod.ts";
-export type { ContainerUsage, DiskUsage, ImageUsage, UsageTotal } from "./engine/system/disk-usage.ts";
+export type {
+  ContainerUsage,
+  DiskUsage,
+  ImageUsage,
+  UsageTotal,
+  VolumeUsage,
+} from "./engine/system/disk-usage.ts";
 export type {
   PrunedContainers,
   PrunedImages,

@@ -36,6 +36,7 @@ interface Usage {
     readonly Containers: number;
   }[];
   readonly Containers: readonly { readonly Names: string; readonly Size: number; readonly SizeRw: number }[];
+  readonly Volumes: readonly { readonly Name: string; readonly Links: number; readonly Size: number }[];
 }
 
 const usageOf = async (box: Sandbox) =>
@@ -46,8 +47,18 @@ test("system df is what du finds", { skip }, () =>
     await importBytes(box, "big", 20_000_000);
     await box.must(["run", "--name", "writer", "busybox", "sh", "-c", "head -c 5000000 /dev/urandom > /x"]);
     await box.must(["run", "-d", "--name", "running", "busybox", "sleep", "600"]);
-    const { Images, Containers } = await usageOf(box);
-    const counted = [...Images, ...Containers].reduce((sum, { Size }) => sum + Size, 0);
+    await box.must([
+      "run",
+      "--rm",
+      "-v",
+      "data:/d",
+      "busybox",
+      "sh",
+      "-c",
+      "head -c 2000000 /dev/urandom > /d/x",
+    ]);
+    const { Images, Containers, Volumes } = await usageOf(box);
+    const counted = [...Images, ...Containers, ...Volumes].reduce((sum, { Size }) => sum + Size, 0);
     const found = await duOf(box.root);
     assert.ok(Math.abs(counted - found) < found * 0.01, `${counted} counted, ${found} found`);
     const writer = Containers.find(({ Names }) => Names === "writer");
@@ -57,7 +68,7 @@ test("system df is what du finds", { skip }, () =>
     // the image without containers can go, that of the running one cannot
     assert.match(images!, /^Images +2 +1 +4\d\.?\d*MB +40\.?\d*MB \(\d\d%\)$/);
     assert.match(containers!, /^Containers +2 +1 +5\.\d+MB +5\.\d+MB \(\d\d%\)$/);
-    assert.match(volumes!, /^Local Volumes +0 +0 +0B +0B$/);
+    assert.match(volumes!, /^Local Volumes +1 +0 +2\.\d+MB +2\.\d+MB \(100%\)$/);
     assert.match(cache!, /^Build Cache +0 +0 +0B +0B$/);
     const verbose = await box.must(["system", "df", "-v"]);
     assert.match(
@@ -68,6 +79,7 @@ test("system df is what du finds", { skip }, () =>
       verbose,
       /\nContainers space usage:\n\nCONTAINER ID +IMAGE +COMMAND +LOCAL VOLUMES +SIZE +CREATED/,
     );
+    assert.match(verbose, /\nLocal Volumes space usage:\n\nVOLUME NAME +LINKS +SIZE\ndata +0 +2\.\d+MB\n/);
     await box.must(["rm", "-f", "writer", "running"]);
   }),
 );
@@ -156,7 +168,7 @@ test("system prune removes stopped containers and pods and tells what it would r
     await box.must(["pod", "create", "--name", "web"]);
     await box.must(["run", "--name", "one", "--pod", "web", "busybox", "true"]);
     await box.must(["pod", "stop", "web"]);
-    await box.must(["create", "--name", "two", "busybox"]);
+    await box.must(["create", "--name", "two", "-v", "/anonymous", "-v", "named:/named", "busybox"]);
     const asked = await box.gantry(["system", "prune"], { stdin: "" });
     assert.match(
       asked.stdout,
@@ -169,6 +181,18 @@ test("system prune removes stopped containers and pods and tells what it would r
     );
     assert.equal(await box.must(["ps", "-aq"]), "");
     assert.equal(await box.must(["pod", "ps", "-q"]), "");
+    assert.equal((await box.must(["volume", "ls", "-q"])).split("\n").length, 2, "volumes only if told to");
+    const old = await box.gantry(["system", "prune", "-f", "--volumes", "--filter", "until=1h"]);
+    assert.deepEqual(
+      [old.code, old.stderr],
+      [1, 'gantry: ERROR: The "until" filter is not supported with "--volumes"\n'],
+    );
+    assert.match(
+      await box.must(["system", "prune", "-f", "--volumes"]),
+      /^Deleted Volumes:\n[0-9a-f]{64}\n\nTotal/,
+    );
+    assert.equal(await box.must(["volume", "ls", "-q"]), "named");
+    await box.must(["volume", "rm", "named"]);
     assert.equal(await box.must(["images", "-q"]).then((ids) => ids.split("\n").length), 1);
   }),
 );
@@ -181,7 +205,7 @@ test("an import past the disk limit is refused with the reason, and leaves nothi
     assert.equal(refused.code, 1);
     assert.match(
       refused.stderr,
-      /import image: the disk limit of \d+ MB leaves [\d.]+ MB: images take [\d.]+ MB, containers [\d.]+ MB, and logs may grow by [\d.]+ MB; remove what is not needed \(gantry system prune -a\) or raise the limit/,
+      /import image: the disk limit of \d+ MB leaves [\d.]+ MB: images take [\d.]+ MB, containers [\d.]+ MB, volumes [\d.]+ MB, and logs may grow by [\d.]+ MB; remove what is not needed \(gantry system prune -a\) or raise the limit/,
     );
     assert.ok((await duOf(box.root)) < before + 100_000, "nothing of it stays");
     assert.equal((await importBytes(box, "small", 10_000_000, limit)).code, 0);

@@ -1,5 +1,5 @@
 /** `gantry system df`. */
-import type { DiskUsage, UsageTotal } from "../../engine/system/disk-usage.ts";
+import type { DiskUsage, UsageTotal, VolumeUsage } from "../../engine/system/disk-usage.ts";
 import { defineCommand } from "../command.ts";
 import { containerColumns } from "../container-columns.ts";
 import { type Column, formatListing } from "../format/table.ts";
@@ -22,7 +22,7 @@ export const systemDf = defineCommand({
   minArguments: 0,
   maxArguments: 0,
   examples: [
-    ["gantry system df", "What images and containers take, and what could be had back"],
+    ["gantry system df", "What images, containers and volumes take, and what could be had back"],
     ["gantry system df -v", "Each image and each container"],
   ],
   async run(context, { values }) {
@@ -50,7 +50,7 @@ function totalRows({ totals }: DiskUsage): readonly TotalRow[] {
   return [
     { type: "Images", ...totals.images },
     { type: "Containers", ...totals.containers },
-    { type: "Local Volumes", ...none },
+    { type: "Local Volumes", ...totals.volumes },
     { type: "Build Cache", ...none },
   ];
 }
@@ -124,6 +124,12 @@ function containerPart({ containers }: DiskUsage) {
   return { rows, columns, standard: templateOf(fields) };
 }
 
+const volumeColumns: readonly Column<VolumeUsage>[] = [
+  { name: "Name", heading: "VOLUME NAME", value: ({ volume }) => volume.name },
+  { name: "Links", heading: "LINKS", value: ({ volume }) => String(volume.usedBy.length) },
+  { name: "Size", heading: "SIZE", value: ({ sizeBytes }) => humanSize(sizeBytes) },
+];
+
 function templateOf(fields: readonly string[]): string {
   return fields.map((field) => `{{.${field}}}`).join("\t");
 }
@@ -133,7 +139,7 @@ function verboseText(usage: DiskUsage): string {
   return [
     `Images space usage:\n\n${formatListing(images.rows, images.columns, { standard: images.standard })}`,
     `Containers space usage:\n\n${formatListing(containers.rows, containers.columns, { standard: containers.standard })}`,
-    "Local Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE\n",
+    `Local Volumes space usage:\n\n${formatListing(usage.volumes, volumeColumns, { standard: "{{.Name}}\t{{.Links}}\t{{.Size}}" })}`,
     "Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
   ].join("\n");
 }
@@ -156,7 +162,11 @@ function verboseJson(usage: DiskUsage): object {
       Size: sizeBytes,
       SizeRw: writtenBytes,
     })),
-    Volumes: [],
+    Volumes: usage.volumes.map(({ volume, sizeBytes }) => ({
+      Name: volume.name,
+      Links: volume.usedBy.length,
+      Size: sizeBytes,
+    })),
     BuildCache: [],
   };
 }

@@ -20,6 +20,7 @@ import { clearHalfMadePod, observePod } from "../pods/observe-pod.ts";
 import { undoPod } from "../pods/pod-plan.ts";
 import { PodStore } from "../pods/pod-store.ts";
 import { brokenBecause, readSandbox } from "../pods/sandbox.ts";
+import { volumeStore } from "../volumes/volume-store.ts";
 import type { Leftover } from "./finding.ts";
 
 const idForm = /^[0-9a-f]{64}$/;
@@ -261,6 +262,10 @@ function unfinished(internals: Internals): readonly Leftover[] {
     const owner = /^(?:hidden\.[a-z0-9-]+\.)?([^.]+)\.[0-9a-f]+$/.exec(name)?.[1];
     return owner !== undefined && ownerState(owner) === "dead";
   });
+  const { volumes } = internals.layout;
+  const halfVolumes = entries(volumes).filter(
+    (name) => name.startsWith(".") && ownerState(name.slice(1).split(".")[0]!) === "dead",
+  );
   const trash = entries(join(content, "trash")).filter(
     (name) => ownerState(name.split(".")[1] ?? "") === "dead",
   );
@@ -275,6 +280,15 @@ function unfinished(internals: Internals): readonly Leftover[] {
             name: `${staged.length} layers or snapshots`,
             detail: "on their way in or out when their process died",
             remove: sweepLayers,
+          },
+        ]
+      : []),
+    ...(halfVolumes.length > 0
+      ? [
+          {
+            name: `${halfVolumes.length} volumes`,
+            detail: "on their way in or out when their process died",
+            remove: async () => await volumeStore(internals).sweep(),
           },
         ]
       : []),

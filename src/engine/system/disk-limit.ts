@@ -1,5 +1,5 @@
 /**
- * The cap on what a store takes of the disk. Images, containers, their logs and all that is on its way in share it; a
+ * The cap on what a store takes of the disk. Images, containers, volumes, logs and all that is on its way in share it; a
  * log counts with the most that it may grow to. Who brings something in says so byte by byte before it is written, so
  * the cap is passed by no more than what is under way at that moment. What a program writes to its root cannot be held
  * back, but at the cap nothing new is brought in and nothing is started.
@@ -78,12 +78,13 @@ export class DiskBudget {
   async #refusal(bytes: number): Promise<GantryError> {
     const measured = await this.#measure({});
     const containers = measured.containers.reduce((sum, one) => sum + one.writtenBytes + one.ownBytes, 0);
-    const images = totalBytes({ ...measured, containers: [] });
+    const images = totalBytes({ ...measured, containers: [], volumes: new Map() });
+    const volumes = [...measured.volumes.values()].reduce((sum, size) => sum + size, 0);
     const logs = logRoom(measured);
     const free = Math.max(0, this.#freeBytes!);
     return new GantryError(
       "resource-exhausted",
-      `${this.#what}: the disk limit of ${megabytes(this.#limit.bytes)} leaves ${megabytes(free)}: images take ${megabytes(images)}, containers ${megabytes(containers)}, and logs may grow by ${megabytes(logs)}; remove what is not needed (gantry system prune -a) or raise the limit`,
+      `${this.#what}: the disk limit of ${megabytes(this.#limit.bytes)} leaves ${megabytes(free)}: images take ${megabytes(images)}, containers ${megabytes(containers)}, volumes ${megabytes(volumes)}, and logs may grow by ${megabytes(logs)}; remove what is not needed (gantry system prune -a) or raise the limit`,
       {
         detail: {
           limitBytes: this.#limit.bytes,

@@ -1,8 +1,9 @@
-/** `system df`: how much of the disk images and containers take, and how much of that could be had back. */
+/** `system df`: how much of the disk images, containers and volumes take, and how much of that could be had back. */
 import { type Image, listImages } from "../../images/image.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { type ContainerSummary, listContainers } from "../containers/list.ts";
 import type { Internals } from "../internals.ts";
+import { listVolumes, type Volume } from "../volumes/volumes.ts";
 import { type Measured, measureStore } from "./measure.ts";
 
 export interface ImageUsage {
@@ -22,6 +23,11 @@ export interface ContainerUsage {
   readonly writtenBytes: number;
 }
 
+export interface VolumeUsage {
+  readonly volume: Volume;
+  readonly sizeBytes: number;
+}
+
 export interface UsageTotal {
   readonly total: number;
   readonly active: number;
@@ -32,7 +38,12 @@ export interface UsageTotal {
 export interface DiskUsage {
   readonly images: readonly ImageUsage[];
   readonly containers: readonly ContainerUsage[];
-  readonly totals: { readonly images: UsageTotal; readonly containers: UsageTotal };
+  readonly volumes: readonly VolumeUsage[];
+  readonly totals: {
+    readonly images: UsageTotal;
+    readonly containers: UsageTotal;
+    readonly volumes: UsageTotal;
+  };
 }
 
 export async function measureDiskUsage(
@@ -60,10 +71,21 @@ export async function measureDiskUsage(
     const { writtenBytes = 0, ownBytes = 0 } = found ?? {};
     return { container, sizeBytes: writtenBytes + ownBytes, writtenBytes };
   });
+  const volumes = (await listVolumes(internals, options)).map(
+    (volume): VolumeUsage => ({ volume, sizeBytes: measured.volumes.get(volume.name) ?? 0 }),
+  );
+  const unused = volumes.filter(({ volume }) => volume.usedBy.length === 0);
   return {
     images: usages,
     containers,
+    volumes,
     totals: {
+      volumes: {
+        total: volumes.length,
+        active: volumes.length - unused.length,
+        sizeBytes: sum(volumes.map(({ sizeBytes }) => sizeBytes)),
+        reclaimableBytes: sum(unused.map(({ sizeBytes }) => sizeBytes)),
+      },
       images: imageTotal(usages, things, measured),
       containers: {
         total: containers.length,

@@ -1,6 +1,6 @@
 /**
  * What the store holds on the disk, as blocks and inodes count, each thing once: blobs by digest, unpacked layers by
- * chainID, what containers have written, their logs, and what is neither complete nor anybody's yet.
+ * chainID, what containers have written, their logs, volumes, and what is neither complete nor anybody's yet.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,9 @@ export interface Measured {
   readonly blobs: ReadonlyMap<Digest, number>;
   readonly layers: ReadonlyMap<Digest, number>;
   readonly containers: readonly MeasuredContainer[];
-  /** Downloads and layers that are on their way, or were when their process died. */
+  /** By name. */
+  readonly volumes: ReadonlyMap<string, number>;
+  /** Downloads, layers and volumes that are on their way, or were when their process died. */
   readonly unfinishedBytes: number;
 }
 
@@ -57,10 +59,17 @@ export async function measureStore(internals: Internals, options: MeasureOptions
       writtenBytes: await sizeOf(join(layout.snapshots, "active", record.id)),
       ownBytes: await sizeOf(internals.containers.directory(record.id)),
     });
+  const volumes = new Map<string, number>();
   let unfinishedBytes = 0;
+  for (const name of namesIn(layout.volumes)) {
+    const size = await sizeOf(join(layout.volumes, name));
+    // on its way in or out
+    if (name.startsWith(".")) unfinishedBytes += size;
+    else volumes.set(name, size);
+  }
   for (const dir of [files.ingest, files.trash, join(layout.snapshots, "staging")])
     for (const name of namesIn(dir)) unfinishedBytes += await sizeOf(join(dir, name));
-  return { blobs, layers, containers, unfinishedBytes };
+  return { blobs, layers, containers, volumes, unfinishedBytes };
 }
 
 function namesIn(dir: string): readonly string[] {
@@ -78,11 +87,12 @@ function layerDirectory(snapshots: string, chainId: Digest): string {
   return join(snapshots, "layers", algorithm === "sha256" ? hex : `${algorithm}-${hex}`);
 }
 
-export function totalBytes({ blobs, layers, containers, unfinishedBytes }: Measured): number {
+export function totalBytes({ blobs, layers, containers, volumes, unfinishedBytes }: Measured): number {
   const sum = (sizes: Iterable<number>) => [...sizes].reduce((total, size) => total + size, 0);
   return (
     sum(blobs.values()) +
     sum(layers.values()) +
+    sum(volumes.values()) +
     sum(containers.map(({ writtenBytes, ownBytes }) => writtenBytes + ownBytes)) +
     unfinishedBytes
   );

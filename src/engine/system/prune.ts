@@ -83,7 +83,7 @@ export async function pruneImages(
 }
 
 function imageBytes(measured: Measured): number {
-  return totalBytes({ ...measured, containers: [] });
+  return totalBytes({ ...measured, containers: [], volumes: new Map() });
 }
 
 function labelsOf(image: Image): Readonly<Record<string, string>> {

@@ -92,6 +92,25 @@ test("events are told by type, action, container, image and labels", () => {
   assert.throws(() => told("color=red"), /invalid filter 'color'/);
 });
 
+test("triggers and health checks are instructions as well", () => {
+  assert.deepEqual(
+    parseChanges(["ONBUILD RUN make", "HEALTHCHECK --interval=5s --retries=2 CMD wget -q localhost"]),
+    {
+      OnBuild: ["RUN make"],
+      Healthcheck: { Interval: 5e9, Retries: 2, Test: ["CMD-SHELL", "wget -q localhost"] },
+    },
+  );
+  const health = (text: string) => parseChanges([`HEALTHCHECK ${text}`]).Healthcheck;
+  assert.deepEqual(health("NONE"), { Test: ["NONE"] });
+  assert.deepEqual(health('--start-period=1m CMD ["a", "b", "c"]'), {
+    StartPeriod: 6e10,
+    Test: ["CMD", "a", "b", "c"],
+  });
+  assert.deepEqual(health('CMD ["a"]'), { Test: ["CMD", "a"] });
+  for (const bad of ["x", "--color=red CMD x", "CMD", "--retries=many CMD x"])
+    assert.throws(() => health(bad), bad);
+});
+
 test("Dockerfile instructions of import become the image's execution part", () => {
   assert.deepEqual(
     parseChanges([

@@ -1,5 +1,6 @@
 /** `import --change`: the Dockerfile instructions that only touch the image config. Pure. */
 import type { ImageExecution } from "../spec/image-config.ts";
+import { parseDuration } from "./format/units.ts";
 import { UsageError } from "./options.ts";
 
 /** `["a", "b"]`, else a command for the shell. */
@@ -31,11 +32,45 @@ function pairs(text: string, what: string): readonly (readonly [string, string])
   return [[text.slice(0, space), text.slice(space).trim()]];
 }
 
+const healthFlags: Readonly<Record<string, string>> = {
+  interval: "Interval",
+  timeout: "Timeout",
+  "start-period": "StartPeriod",
+  "start-interval": "StartInterval",
+};
+
+/** `NONE`, `--interval=5s --retries=2 CMD curl x`, `CMD ["curl", "x"]`. */
+function healthCheck(text: string): ImageExecution["Healthcheck"] {
+  const check: Record<string, unknown> = {};
+  let rest = text;
+  for (let flag = /^--([a-z-]+)=(\S+)\s+/.exec(rest); flag; flag = /^--([a-z-]+)=(\S+)\s+/.exec(rest)) {
+    const [whole, name, value] = flag as unknown as [string, string, string];
+    const duration = healthFlags[name];
+    if (duration !== undefined) check[duration] = Math.round(parseDuration(value) * 1e6);
+    else if (name === "retries" && /^\d{1,9}$/.test(value)) check.Retries = Number(value);
+    else throw new UsageError(`HEALTHCHECK: unknown flag or value: --${name}=${value}`);
+    rest = rest.slice(whole.length);
+  }
+  const [kind = "", ...words] = rest.split(/\s+/);
+  if (kind.toUpperCase() === "NONE" && words.length === 0) return { Test: ["NONE"] };
+  if (kind.toUpperCase() !== "CMD" || words.length === 0)
+    throw new UsageError(`Unknown type ${JSON.stringify(kind)} in HEALTHCHECK (try CMD)`);
+  const [first, second, ...program] = command(rest.slice(kind.length).trim());
+  const isShell = first === "/bin/sh" && second === "-c" && program.length === 1;
+  return {
+    ...check,
+    Test: isShell
+      ? ["CMD-SHELL", ...program]
+      : ["CMD", ...[first, second].filter((word) => word !== undefined), ...program],
+  };
+}
+
 export function parseChanges(changes: readonly string[]): ImageExecution {
   const env: string[] = [];
   const labels: Record<string, string> = {};
   const ports: Record<string, unknown> = {};
   const volumes: Record<string, unknown> = {};
+  const triggers: string[] = [];
   const rest: Record<string, unknown> = {};
   for (const change of changes) {
     const match = /^\s*([a-zA-Z]+)\s+([\s\S]*\S)\s*$/.exec(change);
@@ -63,6 +98,12 @@ export function parseChanges(changes: readonly string[]): ImageExecution {
       case "STOPSIGNAL":
         rest.StopSignal = text;
         break;
+      case "ONBUILD":
+        triggers.push(text);
+        break;
+      case "HEALTHCHECK":
+        rest.Healthcheck = healthCheck(text);
+        break;
       case "USER":
         rest.User = text;
         break;
@@ -76,6 +117,7 @@ export function parseChanges(changes: readonly string[]): ImageExecution {
   return {
     ...rest,
     ...(env.length > 0 ? { Env: env } : {}),
+    ...(triggers.length > 0 ? { OnBuild: triggers } : {}),
     ...(Object.keys(labels).length > 0 ? { Labels: labels } : {}),
     ...(Object.keys(ports).length > 0 ? { ExposedPorts: ports } : {}),
     ...(Object.keys(volumes).length > 0 ? { Volumes: volumes } : {}),

@@ -62,16 +62,13 @@ test("stats: what a container uses, once and as a stream", { skip }, () =>
       /^CONTAINER ID {3}NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS$/,
     );
     assert.equal(table.split("\n").length, 3);
-    const one = await box.must([
-      "stats",
-      "--no-stream",
-      "--format",
-      "{{.Name}}|{{.CPUPerc}}|{{.MemUsage}}|{{.PIDs}}",
-      "busy",
-    ]);
-    const [name, cpu, memory, pids] = one.split("|");
+    const format = "{{.Name}}|{{.CPUPerc}}|{{.MemUsage}}|{{.PIDs}}";
+    // how much of a CPU it gets is up to the machine
+    const [name, cpu, memory, pids] = await until("it spins", async () => {
+      const fields = (await box.must(["stats", "--no-stream", "--format", format, "busy"])).split("|");
+      return fields[1] !== "0.00%" && fields;
+    });
     assert.equal(name, "busy");
-    assert.ok(Number.parseFloat(cpu!) > 10, `it spins: ${cpu}`);
     assert.match(cpu!, /^\d+\.\d\d%$/);
     assert.match(memory!, /^[\d.]+[KM]iB \/ 64MiB$/);
     assert.equal(pids, "1");
@@ -94,8 +91,9 @@ test("stats: what a container uses, once and as a stream", { skip }, () =>
       output += chunk;
     });
     const end = ended(client);
-    await until("three samples", () => output.split("\n").length > 3);
-    assert.match(output, /^busy 0\.00%\nbusy [1-9]\d*\.\d\d%\n/);
+    await until("samples", () =>
+      /^busy 0\.00%\n(busy \d+\.\d\d%\n)*busy (?!0\.00%)\d+\.\d\d%\n/.test(output),
+    );
     client.kill("SIGINT");
     assert.equal(await end, 130);
     await box.must(["rm", "-f", "busy", "idle"]);

@@ -82,3 +82,42 @@ test("detached, stopped and removed leaves no group and no mount", { skip }, asy
     echo $(( $(wc -l < /proc/mounts) - before ))`);
   assert.deepEqual(out, ['busybox "sleep 1000"', "0", "0", "0"]);
 });
+
+test("pause, update, stats and restart work on the one v2 group", { skip }, async () => {
+  const out = await lines(`
+    id=$(gantry run -d --name life -m 64m --pids-limit 50 busybox sleep 1000)
+    group=/sys/fs/cgroup/gantry/$id
+    gantry pause life > /dev/null
+    cat $group/cgroup.freeze
+    gantry inspect -f '{{.State.Status}}' life
+    gantry update -m 100m --memory-swap 120m --cpus 0.5 --pids-limit -1 --cpu-shares 2048 life > /dev/null
+    gantry unpause life > /dev/null
+    cat $group/cgroup.freeze
+    for f in memory.max memory.swap.max cpu.max pids.max cpu.weight; do cat $group/$f; done
+    gantry stats --no-stream --format '{{.Name}} {{.PIDs}} {{.MemUsage}}' life | sed 's/[0-9.]*[KM]iB \\//used \\//'
+    gantry restart -t 0 life > /dev/null
+    cat $group/memory.max
+    gantry pause life > /dev/null
+    gantry kill life > /dev/null
+    gantry wait life
+    gantry rm life`);
+  assert.deepEqual(out, [
+    ...["1", "paused", "0", "104857600", "20971520", "50000 100000", "max", "174"],
+    ...["life 1 used / 100MiB", "104857600", "137", "life"],
+  ]);
+});
+
+test("files go in and out, and what was changed is told and committed", { skip }, async () => {
+  const out = await lines(`
+    gantry run -d --name files busybox sh -c 'echo 1 > /made; rm /etc/group; sleep 1000' > /dev/null
+    until gantry diff files | grep -q /etc/group; do sleep 0.1; done
+    gantry diff files
+    echo 2 > /tmp/in; gantry cp -q /tmp/in files:/made; gantry cp -q files:/made /tmp/out; cat /tmp/out
+    gantry commit files made > /dev/null
+    gantry rm -f files
+    gantry run --rm made sh -c 'cat /made; ls /etc/group 2>&1'|| true
+    gantry rmi made > /dev/null`);
+  assert.deepEqual(out, [
+    ...["C /etc", "D /etc/group", "A /made", "2", "files", "2", "ls: /etc/group: No such file or directory"],
+  ]);
+});

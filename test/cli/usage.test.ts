@@ -91,9 +91,8 @@ test("stats: what a container uses, once and as a stream", { skip }, () =>
       output += chunk;
     });
     const end = ended(client);
-    await until("samples", () =>
-      /^busy 0\.00%\n(busy \d+\.\d\d%\n)*busy (?!0\.00%)\d+\.\d\d%\n/.test(output),
-    );
+    const samples = /^busy 0\.00%\n(busy \d+\.\d\d%\n)*busy (?!0\.00%)\d+\.\d\d%\n/;
+    await until("samples", () => samples.test(output), 30_000);
     client.kill("SIGINT");
     assert.equal(await end, 130);
     await box.must(["rm", "-f", "busy", "idle"]);

@@ -244,6 +244,29 @@ test("a stopped container starts when a copy is over, and a read-only one takes 
   }),
 );
 
+test("what is mounted in a container that never ran is seen, and written to", { skip }, () =>
+  withBusybox(async (box) => {
+    await box.must([
+      "create",
+      "--name",
+      "web",
+      "--read-only",
+      "-v",
+      "data:/data",
+      "busybox",
+      "cat",
+      "/data/put",
+    ]);
+    writeFileSync(join(box.dir, "put"), "in the volume\n");
+    await box.must(["cp", "-q", join(box.dir, "put"), "web:/data"]);
+    assert.equal(await inside(box, "web", "/data/put"), "in the volume\n");
+    assert.equal(await box.must(["diff", "web"]), "");
+    assert.equal(await box.must(["start", "-a", "web"]), "in the volume");
+    await box.must(["rm", "web"]);
+    await box.must(["volume", "rm", "data"]);
+  }),
+);
+
 test("nothing is left of a copy whose client was killed", { skip }, () =>
   withBusybox(async (box) => {
     await box.must(["create", "--name", "web", "busybox", "true"]);

@@ -202,7 +202,9 @@ export async function unpackIntoView(
   options: WriteArchiveOptions,
 ): Promise<void> {
   const { record, running } = view;
-  if (record.options.readOnly && !running)
+  const path = `/${textOfByteString(directory)}/`;
+  const inMount = view.mounts.some((mount) => !mount.readOnly && path.startsWith(`${mount.path}/`));
+  if (record.options.readOnly && !running && !inMount)
     throw new GantryError("failed-precondition", "container rootfs is marked read-only");
   const { toContainerUser, signal } = options;
   const user = toContainerUser ? userOf(internals, record) : undefined;

@@ -13,6 +13,8 @@ import { readRuntimeConfig } from "./runtime-config-file.ts";
 export interface ContainerView extends Disposable {
   readonly record: ContainerRecord;
   readonly running: boolean;
+  /** What of the host is bound into it, if it does not run. */
+  readonly mounts: readonly ViewMount[];
   /** With all that is mounted in it. Of a container at rest one that takes writes is opened alone. */
   whole(writable: boolean): View;
   /** What is its own: without mounts. */
@@ -47,6 +49,7 @@ export async function openContainerView(
       return {
         ...common,
         running: true,
+        mounts: [],
         whole: () => ({ kind: "process", pid, startTime }),
         bare: () => ({ kind: "process", pid, startTime, bare: true }),
         [Symbol.dispose]: () => {},
@@ -54,10 +57,19 @@ export async function openContainerView(
     }
     const snapshot = await (await internals.snapshotter()).mounts(id, options);
     const mounts = mountsOf(internals, id);
+    const own = internals.containers.stateDirectory(id);
+    const isAsked = ({ source }: ViewMount) => !source.startsWith(`${own}/`);
     return {
       ...common,
       running: false,
-      whole: (writable) => ({ kind: "snapshot", snapshot, writable, mounts }),
+      mounts,
+      // places that no start has made yet are made, as the start would
+      whole: (writable) => ({
+        kind: "snapshot",
+        snapshot,
+        writable: writable || mounts.some(isAsked),
+        mounts,
+      }),
       bare: () => ({ kind: "snapshot", snapshot, writable: false }),
       [Symbol.dispose]: () => lock[Symbol.dispose](),
     };

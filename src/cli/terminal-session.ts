@@ -3,8 +3,9 @@
  * containers that have one.
  */
 import { isatty } from "node:tty";
+import type { TerminalSize } from "../bundle/exec-process.ts";
 import { findExecutor } from "../launch/executor.ts";
-import { OuterTerminal, type TerminalSize } from "../launch/outer-terminal.ts";
+import { OuterTerminal } from "../launch/outer-terminal.ts";
 import { DetachScanner, parseDetachKeys } from "./detach-keys.ts";
 
 export interface TerminalSessionOptions {

@@ -3,6 +3,7 @@
  * raw mode: it sets the terminal as it was however this program ends.
  */
 import { GantryError } from "../base/error.ts";
+import type { TerminalSize } from "../bundle/exec-process.ts";
 import { errnoName } from "../linux/errno.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -10,11 +11,6 @@ import { requests } from "../plan/protocol.ts";
 import { Dialogue } from "./dialogue.ts";
 import { decodeReply, type Reply } from "./messages.ts";
 import { decodeFailure, failureError } from "./report.ts";
-
-export interface TerminalSize {
-  readonly rows: number;
-  readonly columns: number;
-}
 
 export class OuterTerminal implements AsyncDisposable {
   readonly #plan: Plan;

@@ -49,7 +49,9 @@ test(
         ExitCode: number;
         Output: string;
       }[];
-      assert.deepEqual([log.length, log.at(-1)!.ExitCode, log.at(-1)!.Output], [5, 1, "asked\n"]);
+      // at least one success and two failures, and no more than are kept
+      assert.ok(log.length >= 3 && log.length <= 5, String(log.length));
+      assert.deepEqual([log.at(-1)!.ExitCode, log.at(-1)!.Output], [1, "asked\n"]);
       writeFileSync(join(box.dir, "well"), "");
       await until("it to be healthy again", async () => (await health(box)) === "healthy", 30_000);
       assert.equal(await member(box, "{{.State.Health.FailingStreak}}"), "0");

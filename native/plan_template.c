@@ -21,7 +21,7 @@
 
 enum {
 	SLOTS = 64,
-	FILE_LIMIT = 4 * 1024 * 1024,
+	FILE_LIMIT = 512 * 1024, /* as in src/oci/kept-launch.ts */
 	NO_FILTER = 0xffffffff, /* not even an empty one */
 };
 

@@ -8,7 +8,7 @@ import type { OciContext } from "./context.ts";
 import { encodeTold } from "./execute-plan.ts";
 import { type FlagTable, parseFlags } from "./flags.ts";
 import { globalFlags, settingsOf } from "./global-flags.ts";
-import { encodeKeptPlan, type LaunchCall, readLaunchCall } from "./kept-launch.ts";
+import { encodeKeptPlan, keptPlanLimitBytes, type LaunchCall, readLaunchCall } from "./kept-launch.ts";
 import { compileLaunch, type LaunchRequest } from "./launch-container.ts";
 import { fillIn, findPlaces, replaceMarks, strangeNames } from "./plan-template.ts";
 import { filterFile } from "./stored-filter.ts";
@@ -86,9 +86,15 @@ export async function keepPlan(
   const template = await compileUnder(strangers, call, context, launch);
   const places = findPlaces(template, strangers);
   if (!fillIn(template, places, own).equals(plan)) return;
-  const kept = { key: call.key, places, plan: Buffer.from(template), filter: filterFile(launch.state) };
+  const kept = encodeKeptPlan({
+    key: call.key,
+    places,
+    plan: Buffer.from(template),
+    filter: filterFile(launch.state),
+  });
+  if (kept.length > keptPlanLimitBytes) return;
   try {
-    writeFileAtomic(join(context.root, ".plans", call.slot), encodeKeptPlan(kept));
+    writeFileAtomic(join(context.root, ".plans", call.slot), kept);
   } catch (error) {
     context.log.debug("the plan could not be kept", { error: String(error) });
   }

@@ -2,6 +2,7 @@
 import type { LogEntry } from "../../engine/containers/log-reader.ts";
 import { defineCommand } from "../command.ts";
 import { parseNanoTime } from "../format/units.ts";
+import { Gather } from "../gather.ts";
 import { flag, parsed } from "../options.ts";
 
 const lines = (text: string): number => {
@@ -50,14 +51,18 @@ export const logs = defineCommand({
       ...(until === undefined ? {} : { until }),
       signal: context.signal,
     });
-    for await (const entry of entries) {
-      const head =
-        (values.timestamps ? `${fixedTime(entry.time)} ` : "") +
-        (values.details ? `${detailsOf(entry.attributes)} ` : "");
-      const line = head === "" ? entry.bytes : Buffer.concat([Buffer.from(head), entry.bytes]);
-      if (entry.stream === "stdout") context.out(line);
-      else context.err(line);
-      if (context.closed) break;
+    const gather = new Gather(context);
+    try {
+      for await (const entry of entries) {
+        const head =
+          (values.timestamps ? `${fixedTime(entry.time)} ` : "") +
+          (values.details ? `${detailsOf(entry.attributes)} ` : "");
+        const line = head === "" ? entry.bytes : Buffer.concat([Buffer.from(head), entry.bytes]);
+        gather.write(entry.stream === "stdout" ? "out" : "err", line);
+        if (context.closed) break;
+      }
+    } finally {
+      gather.flush();
     }
     return 0;
   },

@@ -12,8 +12,8 @@
  *
  * A verb for which no plan comes back is over when the TypeScript program is: its exit status is handed on.
  *
- * Neither lets that program compile machine code: a command is over before that pays, and would take half as long
- * again.
+ * Neither lets that program compile machine code, since a command is over before that pays, and would take half as long
+ * again; but for those of `gantry` that move data or stay, and there late.
  */
 #include <poll.h>
 #include <signal.h>
@@ -54,6 +54,35 @@ static int note_file_limit(void)
 {
 	struct rlimit limit;
 	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? -1 : put_number("GANTRY_NOFILE", limit.rlim_cur);
+}
+
+/* Whether a command of `gantry` moves data or stays: what is done again and again is worth compiling then. */
+static bool runs_long(char **argv)
+{
+	static const char *const verbs[] = {"logs", "attach", "cp", "export", "import", "commit", "pull", "events", "stats",
+	                                    "serve", "registry", "system", NULL};
+	char **at = argv + 1;
+	/* flags before the verb: all but one have a value */
+	for (; *at && **at == '-'; at++)
+		if (!strchr(*at, '=') && strcmp(*at, "--debug") != 0 && at[1])
+			at++;
+	return *at && is_one_of(*at, verbs);
+}
+
+/* What JavaScriptCore is told, unless the user has said something else. */
+static int choose_machine_code(bool wanted)
+{
+	static const char *const late[][2] = {
+		{"BUN_JSC_useConcurrentJIT", "0"},
+		{"BUN_JSC_thresholdForJITAfterWarmUp", "20000"},
+		{"BUN_JSC_thresholdForJITSoon", "20000"},
+	};
+	if (!wanted)
+		return setenv("BUN_JSC_useJIT", "0", 0);
+	for (size_t i = 0; i < countof(late); i++)
+		if (setenv(late[i][0], late[i][1], 0) < 0)
+			return -1;
+	return 0;
 }
 
 static bool is_oci(const char *path)
@@ -202,7 +231,7 @@ int run_entry(char *self, char **argv)
 		return die("find own folder");
 	if (oci && run_quick(argv))
 		return 0;
-	if (note_file_limit() < 0 || setenv("BUN_JSC_useJIT", "0", 0) < 0)
+	if (note_file_limit() < 0 || choose_machine_code(!oci && runs_long(argv)) < 0)
 		return die("prepare");
 	/* by this name it knows itself, whatever the link was called */
 	argv[0] = oci ? "gantry-oci" : "gantry";

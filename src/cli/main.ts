@@ -5,6 +5,9 @@
 const args = process.argv.slice(2);
 // the entry's word to this program alone, not to what it starts
 delete process.env.BUN_JSC_useJIT;
+delete process.env.BUN_JSC_useConcurrentJIT;
+delete process.env.BUN_JSC_thresholdForJITAfterWarmUp;
+delete process.env.BUN_JSC_thresholdForJITSoon;
 
 if (/(^|\/)gantry-oci$/.test(process.argv0)) {
   const { runOciCommand } = await import("../oci/command.ts");

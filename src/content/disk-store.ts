@@ -226,7 +226,8 @@ export class DiskContentStore implements ContentStore {
       const path = join(this.#layout.ingest, file);
       try {
         const { mtimeMs, size } = await stat(path);
-        if (mtimeMs > limit && (digest !== undefined || state === "unknown")) continue;
+        // the clock has whole milliseconds, and a file that was written in this one is not from the future
+        if (Math.floor(mtimeMs) > limit && (digest !== undefined || state === "unknown")) continue;
         await unlink(path);
         freed += size;
       } catch (error) {

@@ -681,7 +681,7 @@ const resources: Section = {
     row(
       "/linux/resources/blockIO",
       cgroupValues("block I/O: weights fall back where BFQ is absent, throttles go to one file of v2"),
-      limits("BFQ gets the weight"),
+      limits("the disks' weight is as asked"),
       limits("a disk is throttled"),
       living("resources of a new container stand in the files of v2, raw entries last"),
     ),

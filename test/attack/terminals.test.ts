@@ -23,7 +23,9 @@ async function withTerminal(
   change: (config: RawConfig) => void,
 ): Promise<Attempt> {
   const socket = join(cell.folder(), "console");
-  const peer = new Peer(await terminalPeer(), ["receive", socket], { env: { GANTRY_TEST_DIR: cell.dir } });
+  const peer = new Peer(await terminalPeer.build(), ["receive", socket], {
+    env: { GANTRY_TEST_DIR: cell.dir },
+  });
   try {
     await peer.prints(/^listening$/m);
     const ending = await cell.run(args, {
@@ -163,7 +165,7 @@ attack(
   async (cell) => {
     const run = async (terminal: boolean) => {
       const rootfs = cell.rootfs();
-      copyFileSync(await terminalPeer(), join(rootfs, "peer"));
+      copyFileSync(await terminalPeer.build(), join(rootfs, "peer"));
       const id = cell.next();
       const bundle = cell.bundle(id, ["/peer", "inject"], {
         rootfs,
@@ -172,7 +174,7 @@ attack(
         },
       });
       const command = [gantryOciProgram, "--root", cell.folder(), "run", "--bundle", bundle, id];
-      const peer = new Peer(await terminalPeer(), ["drive", "012", "24", "80", ...command], {
+      const peer = new Peer(await terminalPeer.build(), ["drive", "012", "24", "80", ...command], {
         env: { GANTRY_TEST_DIR: cell.dir },
       });
       try {

@@ -10,12 +10,12 @@ import { Peer, terminalPeer } from "../lib/terminal-peer.ts";
 import { until } from "../lib/until.ts";
 import { withBusybox } from "./busybox.ts";
 
-const skip = needs("root", "cc");
+const skip = needs("root", ...terminalPeer.needs);
 
 /** Runs gantry on a terminal of 40 rows and 120 columns. */
 async function onTerminal(box: Sandbox, args: readonly string[], which = "012"): Promise<Peer> {
   const gantry = [gantryProgram, "--root", box.root, "--state", box.state, ...args];
-  return new Peer(await terminalPeer(), ["drive", which, "40", "120", ...gantry], { env: box.env });
+  return new Peer(await terminalPeer.build(), ["drive", which, "40", "120", ...gantry], { env: box.env });
 }
 
 /** The same for a test that ends it whatever happens. */

@@ -10,12 +10,12 @@ import { unready } from "./bundle.ts";
 import { type Running, withRunning } from "./running.ts";
 
 const both = ["gantry-oci", "runc"] as const;
-const skip = unready || needs("cc");
+const skip = unready || needs(...terminalPeer.needs);
 
 /** exec on a terminal of the test's own, in the foreground. */
 async function drive({ runtime, id }: Running, flags: readonly string[], script: string): Promise<Peer> {
   const exec = [runtime.program, "--root", runtime.root, "exec", ...flags, id, "sh", "-c", script];
-  return new Peer(await terminalPeer(), ["drive", "012", "40", "120", ...exec]);
+  return new Peer(await terminalPeer.build(), ["drive", "012", "40", "120", ...exec]);
 }
 
 for (const name of both) {
@@ -67,7 +67,7 @@ for (const name of both) {
     () =>
       withRunning(name, {}, async (running) => {
         const socket = join(running.files, "console.sock");
-        const peer = new Peer(await terminalPeer(), ["receive", socket]);
+        const peer = new Peer(await terminalPeer.build(), ["receive", socket]);
         try {
           await peer.prints(/^listening$/m);
           const file = join(running.files, "process.json");
@@ -125,7 +125,7 @@ test("an exec that comes again relays to the terminal that it has then", { skip 
     const exec = ["--root", running.runtime.root, "exec", "--process", file, running.id];
     for (const which of ["2", "012", "012", "1", "0"]) {
       const args = ["drive", which, "40", "120", running.runtime.program, ...exec];
-      const peer = new Peer(await terminalPeer(), args);
+      const peer = new Peer(await terminalPeer.build(), args);
       try {
         assert.deepEqual(await peer.driven(), { status: 0, restored: true }, which);
         if (which.includes("1")) assert.match(peer.output, /\/dev\/pts\/0\r\n$/, which);

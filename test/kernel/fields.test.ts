@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nativeSeccompArch, syscallTable } from "../../src/linux/seccomp/architectures.ts";
 import { seccompArchitectures } from "../../src/spec/runtime-seccomp.ts";
+import { needs } from "../lib/needs.ts";
 import type { Json } from "./bundle.ts";
 import { type Case, testCases } from "./case.ts";
 
@@ -172,6 +173,7 @@ const processCases: readonly Case[] = [
       script: numa ? "head -1 /proc/self/numa_maps" : "echo ran",
       patch: { linux: { memoryPolicy: { mode, nodes } } },
       withoutReference: old,
+      skip: mode === "MPOL_WEIGHTED_INTERLEAVE" && needs("linux 6.9"),
       stdout: numa ? new RegExp(`^[0-9a-f]+ ${shown.replace(/[()]/g, "\\$&")} `) : "ran",
     }),
   ),

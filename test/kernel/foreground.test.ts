@@ -10,7 +10,7 @@ import { until } from "../lib/until.ts";
 import { type Bundle, containerId, type Json, type Runtime, unready, withBundle } from "./bundle.ts";
 
 const both = ["gantry-oci", "runc"] as const;
-const skip = unready || needs("cc");
+const skip = unready || needs(...terminalPeer.needs);
 
 interface Driven {
   readonly runtime: Runtime;
@@ -27,7 +27,7 @@ async function withTerminal(
   body: (driven: Driven) => Promise<void>,
   patch: Json = {},
 ): Promise<void> {
-  const program = await terminalPeer();
+  const program = await terminalPeer.build();
   const process = { terminal: true, ...((patch.process ?? {}) as Json) };
   await withBundle(name, script, { ...patch, process }, async (runtime, bundle) => {
     const id = containerId();

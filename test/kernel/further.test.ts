@@ -8,7 +8,6 @@ import { findExecutor } from "../../src/launch/executor.ts";
 import { runPlan } from "../../src/launch/launch.ts";
 import { compileContainer } from "../../src/plan/compile/container.ts";
 import { withFilter } from "../../src/plan/compile/seccomp.ts";
-import { kernelAtLeast } from "../../src/plan/host-facts.ts";
 import { parseRuntimeConfig } from "../../src/spec/runtime-config.ts";
 import { command, must } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
@@ -123,7 +122,7 @@ test(
     }),
 );
 
-const modern = unready || (kernelAtLeast(readHostFacts(), 6, 15) ? false : "needs Linux 6.15");
+const modern = unready || needs("linux 6.15");
 
 for (const inUserNamespace of [false, true])
   test(

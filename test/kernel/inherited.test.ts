@@ -20,7 +20,7 @@ import { until } from "../lib/until.ts";
 import { type Bundle, containerId, type Json, type Runtime, unready, withBundle } from "./bundle.ts";
 
 const both = ["gantry-oci", "runc"] as const;
-const skipPeer = unready || needs("cc");
+const skipPeer = unready || needs(...terminalPeer.needs);
 
 /** Runs a verb with descriptors from 3 on ("ignore" is /dev/null) and pipes as its stdio. */
 async function callWith(
@@ -271,7 +271,7 @@ test("--pidfd-socket gets a pidfd of the container's process", { skip: skipPeer 
   withBundle("gantry-oci", "exec sleep 100", {}, async (runtime, bundle) => {
     const socket = join(bundle.files, "pidfd.sock");
     const id = containerId();
-    const peer = new Peer(await terminalPeer(), ["pidfd", socket]);
+    const peer = new Peer(await terminalPeer.build(), ["pidfd", socket]);
     try {
       await peer.prints(/^listening$/m);
       const args = ["create", "--pidfd-socket", socket, "--bundle", bundle.path, id];
@@ -291,7 +291,7 @@ async function withManager(
   body: (manager: Peer, env: NodeJS.ProcessEnv) => Promise<void>,
 ): Promise<void> {
   const socket = join(bundle.files, "manager.sock");
-  const manager = new Peer(await terminalPeer(), ["manager", socket]);
+  const manager = new Peer(await terminalPeer.build(), ["manager", socket]);
   try {
     await manager.prints(/^listening$/m);
     await body(manager, { NOTIFY_SOCKET: socket });
@@ -307,7 +307,7 @@ async function withReadiness(
   name: Runtime["name"],
   body: (runtime: Runtime, bundle: Bundle, manager: Peer, env: NodeJS.ProcessEnv) => Promise<void>,
 ): Promise<void> {
-  const program = await terminalPeer();
+  const program = await terminalPeer.build();
   await withBundle(name, "", saysReady, async (runtime, bundle) => {
     copyFileSync(program, join(bundle.rootfs, "peer"));
     await withManager(bundle, (manager, env) => body(runtime, bundle, manager, env));

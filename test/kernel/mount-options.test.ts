@@ -1,7 +1,8 @@
 /**
  * Each of the mount options of the specification, by what the kernel then says of the mount (mountinfo). All stand in
  * one config, whose bind sources are mounts of a mount namespace of the test's own: `plain` has no attribute, `strict`
- * has them all, either with a mount below it, and both are shared with a peer group.
+ * has them all, either with a mount below it, and both are shared with a peer group. `disk` is of the file system of
+ * temporary files: a tmpfs takes id maps since Linux 6.3 only.
  */
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
@@ -17,7 +18,7 @@ const skip = unready || needs("unshare");
 
 interface Expectation {
   /** A new tmpfs unless it is one of the bind sources. */
-  readonly from?: "plain" | "strict";
+  readonly from?: "plain" | "strict" | "disk";
   /** Options before the one that is tried; with none a bind is not recursive. */
   readonly with?: readonly string[];
   /** What mountinfo must or must not say of the mount itself: "ro", "!ro". */
@@ -121,8 +122,8 @@ Object.assign(expectations, {
     fs: "size=128k",
     withoutReference: "runc 1.1.5 cannot change a mount that it has just made so",
   },
-  idmap: { from: "plain", below: "none", withoutReference: old },
-  ridmap: { from: "plain", with: ["rbind"], below: "rw", withoutReference: old },
+  idmap: { from: "disk", below: "none", withoutReference: old },
+  ridmap: { from: "disk", with: ["rbind"], below: "rw", withoutReference: old },
 } satisfies Record<string, Expectation>);
 
 const names = Object.keys(expectations);
@@ -171,10 +172,12 @@ async function look(name: Name): Promise<void> {
     "cat /proc/self/mountinfo",
     (files) => ({ mounts: [proc, ...mountsFor(name, files)] }),
     async (runtime, bundle) => {
-      const [plain, strict] = [join(bundle.files, "plain"), join(bundle.files, "strict")];
-      for (const folder of [plain, strict]) mkdirSync(folder);
+      const [plain, strict, disk] = ["plain", "strict", "disk"].map((folder) => join(bundle.files, folder));
+      for (const folder of [plain, strict, disk, `${disk}/below`]) mkdirSync(folder!);
       const all = "ro,nosuid,nodev,noexec,noatime,nodiratime,nosymfollow";
       const script = [
+        `mount --bind ${disk} ${disk}`,
+        `mount --bind ${disk}/below ${disk}/below`,
         ...[plain, strict].flatMap((path) => [
           `mount -t tmpfs tmpfs ${path}`,
           `mkdir ${path}/below`,

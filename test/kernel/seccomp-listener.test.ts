@@ -5,11 +5,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { command, must } from "../lib/command.ts";
+import { compiled } from "../lib/compiled.ts";
 import { needs } from "../lib/needs.ts";
 import { until } from "../lib/until.ts";
 import { type Bundle, containerId, type Json, runOnce, unready, withBundle } from "./bundle.ts";
 
-const skip = unready || needs("cc");
+const agentProgram = compiled("test/kernel/agent.c");
+const skip = unready || needs(...agentProgram.needs);
 const both = ["gantry-oci", "runc"] as const;
 
 function notify(files: string, names: readonly string[], more: Json = {}): Json {
@@ -32,9 +34,8 @@ interface Agent extends AsyncDisposable {
 }
 
 async function startAgent({ files }: Bundle): Promise<Agent> {
-  const program = join(files, "agent");
+  const program = await agentProgram.build();
   const state = join(files, "agent.json");
-  await must(["cc", "-O1", "-Wall", "-Wextra", "-o", program, join(import.meta.dirname, "agent.c")]);
   const child: ChildProcess = spawn(program, [join(files, "agent.sock"), state], {
     stdio: ["ignore", "pipe", "ignore"],
   });

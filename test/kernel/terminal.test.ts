@@ -10,7 +10,7 @@ import { until } from "../lib/until.ts";
 import { type Bundle, containerId, type Json, type Runtime, unready, withBundle } from "./bundle.ts";
 
 const both = ["gantry-oci", "runc"] as const;
-const skip = unready || needs("cc");
+const skip = unready || needs(...terminalPeer.needs);
 
 const terminal: Json = { process: { terminal: true, consoleSize: { height: 33, width: 101 } } };
 
@@ -21,7 +21,7 @@ async function withConsole(
   patch: Json,
   body: (runtime: Runtime, bundle: Bundle, socket: string, listen: () => Promise<Peer>) => Promise<void>,
 ): Promise<void> {
-  const program = await terminalPeer();
+  const program = await terminalPeer.build();
   await withBundle(name, script, patch, async (runtime, bundle) => {
     const socket = join(bundle.files, "console.sock");
     let peer: Peer | undefined;
@@ -188,7 +188,7 @@ test("a console socket may lie deeper than a socket address can say", { skip }, 
     const deep = join(bundle.files, "d".repeat(100), "e".repeat(100));
     mkdirSync(deep, { recursive: true });
     const socket = join(deep, "console.sock");
-    const peer = new Peer(await terminalPeer(), ["receive", socket]);
+    const peer = new Peer(await terminalPeer.build(), ["receive", socket]);
     try {
       await peer.prints(/^listening$/m);
       await start(runtime, bundle, socket);

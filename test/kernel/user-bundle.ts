@@ -3,7 +3,7 @@
  * the test's own shows.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { type CommandOptions, command, must, type Outcome } from "../lib/command.ts";
@@ -65,6 +65,9 @@ export interface Bundle {
 
 let counter = 0;
 
+/** What `spec --rootless` of each writes for the user. */
+const specs = new Map<RuntimeName, Json>();
+
 /** A bundle of the user's own, with the config that `spec --rootless` writes, patched. */
 export async function withBundle(
   name: RuntimeName,
@@ -82,9 +85,13 @@ export async function withBundle(
     await must(["chown", "-R", `${uid}:${uid}`, path]);
     const verb: Bundle["verb"] = (args, options) =>
       command([...user.enter(options?.groups), program, ...args], options);
-    const spec = await verb(["spec", "--rootless", "--bundle", path]);
-    assert.equal(spec.code, 0, spec.stderr);
-    const written = JSON.parse(readFileSync(join(path, "config.json"), "utf8")) as Json;
+    let written = specs.get(name);
+    if (written === undefined) {
+      const spec = await verb(["spec", "--rootless", "--bundle", path]);
+      assert.equal(spec.code, 0, spec.stderr);
+      written = JSON.parse(readFileSync(join(path, "config.json"), "utf8")) as Json;
+      specs.set(name, written);
+    }
     const process1 = { terminal: false, args: ["sh", "-c", script] };
     const config = merge(merge(written, { process: process1, root: { readonly: false } }), patch);
     writeFileSync(join(path, "config.json"), JSON.stringify(config));
@@ -92,7 +99,7 @@ export async function withBundle(
     try {
       await body({ user, program, path, id, config, verb, run });
     } finally {
-      await verb(["delete", "--force", id]);
+      if (existsSync(join(user.home, "run", name, id))) await verb(["delete", "--force", id]);
     }
   } finally {
     rmSync(path, { recursive: true, force: true });

@@ -45,7 +45,7 @@ begin() {
 	rt run --detach --bundle /tmp/b c < /dev/null > /tmp/out 2>&1 || { cat /tmp/out >&2; exit 1; }
 }
 status() { rt state c | grep '"status"' | cut -d'"' -f4; }
-stopped() { n=0; until [ "$(status)" = stopped ]; do n=$((n + 1)); [ $n -gt 100 ] && echo "does not stop" && exit 1; sleep 0.05; done; }
+stopped() { n=0; until [ "$(status)" = stopped ]; do n=$((n + 1)); [ $n -gt 400 ] && echo "does not stop" && exit 1; sleep 0.05; done; }
 say() { for file in "$@"; do echo "$file $(cat $G/$file)"; done; }
 LIB`;
 
@@ -287,7 +287,7 @@ test("on v2 ps tells of processes in cgroups below, and kill --all reaches them"
     const lines = await beside(
       runtime,
       { process: { args: ["sh", "-c", "sleep 1001 & exec sleep 1000"] } },
-      `n=0; until [ "$(wc -l < $G/cgroup.procs)" = 2 ]; do n=$((n + 1)); [ $n -gt 100 ] && exit 1; sleep 0.05; done
+      `n=0; until [ "$(wc -l < $G/cgroup.procs)" = 2 ]; do n=$((n + 1)); [ $n -gt 400 ] && exit 1; sleep 0.05; done
        mkdir $G/inner; tail -n 1 $G/cgroup.procs > $G/inner/cgroup.procs
        rt ps -f json c | tr -cd , | wc -c
        rt kill --all c KILL; stopped; cat $G/inner/cgroup.procs $G/cgroup.procs | wc -l`,
@@ -335,7 +335,7 @@ test(
         linux: { resources },
       },
       `rt events --interval 300ms c > /tmp/events & n=0
-     until [ -s /tmp/events ]; do n=$((n + 1)); [ $n -gt 200 ] && exit 1; sleep 0.05; done
+     until [ -s /tmp/events ]; do n=$((n + 1)); [ $n -gt 400 ] && exit 1; sleep 0.05; done
      touch /tmp/rootfs/go; wait; grep -v stats /tmp/events; tail -n 1 /tmp/events | cut -c1-15`,
     );
     assert.equal(lines[0], '{"type":"oom","id":"c"}');
@@ -363,7 +363,7 @@ test("a writable v2 cgroup belongs to the user of the process, who can divide it
   const look =
     "chown 100000 /tmp/rootfs; cd $G; stat -c '%u %n' . cgroup.procs cgroup.subtree_control memory.max";
   const wait =
-    "n=0; until [ -e /tmp/rootfs/up ]; do n=$((n + 1)); [ $n -gt 100 ] && exit 1; sleep 0.05; done";
+    "n=0; until [ -e /tmp/rootfs/up ]; do n=$((n + 1)); [ $n -gt 400 ] && exit 1; sleep 0.05; done";
   for (const runtime of ["gantry-oci", "crun"]) {
     await vm.run("chown 100000 /tmp/rootfs");
     assert.deepEqual(

@@ -1,5 +1,6 @@
 /** Running a program from a test: what it printed, how it ended, how long it took. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { patience } from "./until.ts";
 
 export interface Outcome {
   /** Exit status, 128 + n after signal n. */
@@ -47,7 +48,7 @@ export async function command(argv: readonly string[], options: CommandOptions =
   // A program may end without having read its input.
   child.stdin.on("error", () => {});
   child.stdin.end(options.stdin ?? "");
-  const timeoutMs = options.timeoutMs ?? 60_000;
+  const timeoutMs = (options.timeoutMs ?? 60_000) * patience;
   let late = false;
   const timer = setTimeout(() => {
     late = true;

@@ -3,6 +3,8 @@
  * made once, below build/fixtures/, and is the same bytes each time on the same machine.
  */
 import {
+  chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -74,17 +76,18 @@ export function busyboxTar(): Promise<string> {
   });
 }
 
+let busyboxApplets: Promise<string> | undefined;
+
 /** Fills `tree` with the busybox root file system. */
 export async function makeBusyboxTree(tree: string): Promise<void> {
   for (const dir of ["bin", "etc", "root", "proc", "sys", "dev", "tmp", "var/run", "home/user"]) {
     mkdirSync(join(tree, dir), { recursive: true });
   }
-  await must(["chmod", "1777", join(tree, "tmp")]);
-  await must(["chmod", "0700", join(tree, "root")]);
-  await must(["cp", "/bin/busybox", join(tree, "bin/busybox")]);
-  const applets = (await must(["/bin/busybox", "--list"]))
-    .split("\n")
-    .filter((name) => name && name !== "busybox");
+  chmodSync(join(tree, "tmp"), 0o1777);
+  chmodSync(join(tree, "root"), 0o700);
+  copyFileSync("/bin/busybox", join(tree, "bin/busybox"));
+  busyboxApplets ??= must(["/bin/busybox", "--list"]);
+  const applets = (await busyboxApplets).split("\n").filter((name) => name && name !== "busybox");
   for (const applet of applets) symlinkSync("busybox", join(tree, "bin", applet));
   writeFileSync(
     join(tree, "etc/passwd"),

@@ -7,13 +7,14 @@
  * The reason is printed and handed to `npm test`, which lists it: Bun's own reports drop it.
  */
 import { accessSync, appendFileSync, constants, existsSync } from "node:fs";
+import { release } from "node:os";
 import { delimiter, join } from "node:path";
 
 const found = new Map<string, boolean>();
 
 /**
- * `false` when everything is there, else the reason. Each need is "root", a program of PATH, or a file given by
- * its absolute path.
+ * `false` when everything is there, else the reason. Each need is "root", a program of PATH, a file given by its
+ * absolute path, or a kernel: "linux 6.9" or later.
  */
 export function needs(...wanted: readonly string[]): string | false {
   const missing = wanted.filter((need) => {
@@ -35,6 +36,13 @@ export function skipped(reason: string): string {
 function isThere(need: string): boolean {
   if (need === "root") return process.getuid?.() === 0;
   if (need.startsWith("/")) return existsSync(need);
+  const kernel = /^linux (\d+)\.(\d+)$/.exec(need);
+  if (kernel) {
+    const [major = 0, minor = 0] = release()
+      .split(".")
+      .map((part) => Number.parseInt(part, 10));
+    return major * 1000 + minor >= Number(kernel[1]) * 1000 + Number(kernel[2]);
+  }
   return programPath(need) !== undefined;
 }
 

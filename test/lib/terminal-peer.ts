@@ -1,21 +1,11 @@
 /** Drives test/lib/terminal-peer.c: the receiver of a console socket, a terminal to run programs on, a service manager. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { ended, must } from "./command.ts";
-import { fixtures, once } from "./fixtures.ts";
-import { top } from "./sandbox.ts";
+import { ended } from "./command.ts";
+import { compiled } from "./compiled.ts";
 import { until } from "./until.ts";
 
-/** The program, built once for each of its versions. */
-export async function terminalPeer(): Promise<string> {
-  const source = join(top, "test/lib/terminal-peer.c");
-  const stamp = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 12);
-  return await once(join(fixtures, `terminal-peer-${stamp}`), async (temporary) => {
-    await must(["cc", "-O1", "-static", "-Wall", "-Wextra", "-Werror", "-o", temporary, source]);
-  });
-}
+/** `build` hands back the program. */
+export const terminalPeer = compiled("test/lib/terminal-peer.c");
 
 export interface PeerOptions {
   readonly env?: NodeJS.ProcessEnv;

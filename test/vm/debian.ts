@@ -35,6 +35,7 @@ const packages = [
   ...["systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "login", "uidmap", "passwd"],
   ...["bash", "dash", "coreutils", "util-linux", "mount", "kmod", "procps", "iproute2", "libc-bin"],
   ...["grep", "sed", "findutils", "gawk", "busybox-static", "runc", "crun", "strace"],
+  "python3",
 ];
 
 /** What others depend on for their installation alone. */
@@ -104,7 +105,12 @@ async function systemDisk(kernel: Kernel): Promise<string> {
 
 /** The packages with all that they depend on, as apt chooses them for a machine that has nothing yet. */
 async function fetchPackages(): Promise<string> {
-  return await once(join(top, "build/vm/debs"), async (temporary) => {
+  const name = `debs-${createHash("sha256").update(packages.join(" ")).digest("hex").slice(0, 12)}`;
+  return await once(join(top, "build/vm", name), async (temporary) => {
+    for (const old of readdirSync(join(top, "build/vm")).filter((entry) =>
+      /^debs(-[0-9a-f]{12})?$/.test(entry),
+    ))
+      rmSync(join(top, "build/vm", old), { recursive: true });
     mkdirSync(temporary, { recursive: true });
     const nothing = join(temporary, "status");
     writeFileSync(nothing, "");

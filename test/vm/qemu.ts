@@ -23,6 +23,9 @@ export interface QemuOptions {
   readonly kernelArguments: string;
 }
 
+/** no_timer_check: on a loaded host the kernel would think that its timer does not work. */
+const kernelArguments = ["console=ttyS0", "panic=-1", "no_timer_check", "quiet"];
+
 /** How long a machine may take until its agent says that it is ready: others may be using the same processors. */
 const bootMs = 180_000;
 
@@ -38,8 +41,7 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
       `file=${disk},if=virtio,format=raw,cache=unsafe,snapshot=on`,
     ]),
     ...["-kernel", options.kernel, "-initrd", options.initrd],
-    // no_timer_check: on a loaded host the kernel would think that its timer does not work
-    ...["-append", `console=ttyS0 panic=-1 no_timer_check quiet ${options.kernelArguments}`.trim()],
+    ...["-append", [...kernelArguments, options.kernelArguments].join(" ").trim()],
   ];
   const qemu = spawn("qemu-system-x86_64", argv, {
     stdio: ["pipe", "pipe", "pipe"],

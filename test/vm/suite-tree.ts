@@ -2,8 +2,10 @@
 import { copyFileSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { compiled } from "../lib/compiled.ts";
 import { busyboxTar } from "../lib/fixtures.ts";
 import { top } from "../lib/sandbox.ts";
+import { terminalPeer } from "../lib/terminal-peer.ts";
 
 /** Makes the tree, hands it over, and removes it: a machine has its own copy once it runs. */
 export async function withSuiteTree<T>(body: (tree: string) => Promise<T>): Promise<T> {
@@ -17,6 +19,11 @@ export async function withSuiteTree<T>(body: (tree: string) => Promise<T>): Prom
     copyFileSync(join(top, "node_modules/.bin/bun"), join(tree, "node_modules/.bin/bun"));
     copyFileSync(await busyboxTar(), join(tree, "busybox.tar"));
     copyFileSync(join(top, "packaging/gantry.service"), join(tree, "gantry.service"));
+    mkdirSync(join(tree, "build/fixtures"), { recursive: true });
+    for (const program of [terminalPeer, compiled("test/kernel/agent.c")]) {
+      const path = await program.build();
+      copyFileSync(path, join(tree, "build/fixtures", basename(path)));
+    }
     return await body(tree);
   } finally {
     rmSync(tree, { recursive: true, force: true });

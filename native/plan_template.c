@@ -20,8 +20,8 @@
 #include "container.h"
 
 enum {
-	SLOTS = 64,
-	FILE_LIMIT = 512 * 1024, /* as in src/oci/kept-launch.ts */
+	SLOTS = 256, /* two kinds in one place would drive each other out */
+	FILE_LIMIT = 256 * 1024, /* as in src/oci/kept-launch.ts */
 	NO_FILTER = 0xffffffff, /* not even an empty one */
 };
 

@@ -42,8 +42,8 @@ export interface KeptPlan {
   readonly filter: Buffer | undefined;
 }
 
-/** Larger ones are not kept: they lie in memory, in up to 64 places. The entry has the same limit. */
-export const keptPlanLimitBytes = 512 * 1024;
+/** Larger ones are not kept: they lie in memory, in up to 256 places. The entry has the same limit. */
+export const keptPlanLimitBytes = 256 * 1024;
 
 const headBytes = 32;
 const noFilter = 0xffffffff;

@@ -234,6 +234,8 @@ void end_criu(struct executor *x); /* lets criu undo what it has begun, and wait
 int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms);
 
 /* --- ops_record.c --- */
+/* Waits for the good end of a program that was started, and kills it at the timeout (-1 for none). pid < 0: errno says why. */
+int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path);
 /* Annotations of a config may be long; untouched pages cost nothing. */
 #define RECORD_LIMIT (1024 * 1024)
 /* A value that a plan could not know. */

@@ -239,12 +239,32 @@ static pid_t start_program(const char *path, char **args, char **env, int input)
 	_exit(127);
 }
 
+int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path)
+{
+	int status = 0, pidfd = pid < 0 ? -1 : sys_pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return fail(x, errno, "%s", path);
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	bool late = poll(&end, 1, timeout_ms) == 0;
+	if (late)
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(pidfd);
+	if (late)
+		return fail(x, ETIMEDOUT, "%s", path);
+	if (status == 0)
+		return 0;
+	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
+	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return -EIO;
+}
+
 int op_run_hook(struct executor *x, const struct step *s)
 {
 	static char state[RECORD_LIMIT];
 	const char *path = s->v[RUN_HOOK_PATH].text.at;
 	uint64_t timeout = s->v[RUN_HOOK_TIMEOUT_MS].number;
-	int input[2], status = 0;
+	int input[2];
 	long bytes = fill_in_pid(x, s->v[RUN_HOOK_STATE].text.at, state, sizeof state);
 	if (bytes < 0)
 		return fail(x, E2BIG, "state for %s", path);
@@ -270,22 +290,7 @@ int op_run_hook(struct executor *x, const struct step *s)
 	free(args);
 	free(env);
 	close(input[0]);
-	int pidfd = hook < 0 ? -1 : sys_pidfd_open(hook, 0);
-	if (pidfd < 0)
-		return fail(x, errno, "%s", path);
-	struct pollfd end = {.fd = pidfd, .events = POLLIN};
-	bool late = poll(&end, 1, timeout ? (int)timeout : -1) == 0;
-	if (late)
-		sys_pidfd_send_signal(pidfd, SIGKILL);
-	waitpid(hook, &status, 0);
-	close(pidfd);
-	if (late)
-		return fail(x, ETIMEDOUT, "%s", path);
-	if (status == 0)
-		return 0;
-	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
-	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return -EIO;
+	return await_program(x, hook, timeout ? (int)timeout : -1, path);
 }
 
 static int run_program(struct executor *x, struct list program, struct list environment)

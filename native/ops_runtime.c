@@ -49,29 +49,15 @@ int op_run_runtime(struct executor *x, const struct step *s)
 	const int fds[3] = {reg(x, &s->v[RUN_RUNTIME_STDIN]), reg(x, &s->v[RUN_RUNTIME_STDOUT]),
 	                    reg(x, &s->v[RUN_RUNTIME_STDERR])};
 	char **args = text_vector(s->v[RUN_RUNTIME_ARGS].list, 0), **env = text_vector(s->v[RUN_RUNTIME_ENV].list, 0);
-	int status = 0;
 	pid_t parent = getpid(), pid = args && env ? fork() : -1;
 	if (pid == 0)
 		become_runtime(s, fds, args, env, parent);
 	int error = pid < 0 ? (args && env ? errno : ENOMEM) : 0;
 	free(args);
 	free(env);
-	int pidfd = pid < 0 ? -1 : sys_pidfd_open(pid, 0);
-	if (pidfd < 0)
-		return fail(x, error ? error : errno, "%s", path);
-	struct pollfd end = {.fd = pidfd, .events = POLLIN};
-	bool late = poll(&end, 1, (int)s->v[RUN_RUNTIME_TIMEOUT_MS].number) == 0;
-	if (late)
-		sys_pidfd_send_signal(pidfd, SIGKILL);
-	waitpid(pid, &status, 0);
-	close(pidfd);
-	if (late)
-		return fail(x, ETIMEDOUT, "%s", path);
-	if (status == 0)
-		return 0;
-	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
-	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return -EIO;
+	if (pid < 0)
+		return fail(x, error, "%s", path);
+	return await_program(x, pid, (int)s->v[RUN_RUNTIME_TIMEOUT_MS].number, path);
 }
 
 /* The parent, field 4 of /proc/PID/stat; the name before it may hold anything. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Caller } from "../caller.ts";
 
-export const sleeper = ["sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"];
+const sleeper = ["sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done"];
 
 /** A container that says "up", and ends with status 3 at SIGTERM. */
 export async function sleeping(caller: Caller, ...flags: string[]): Promise<string> {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../lib/until.ts";
 import { type Case, hasKeptPlan } from "../caller.ts";
-import { inside, prints, sleeper, sleeping } from "./containers.ts";
+import { inside, prints, sleeping } from "./containers.ts";
 
 export const lifeCases: readonly Case[] = [
   {
@@ -144,13 +144,21 @@ export const lifeCases: readonly Case[] = [
     name: "a signal to run in the foreground is meant for the program",
     async body(caller) {
       const name = caller.name();
-      // with --rm podman 4.3 may lose the status to its own clean-up
+      // with --rm podman 4.3 may lose the status to its own clean-up; it also takes signals for its own
+      // until a moment after the program has started, but ends from none like USR1
+      const program = `trap 'exit 3' TERM; trap 'echo heard' USR1; echo up; while :; do sleep 0.1; done`;
       let text = "";
-      const running = caller.run(["--name", name, caller.image, ...sleeper], {
+      let knocking: NodeJS.Timeout | undefined;
+      const running = caller.run(["--name", name, caller.image, "sh", "-c", program], {
         started: (child) => {
+          child.once("exit", () => clearInterval(knocking));
           child.stdout?.on("data", (chunk: Buffer) => {
+            const heard = text.includes("heard");
             text += chunk.toString();
-            if (text.includes("up")) child.kill("SIGTERM");
+            if (text.includes("up")) knocking ??= setInterval(() => child.kill("SIGUSR1"), 100);
+            if (heard || !text.includes("heard")) return;
+            clearInterval(knocking);
+            child.kill("SIGTERM");
           });
         },
       });

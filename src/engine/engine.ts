@@ -254,5 +254,6 @@ export class Engine implements AsyncDisposable {
   /** Containers run on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#internals.events[Symbol.dispose]();
+    this.#internals.executors[Symbol.dispose]();
   }
 }

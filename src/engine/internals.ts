@@ -8,6 +8,7 @@ import type { ContentStore } from "../content/content-store.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { LayerApplier, LayerCollector } from "../images/layer-applier.ts";
 import type { Leases } from "../images/leases.ts";
+import type { ExecutorSupply } from "../launch/executor-supply.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ContainerStore } from "./containers/container-store.ts";
@@ -33,6 +34,8 @@ export interface Internals {
   hostFacts(): HostFacts;
   /** Path of the executor. */
   executor(): string;
+  /** Started ones. */
+  readonly executors: ExecutorSupply;
   /** Root file systems of containers; looking at lists needs none. */
   snapshotter(): Promise<Snapshotter>;
   /** Unpacks and removes layers; disposed when that is over. */

@@ -6,6 +6,7 @@ import { readHostFacts } from "../host/facts.ts";
 import { ImageStore } from "../images/image-store.ts";
 import { Leases } from "../images/leases.ts";
 import { findExecutor } from "../launch/executor.ts";
+import { ExecutorSupply } from "../launch/executor-supply.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
 import { ContainerStore } from "./containers/container-store.ts";
 import { EventLog } from "./events.ts";
@@ -58,6 +59,7 @@ export function openInternals(options: OpenOptions): Internals {
     }),
     hostFacts: once<HostFacts>(readHostFacts),
     executor,
+    executors: new ExecutorSupply(executor),
     snapshotter: once(async () => {
       const { OverlaySnapshotter } = await import("../snapshots/overlay.ts");
       return new OverlaySnapshotter(snapshots);

@@ -86,10 +86,21 @@ export class Dialogue {
     this.#stream.finish();
   }
 
+  /** False once its end is known. */
+  get open(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null && !this.#stream.ended;
+  }
+
   /** Lets this program end while the executor lives on. */
   release(): void {
     this.#child.unref();
     this.socket.unref();
+  }
+
+  /** Takes `release` back. */
+  hold(): void {
+    this.#child.ref();
+    this.socket.ref();
   }
 
   /** Closes the connection; a plan that has not passed its start is undone by that. */

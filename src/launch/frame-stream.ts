@@ -32,6 +32,11 @@ export class FrameStream {
     return this.#socket;
   }
 
+  /** Whether the peer has ended it, or it has failed. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Sends a request; resolves when the socket would take another. What is sent to one that has gone is dropped. */
   async send(request: Request, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     options.signal?.throwIfAborted();

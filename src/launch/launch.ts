@@ -1,8 +1,8 @@
 /** Runs plans: sends one, answers its sync points, turns a failure report into an error. */
 import { bug, GantryError } from "../base/error.ts";
-import { encodePlan } from "../plan/encode.ts";
 import { type Plan, type SyncPoint, syncPoints } from "../plan/plan.ts";
 import { replies, requests } from "../plan/protocol.ts";
+import { type ReadyPlan, readyPlan } from "../plan/ready-plan.ts";
 import { Dialogue, type DialogueOptions } from "./dialogue.ts";
 import { encodeFrame } from "./frames.ts";
 import { type AttachChoice, encodeRequest } from "./messages.ts";
@@ -49,19 +49,18 @@ export function startExecutor(options: Pick<LaunchOptions, "executor" | "stdio" 
 }
 
 /**
- * Runs `plan` until it is done, or until it reports `until`. Throws what failed after the executor has
+ * Runs a plan until it is done, or until it reports `until`. Throws what failed after the executor has
  * undone it; an abort passes its reason on, also after the undoing.
  */
-async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promise<Launched> {
+async function run(ready: ReadyPlan, options: LaunchOptions, until?: SyncPoint): Promise<Launched> {
   options.signal?.throwIfAborted();
-  const bytes = encodePlan(plan);
   const dialogue = options.started ?? startExecutor(options);
   // closing our end is "no": the executor undoes and ends, and we wait for that
   const abort = () => dialogue.finish();
   options.signal?.addEventListener("abort", abort, { once: true });
   let refusal: unknown;
   let pid = 0;
-  let syncsLeft = plan.host.filter((step) => step.op === "sync").length;
+  let syncsLeft = ready.syncs;
   // in one write with the attachment, if nothing is asked in between: a container that ends at once may be over
   // before a second write, and Bun drops what it has not read yet when a write fails
   const send = (frame: Uint8Array) => {
@@ -70,7 +69,7 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
     if (dialogue.socket.writable) dialogue.socket.write(Buffer.concat([frame, ...attach]));
   };
   try {
-    send(encodeFrame(requests.plan, bytes));
+    send(encodeFrame(requests.plan, ready.bytes));
     for (;;) {
       const frame = await dialogue.next();
       if (frame === undefined) break;
@@ -92,7 +91,7 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
         }
       } else if (frame.type === replies.failed) {
         options.signal?.throwIfAborted();
-        throw refusal ?? failureError(plan, decodeFailure(frame.payload));
+        throw refusal ?? failureError(ready.plan(), decodeFailure(frame.payload));
       } else if (frame.type === replies.exit && until === undefined) {
         return { pid, dialogue, status: Buffer.from(frame.payload).readInt32LE(0) };
       } else if (frame.type === replies.done) {
@@ -112,7 +111,7 @@ async function run(plan: Plan, options: LaunchOptions, until?: SyncPoint): Promi
 
 /** Runs a plan to its end: OCI create, a run that waits (`await-exit`), a clean-up, a cgroup update. */
 export async function runPlan(plan: Plan, options: LaunchOptions): Promise<Omit<Launched, "dialogue">> {
-  const { dialogue, ...result } = await run(plan, options);
+  const { dialogue, ...result } = await run(readyPlan(plan), options);
   dialogue.close();
   return result;
 }
@@ -121,6 +120,6 @@ export async function runPlan(plan: Plan, options: LaunchOptions): Promise<Omit<
  * Runs a plan that ends in `supervise`; returns once the program has started. The executor is then the
  * shim, and the dialogue an attached connection: close it, or read stdout, stderr and exit from it.
  */
-export async function launchShim(plan: Plan, options: LaunchOptions): Promise<Launched> {
-  return await run(plan, options, "started");
+export async function launchShim(ready: ReadyPlan, options: LaunchOptions): Promise<Launched> {
+  return await run(ready, options, "started");
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isGantryError } from "../base/error.ts";
 import type { Dialogue } from "../launch/dialogue.ts";
 import { type Launched, type LaunchOptions, launchShim } from "../launch/launch.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { ReadyPlan } from "../plan/ready-plan.ts";
 import { attachmentOver, type Connection } from "./attachment.ts";
 import { openTask } from "./open-task.ts";
 import { undoStart } from "./recover.ts";
@@ -30,7 +30,7 @@ function connectionOver(dialogue: Dialogue): Connection {
  * Runs a plan that ends in `supervise` and whose records and socket lie in `dir`. Resolves when the
  * program runs; a failure before that has been undone. The container outlives this program.
  */
-export async function startTask(plan: Plan, dir: string, options: LaunchOptions): Promise<StartedTask> {
+export async function startTask(plan: ReadyPlan, dir: string, options: LaunchOptions): Promise<StartedTask> {
   const { pid, dialogue } = await launchOrUndo(plan, dir, options);
   const task = openTask(dir);
   if (options.attach) return { task, pid, attachment: attachmentOver(connectionOver(dialogue)) };
@@ -39,7 +39,7 @@ export async function startTask(plan: Plan, dir: string, options: LaunchOptions)
 }
 
 /** An executor undoes its own failures; one that was killed leaves that to us. */
-async function launchOrUndo(plan: Plan, dir: string, options: LaunchOptions): Promise<Launched> {
+async function launchOrUndo(plan: ReadyPlan, dir: string, options: LaunchOptions): Promise<Launched> {
   try {
     return await launchShim(plan, options);
   } catch (error) {
@@ -48,7 +48,7 @@ async function launchOrUndo(plan: Plan, dir: string, options: LaunchOptions): Pr
     const deadline = Date.now() + 5000;
     while (killed && taskState(dir).kind === "running" && Date.now() < deadline) await pause(1);
     if (killed || taskState(dir).kind === "lost")
-      await undoStart(dir, { executor: options.executor, cleanup: plan });
+      await undoStart(dir, { executor: options.executor, cleanup: plan.plan() });
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { findExecutor } from "../../src/launch/executor.ts";
 import type { LaunchOptions } from "../../src/launch/launch.ts";
 import { type Plan, type Step, type SyncPoint, syncPoints } from "../../src/plan/plan.ts";
+import { readyPlan } from "../../src/plan/ready-plan.ts";
 import { type StartedTask, startTask } from "../../src/tasks/start-task.ts";
 
 export const logFormats = { none: 0, json: 1, cri: 2 } as const;
@@ -137,7 +138,7 @@ export async function start(
   options: ContainerOptions & Pick<LaunchOptions, "attach" | "onSync" | "signal"> = {},
 ): Promise<StartedTask> {
   mkdirSync(dir, { recursive: true });
-  return await startTask(planFor(dir, args, options), dir, {
+  return await startTask(readyPlan(planFor(dir, args, options)), dir, {
     executor: findExecutor(),
     ...(options.attach ? { attach: options.attach } : {}),
     ...(options.onSync ? { onSync: options.onSync } : {}),

@@ -2,13 +2,14 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
+import { randomHex } from "../../base/random.ts";
 import { buildExecProcess, type ExecOptions } from "../../bundle/exec-process.ts";
 import { resolveUser } from "../../bundle/user.ts";
 import { filterOf } from "../../host/kept-filters.ts";
 import { capabilitiesOfMask } from "../../linux/capabilities.ts";
 import { compileExec } from "../../plan/compile/exec.ts";
-import type { ExecCgroup, ExecMode, ExecShim } from "../../plan/compile/request.ts";
-import type { Plan } from "../../plan/plan.ts";
+import type { ExecCgroup, ExecMode } from "../../plan/compile/request.ts";
+import { planMold, type ReadyPlan } from "../../plan/ready-plan.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import type { Internals } from "../internals.ts";
@@ -24,13 +25,18 @@ export interface ExecRequest extends ExecOptions {
   readonly detach?: boolean | undefined;
 }
 
+interface KnownConfig {
+  readonly stamp: string;
+  readonly config: RuntimeConfig;
+}
+
 /** Runtime configs by path, as long as the file is the same: parsing one takes longer than all else of an exec. */
-const configs = new Map<string, { readonly stamp: string; readonly config: RuntimeConfig }>();
+const configs = new Map<string, KnownConfig>();
 const configLimit = 64;
 /** Of a command line in the start record, which is read with a limit of 64 KiB. */
 const recordedBytes = 16 * 1024;
 
-function configOf(internals: Internals, id: string): RuntimeConfig {
+function configOf(internals: Internals, id: string): KnownConfig {
   const path = join(internals.containers.directory(id), "config.json");
   let stamp: string;
   try {
@@ -40,12 +46,12 @@ function configOf(internals: Internals, id: string): RuntimeConfig {
     throw wrapErrno(error, "read runtime config", path);
   }
   const known = configs.get(path);
-  if (known?.stamp === stamp) return known.config;
-  const config = readRuntimeConfig(internals, id);
+  if (known?.stamp === stamp) return known;
+  const read = { stamp, config: readRuntimeConfig(internals, id) };
   configs.delete(path);
   if (configs.size >= configLimit) configs.delete(configs.keys().next().value!);
-  configs.set(path, { stamp, config });
-  return config;
+  configs.set(path, read);
+  return read;
 }
 
 /** Names are those of the container's own files, as they are now. */
@@ -55,6 +61,9 @@ async function userOf(internals: Internals, { id, options }: ContainerRecord, sp
     Buffer.from((await snapshotter.readFile(id, path)) ?? []).toString("utf8");
   return resolveUser(spec, await text("/etc/passwd"), await text("/etc/group"), options.groupAdd);
 }
+
+/** Of the length that all have. */
+export const newExecId = () => randomHex(32);
 
 /** Undefined where init has ended just now: the plan says so then. */
 function cgroupsOfInit(pid: number): string | undefined {
@@ -66,7 +75,11 @@ function cgroupsOfInit(pid: number): string | undefined {
   }
 }
 
-function modeOf(internals: Internals, start: StartRecord, shim: ExecShim): ExecMode {
+function joinsOf(
+  internals: Internals,
+  start: StartRecord,
+  initCgroups: string | undefined,
+): Omit<ExecMode, "shim"> {
   const { unified, controllers } = internals.hostFacts().cgroups;
   const cgroups = start.cgroups.map(({ mount, path }): ExecCgroup => {
     if (mount === unified?.mountPoint) return { version: 2, mount, path };
@@ -74,14 +87,7 @@ function modeOf(internals: Internals, start: StartRecord, shim: ExecShim): ExecM
     return { version: 1, mount, path, controllers: own };
   });
   const { pid, startTime } = start.init;
-  return {
-    kind: "exec",
-    init: { pid, start: startTime },
-    cgroups,
-    initCgroups: cgroupsOfInit(pid),
-    foreground: false,
-    shim,
-  };
+  return { kind: "exec", init: { pid, start: startTime }, cgroups, initCgroups, foreground: false };
 }
 
 /** Words as far as a record has room for them. */
@@ -93,17 +99,29 @@ function shortened(words: readonly string[]): readonly string[] {
   });
 }
 
-/** `dir`: the plan makes it, and takes it away at the end of one that is not detached. */
-export async function execPlan(
+/** The last ones, by all that they come from: compiling one takes half the time that JavaScript has in an exec. */
+const molds = new Map<string, ExecPlans>();
+const moldLimit = 64;
+
+/** The plan of each exec of one kind, by its id. */
+export type ExecPlans = (execId: string) => ReadyPlan;
+
+/** `execs`: where the plan makes a directory, and takes it away at the end of one that is not detached. */
+export async function execPlans(
   internals: Internals,
   record: ContainerRecord,
   start: StartRecord,
   request: ExecRequest,
-  dir: string,
-): Promise<Plan> {
+  execs: string,
+): Promise<ExecPlans> {
+  const { config, stamp } = configOf(internals, record.id);
+  const user = request.user ? await userOf(internals, record, request.user) : undefined;
+  const initCgroups = cgroupsOfInit(start.init.pid);
+  const key = JSON.stringify([execs, stamp, start.init, initCgroups, user, request]);
+  const known = molds.get(key);
+  if (known) return known;
   const { command, stdin = false, detach = false, ...options } = request;
   const facts = internals.hostFacts();
-  const config = configOf(internals, record.id);
   if (!config.process)
     throw new GantryError("failed-precondition", `exec in "${record.name}": its config names no process`);
   const process = buildExecProcess({
@@ -111,7 +129,7 @@ export async function execPlan(
     args: command,
     options,
     capabilities: capabilitiesOfMask(facts.capabilities),
-    ...(options.user ? { user: await userOf(internals, record, options.user) } : {}),
+    ...(user ? { user } : {}),
   });
   const execRecord = {
     args: shortened(command),
@@ -120,17 +138,24 @@ export async function execPlan(
     user: options.user ?? "",
     privileged: options.privileged ?? false,
   };
-  const unfiltered = {
+  const shim = { detached: detach, stdin, record: execRecord };
+  const joins = joinsOf(internals, start, initCgroups);
+  const unfiltered = (execId: string) => ({
     id: record.id,
     config: { ...config, process },
     bundle: internals.containers.directory(record.id),
     facts,
-    mode: modeOf(internals, start, { state: dir, detached: detach, stdin, record: execRecord }),
+    mode: { ...joins, shim: { ...shim, state: join(execs, execId) } },
     warn: (message: string, pointer: string) =>
       internals.logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, {
         id: record.id,
         pointer,
       }),
-  };
-  return compileExec({ ...unfiltered, filter: await filterOf(internals.layout.filters, unfiltered) });
+  });
+  const standIn = newExecId();
+  const filter = await filterOf(internals.layout.filters, unfiltered(standIn));
+  const plans = planMold(standIn, (execId) => compileExec({ ...unfiltered(execId), filter }));
+  if (molds.size >= moldLimit) molds.delete(molds.keys().next().value!);
+  molds.set(key, plans);
+  return plans;
 }

@@ -2,7 +2,6 @@
 import { faultPoint } from "../../base/fault.ts";
 import type { TerminalSize } from "../../bundle/exec-process.ts";
 import type { Dialogue } from "../../launch/dialogue.ts";
-import { startExecutor } from "../../launch/launch.ts";
 import type { Internals } from "../internals.ts";
 import { Container } from "./container.ts";
 import { type CreateOptions, type CreateRequest, type MadeContainer, makeContainer } from "./create.ts";
@@ -27,7 +26,7 @@ export async function runContainer(
   let executor: Dialogue | undefined;
   // it comes up while the container is made
   const onImage = () => {
-    executor = startExecutor({ executor: internals.executor() });
+    executor = internals.executors.take();
   };
   const run = async ({ record, input }: MadeContainer) => {
     internals.events.append("container", "create", record.id, containerAttributes(record));

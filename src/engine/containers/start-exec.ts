@@ -2,14 +2,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
-import { randomHex } from "../../base/random.ts";
-import { startExecutor } from "../../launch/launch.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Internals } from "../internals.ts";
 import { removeTree } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { Exec } from "./exec.ts";
-import { type ExecRequest, execPlan } from "./exec-plan.ts";
+import { type ExecRequest, execPlans, newExecId } from "./exec-plan.ts";
 import { forgetEnded } from "./list-execs.ts";
 import { type Observed, observe } from "./observe.ts";
 
@@ -71,25 +69,27 @@ export async function startExec(
   const { detach = false } = request;
   const { signal } = options;
   signal?.throwIfAborted();
-  const executor = internals.executor();
   // it comes up while the plan is made
-  const started = startExecutor({ executor });
+  const started = internals.executors.take();
   let dir: string | undefined;
   try {
     const { record, start } = runningOf(await observe(internals, id), id);
-    const execId = randomHex(32);
+    const execId = newExecId();
     const told = { ...containerAttributes(record), execID: execId };
-    dir = join(makeExecsDirectory(internals, id), execId);
+    const execs = makeExecsDirectory(internals, id);
+    dir = join(execs, execId);
     if (detach) forgetEnded(internals, id);
-    const plan = await execPlan(internals, record, start, request, dir);
+    const plan = (await execPlans(internals, record, start, request, execs))(execId);
     const command = request.command.join(" ").slice(0, toldLength);
     internals.events.append("container", "exec_create", id, { ...told, command });
-    const { pid, attachment } = await startTask(plan, dir, {
-      executor,
+    const starting = startTask(plan, dir, {
+      executor: internals.executor(),
       started,
       ...(detach ? {} : { attach: attachedChoice }),
       ...(signal ? { signal } : {}),
     });
+    internals.executors.prepare();
+    const { pid, attachment } = await starting;
     internals.events.append("container", "exec_start", id, { ...told, command });
     const onExit = (exitCode: number) =>
       internals.events.append("container", "exec_die", id, { ...told, exitCode: String(exitCode) });

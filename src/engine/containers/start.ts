@@ -8,6 +8,7 @@ import type { TerminalSize } from "../../bundle/exec-process.ts";
 import { openImage } from "../../images/image.ts";
 import type { Dialogue } from "../../launch/dialogue.ts";
 import type { AttachChoice } from "../../launch/messages.ts";
+import { readyPlan } from "../../plan/ready-plan.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import { startTask } from "../../tasks/start-task.ts";
@@ -107,7 +108,6 @@ export async function launchLocked(
   const donors = await donorsFor(internals, record, input.runtimeConfig);
   const runtimeConfig = sized(input.runtimeConfig, options.terminalSize);
   const plan = await startPlan(internals, record, { ...input, runtimeConfig, unattended, log, donors });
-  const executor = internals.executor();
   makeFreshDirectory(dir);
   if (record.runtime) await writeBundle(internals, record, { ...input, unattended, donors });
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? record.hostname ?? machineName());
@@ -117,13 +117,14 @@ export async function launchLocked(
     options.attach === false
       ? undefined
       : { stdout: true, stderr: true, ...(options.stdin === false ? {} : stdinChoice(record)) };
-  const starting = startTask(plan, dir, {
-    executor,
+  const starting = startTask(readyPlan(plan), dir, {
+    executor: internals.executor(),
     started: options.executor,
     ...(attach ? { attach } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
     onSync: (point) => faultPoint(`sync-${point}`),
   });
+  internals.executors.prepare();
   const { attachment } = await (record.runtime ? explained(starting, dir) : starting);
   faultPoint("started");
   internals.events.append("container", "start", id, containerAttributes(record));

@@ -1,5 +1,6 @@
 /** One scenario by name, over the store that the environment names; ends with "ok". */
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { Engine, GantryError, isGantryError } from "gantry";
 
 const image = "busybox";
@@ -15,6 +16,32 @@ async function rejectsWith(promise, code, message) {
 }
 
 const nothingLeft = async (engine) => assert.deepEqual(await engine.containers({ all: true }), []);
+
+/** Executors of this program that wait for a plan. */
+function executors() {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => {
+      try {
+        const [, mode] = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+        const [, name, parent] =
+          /^Name:\t(.*)$[\s\S]*^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
+        return mode === "dialogue" && name !== "gantry-shim" && parent === String(process.pid);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** Looks after a moment at the earliest, in which this program hears of what has happened. */
+async function until(holds) {
+  for (let tries = 0; ; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (holds()) return;
+    assert.ok(tries < 1000, `never: ${holds}`);
+  }
+}
 
 const scenarios = {
   async streams(engine) {
@@ -408,6 +435,26 @@ const scenarios = {
       codes,
       Array.from({ length: 12 }, (_, number) => number),
     );
+  },
+
+  async "the next executor is started ahead, and ends with the engine"(engine) {
+    const own = await Engine.open();
+    await using c = await own.run({ image, command: sh("sleep 1000") });
+    const exec = async () => {
+      await using started = await c.exec(["true"]);
+      assert.equal(await started.wait(), 0);
+      await until(() => executors().length === 1);
+      return executors()[0];
+    };
+    const ahead = await exec();
+    const next = await exec();
+    assert.notEqual(next, ahead);
+    process.kill(next, "SIGKILL");
+    await until(() => executors().length === 0);
+    assert.notEqual(await exec(), next);
+    await own[Symbol.asyncDispose]();
+    await until(() => executors().length === 0);
+    await (await engine.container(c.id)).remove({ force: true });
   },
 
   async explain(engine) {

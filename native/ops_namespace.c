@@ -63,15 +63,25 @@ int op_clone(struct executor *x, const struct step *s)
 
 int op_fork_again(struct executor *x, const struct step *s)
 {
-	int pidfd = -1;
+	int pidfd = -1, elder[2];
+	if (pipe2(elder, O_CLOEXEC) < 0)
+		return fail(x, errno, "pipe");
 	/* with CLONE_PARENT the kernel takes the exit signal of the caller's own birth */
 	pid_t pid = clone_process(s->v[FORK_AGAIN_NAMESPACES].number | CLONE_PARENT, 0, -1, &pidfd);
-	if (pid < 0)
-		return fail(x, errno, "clone");
-	if (pid == 0)
+	if (pid < 0) {
+		int error = errno;
+		close(elder[0]);
+		close(elder[1]);
+		return fail(x, error, "clone");
+	}
+	if (pid == 0) {
+		/* both have the same socket: what the new process says must come behind the word of it */
+		close(elder[1]);
+		x->elder = elder[0];
 		return 0;
+	}
 	/* seen from here the new process has its number on the host side: only its children see others */
-	int r = peer_send(x, PEER_FD, (uint32_t)pid, pidfd);
+	int r = peer_send(x, PEER_CHILD, (uint32_t)pid, pidfd);
 	if (r == 0)
 		_exit(0);
 	sys_pidfd_send_signal(pidfd, SIGKILL);
@@ -93,9 +103,9 @@ int op_adopt_child(struct executor *x, const struct step *s)
 	ssize_t n = recv(x->peer, &peek, sizeof peek, MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return fail(x, ECHILD, "the child ended before it was followed");
-	if (n == (ssize_t)sizeof peek && peek.kind == PEER_FD)
+	if (n == (ssize_t)sizeof peek && peek.kind == PEER_CHILD)
 		number = peek.number;
-	r = peer_receive(x, PEER_FD, number, &fd);
+	r = peer_receive(x, PEER_CHILD, number, &fd);
 	if (r < 0)
 		return r == -ECANCELED ? r : fail(x, -r, "adopt child");
 	close(x->child_pidfd);

@@ -29,6 +29,14 @@
 #define PARTING_MS 2000
 /* A terminal without any open slave is looked at again after this time. */
 #define HANGUP_MS 100
+/*
+ * A program that pours out in small writes is rested from for a moment, so that what it writes meanwhile is read at
+ * once: each waking of shim and client costs more than the bytes. Not one that answers: its next word may be waited for.
+ */
+#define POUR_BYTES 4096
+#define POUR_READS 16
+#define POUR_US 1000
+#define REST_US 200
 
 static struct shim the_shim;
 static struct forward the_forward;
@@ -38,6 +46,13 @@ static int64_t now_ms(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* Signals all but the first process: by the cgroup that the clean-up removes, since /proc tells no cgroup of a zombie. */
@@ -83,6 +98,23 @@ static void close_output(struct shim *shim, unsigned i)
 	shim->out[i] = -1;
 }
 
+static void note_pour(struct shim *shim, ssize_t n)
+{
+	int64_t now = now_us();
+	bool pours = n >= POUR_BYTES && now - shim->pour.last_us < POUR_US;
+	shim->pour.reads = pours ? shim->pour.reads + 1 : 0;
+	shim->pour.last_us = now;
+	shim->pour.more = n >= CHUNK_BYTES / 2;
+}
+
+/* A terminal holds little: what rests is the program. */
+static void rest_from_pour(const struct shim *shim)
+{
+	struct timespec rest = {.tv_nsec = REST_US * 1000};
+	if (shim->pour.reads >= POUR_READS && !shim->pour.more && !shim->terminal && !shim->exited)
+		nanosleep(&rest, NULL);
+}
+
 /* Reads one chunk; false when nothing was there. */
 static bool read_output(struct shim *shim, unsigned i)
 {
@@ -91,6 +123,7 @@ static bool read_output(struct shim *shim, unsigned i)
 		return false;
 	ssize_t n = read(shim->out[i], chunk->frame + 8, CHUNK_BYTES);
 	if (n > 0) {
+		note_pour(shim, n);
 		shim->unlogged.stream = i;
 		shim->unlogged.at = (const char *)chunk->frame + 8;
 		shim->unlogged.bytes = (size_t)n;
@@ -226,6 +259,7 @@ static void turn(struct shim *shim, int signals, int timeout_ms)
 			shim->hung_up |= shim->terminal && shim->out[i] >= 0;
 	if (p[AT_CHILD].revents)
 		reap(shim);
+	rest_from_pour(shim);
 }
 
 /* The time is up with the pipes still open: takes what lies in them, over the heads of slow clients. */

@@ -61,6 +61,11 @@ struct shim {
 	struct client clients[CLIENTS];
 	struct log log;
 	struct {
+		int64_t last_us;
+		unsigned reads; /* in a row that were quick */
+		bool more; /* the pipe may hold more already */
+	} pour;
+	struct {
 		unsigned stream;
 		const char *at;
 		size_t bytes;

@@ -2,12 +2,12 @@
  * A container, or an exec, in the foreground: its output on this program's descriptors, this program's input and
  * signals for it, its exit status as this program's own.
  */
-import { write } from "node:fs";
-import { errnoOf, isGantryError } from "../base/error.ts";
+import { isGantryError } from "../base/error.ts";
 import type { TerminalSize } from "../bundle/exec-process.ts";
 import type { ContainerInput } from "../engine/containers/attached-streams.ts";
 import type { OutputStream } from "../engine/containers/output-stream.ts";
 import type { CommandContext } from "./context.ts";
+import { Outlet } from "./outlet.ts";
 import type { TerminalSession } from "./terminal-session.ts";
 
 /** What a container and an exec have in common. */
@@ -102,23 +102,10 @@ export async function runInForeground(
 }
 
 /** Writes a stream to a descriptor; "gone" when nobody reads that descriptor any more. */
-async function pump(stream: AsyncIterable<Uint8Array>, fd: number | undefined): Promise<"ended" | "gone"> {
-  for await (const chunk of stream) if (fd !== undefined && !(await writeAllAsync(fd, chunk))) return "gone";
+async function pump(stream: OutputStream, fd: number | undefined): Promise<"ended" | "gone"> {
+  using outlet = fd === undefined ? undefined : new Outlet(fd);
+  for await (const chunks of stream.batches()) if (outlet && !(await outlet.write(chunks))) return "gone";
   return "ended";
-}
-
-/** Not the blocking kind: signals must be heard while a pager rests. */
-async function writeAllAsync(fd: number, data: Uint8Array): Promise<boolean> {
-  for (let offset = 0; offset < data.length; ) {
-    const [error, written] = await new Promise<[NodeJS.ErrnoException | null, number]>((resolve) => {
-      write(fd, data, offset, data.length - offset, null, (failure, count) => resolve([failure, count]));
-    });
-    if (!error) offset += written;
-    else if (errnoOf(error) === "EPIPE") return false;
-    else if (errnoOf(error) === "EAGAIN") await new Promise((later) => setTimeout(later, 2));
-    else throw error;
-  }
-  return true;
 }
 
 async function feed(

@@ -35,25 +35,41 @@ export class FrameReader {
 
   /** The frames that `chunk` completes, in order. */
   push(chunk: Uint8Array): readonly Frame[] {
-    let bytes =
-      this.#rest.length === 0
-        ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-        : Buffer.concat([this.#rest, chunk]);
+    let bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     const frames: Frame[] = [];
-    while (bytes.length >= frameHeaderBytes) {
-      const length = bytes.readUInt32LE(0);
-      const type = bytes[4]!;
-      if (length > this.#limitBytes || bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0)
-        throw new GantryError(
-          "data-loss",
-          `read frame: a header of ${length} bytes and type ${type} is malformed`,
-        );
-      if (bytes.length < frameHeaderBytes + length) break;
-      frames.push({ type, payload: bytes.subarray(frameHeaderBytes, frameHeaderBytes + length) });
-      bytes = bytes.subarray(frameHeaderBytes + length);
+    // only the frame that was begun is put together; the others stay where they are
+    while (this.#rest.length > 0 && bytes.length > 0) {
+      const lacking = this.#frameBytes(this.#rest) - this.#rest.length;
+      this.#rest = Buffer.concat([this.#rest, bytes.subarray(0, lacking)]);
+      bytes = bytes.subarray(lacking);
+      this.#rest = this.#cut(this.#rest, frames);
     }
-    this.#rest = bytes;
+    if (bytes.length > 0) this.#rest = this.#cut(bytes, frames);
     return frames;
+  }
+
+  /** Takes the whole frames off, and gives back what follows them. */
+  #cut(bytes: Buffer, frames: Frame[]): Buffer {
+    let rest = bytes;
+    while (rest.length >= frameHeaderBytes) {
+      const end = this.#frameBytes(rest);
+      if (rest.length < end) break;
+      frames.push({ type: rest[4]!, payload: rest.subarray(frameHeaderBytes, end) });
+      rest = rest.subarray(end);
+    }
+    return rest;
+  }
+
+  /** Of the frame that begins with `bytes`, or of its header as long as that is incomplete. */
+  #frameBytes(bytes: Buffer): number {
+    if (bytes.length < frameHeaderBytes) return frameHeaderBytes;
+    const length = bytes.readUInt32LE(0);
+    if (length > this.#limitBytes || bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0)
+      throw new GantryError(
+        "data-loss",
+        `read frame: a header of ${length} bytes and type ${bytes[4]} is malformed`,
+      );
+    return frameHeaderBytes + length;
   }
 
   /** The stream has ended: fails if it did so within a frame. */

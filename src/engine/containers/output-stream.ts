@@ -60,7 +60,22 @@ export class OutputStream implements AsyncIterable<Uint8Array> {
     this.#wakeWriter?.();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    return this.#read(
+      () => this.#chunks.shift()!,
+      ({ length }) => length,
+    );
+  }
+
+  /** All that is there, each time: for who passes it on. */
+  batches(): AsyncGenerator<readonly Uint8Array[]> {
+    return this.#read(
+      () => this.#chunks.splice(0),
+      (chunks) => chunks.reduce((sum, { length }) => sum + length, 0),
+    );
+  }
+
+  async *#read<T>(take: () => T, bytesOf: (taken: T) => number): AsyncGenerator<T> {
     if (this.#reading)
       throw new GantryError("failed-precondition", `read ${this.#name}: it is already being read`);
     if (this.#droppedBytes > 0)
@@ -72,11 +87,11 @@ export class OutputStream implements AsyncIterable<Uint8Array> {
     this.#reading = true;
     try {
       for (;;) {
-        const chunk = this.#chunks.shift();
-        if (chunk) {
-          this.#bytes -= chunk.length;
+        if (this.#chunks.length > 0) {
+          const taken = take();
+          this.#bytes -= bytesOf(taken);
           this.#wakeWriter?.();
-          yield chunk;
+          yield taken;
           continue;
         }
         if (this.#ended) {

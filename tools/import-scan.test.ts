@@ -16,6 +16,7 @@ test("every form of import is found, with its line", () => {
     'export * as h from "./h.ts";',
     'const i = await import("./i.ts");',
     'import j, { type k } from "./j.ts";',
+    'const l = process.getBuiltinModule("node:net").isIP;',
   ].join("\n");
   assert.deepEqual(
     scanImports(source).map(({ specifier, line, typeOnly }) => [specifier, line, typeOnly]),
@@ -29,6 +30,7 @@ test("every form of import is found, with its line", () => {
       ["./h.ts", 8, false],
       ["./i.ts", 9, false],
       ["./j.ts", 10, false],
+      ["node:net", 11, false],
     ],
   );
 });

@@ -16,13 +16,21 @@ interface Token {
   readonly line: number;
 }
 
-/** All static, re-exporting, dynamic and type-query imports of a file, in order. */
+/** All static, re-exporting, dynamic and type-query imports of a file, in order, and modules of Node that it asks for by name. */
 export function scanImports(source: string): Import[] {
   const tokens = tokenize(source);
   const found: Import[] = [];
   for (let at = 0; at < tokens.length; at++) {
     const token = tokens[at]!;
-    if (token.kind !== "word" || (token.text !== "import" && token.text !== "export")) continue;
+    if (token.kind !== "word") continue;
+    // loaded at that moment, where an import would be loaded with the file
+    if (
+      token.text === "getBuiltinModule" &&
+      tokens[at + 1]?.text === "(" &&
+      tokens[at + 2]?.kind === "string"
+    )
+      found.push({ specifier: tokens[at + 2]!.text, typeOnly: false, line: token.line });
+    if (token.text !== "import" && token.text !== "export") continue;
     if (tokens[at - 1]?.text === ".") continue;
     const hit = token.text === "import" ? importAt(tokens, at) : fromAt(tokens, at);
     if (hit) found.push({ ...hit, line: token.line });

@@ -2,9 +2,9 @@
  * One executor process and the dialogue with it on the first descriptor after those it is given. Owns the process until it is told to
  * stay alone (`release`): a shim outlives the program that started it.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import type { Socket } from "node:net";
 import { GantryError, wrapErrno } from "../base/error.ts";
+import type { StreamSocket } from "../base/stream-socket.ts";
+import { type Child, type ChildOptions, startChild } from "./child.ts";
 import { FrameStream } from "./frame-stream.ts";
 import { encodeFrame, type Frame } from "./frames.ts";
 
@@ -22,33 +22,23 @@ export interface DialogueOptions {
 }
 
 export class Dialogue {
-  readonly #child: ChildProcess;
+  readonly #child: Child;
   readonly #stream: FrameStream;
 
   /** Starts an executor, in a session of its own unless told. */
   constructor(options: DialogueOptions) {
     const [stdin = "ignore", stdout = "ignore", stderr = "ignore", ...more] = options.stdio ?? [];
     const dialogue = 3 + more.length;
-    this.#child = spawn(options.executor, [options.mode, String(dialogue)], {
+    this.#child = start([options.executor, options.mode, String(dialogue)], {
       cwd: "/",
       env: options.env ?? {},
-      stdio: [stdin, stdout, stderr, ...more, "pipe"],
+      stdio: [stdin, stdout, stderr, ...more],
       detached: !options.sameSession,
     });
-    const socket = (this.#child.stdio as readonly unknown[])[dialogue] as unknown as Socket | null;
-    this.#child.on("error", (error) =>
-      this.#stream?.fail(wrapErrno(error, "start executor", options.executor)),
+    this.#stream = new FrameStream(this.#child.socket, "talk to executor");
+    this.#child.exited.catch((error) =>
+      this.#stream.fail(wrapErrno(error, "start executor", options.executor)),
     );
-    // Bun gives no pipes to a program that it could not start, and tells of that later
-    if (!socket)
-      throw new GantryError(
-        "failed-precondition",
-        `start executor "${options.executor}": it cannot be executed`,
-        {
-          detail: { path: options.executor },
-        },
-      );
-    this.#stream = new FrameStream(socket, "talk to executor");
   }
 
   /** Process id of the executor; undefined if it could not be started. */
@@ -62,7 +52,7 @@ export class Dialogue {
   }
 
   /** The underlying socket. */
-  get socket(): Socket {
+  get socket(): StreamSocket {
     return this.#stream.socket;
   }
 
@@ -88,7 +78,7 @@ export class Dialogue {
 
   /** False once its end is known. */
   get open(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null && !this.#stream.ended;
+    return !this.#child.ended && !this.#stream.ended;
   }
 
   /** Lets this program end while the executor lives on. */
@@ -110,14 +100,23 @@ export class Dialogue {
   }
 
   /** Resolves with the exit status when the process has ended. */
-  exited(): Promise<number> {
-    const child = this.#child;
-    if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode ?? 255);
-    return new Promise((resolve, reject) => {
-      child.once("exit", (code) => resolve(code ?? 255));
-      child.once("error", (error) =>
-        reject(new GantryError("unavailable", "start executor", { cause: error })),
-      );
+  async exited(): Promise<number> {
+    try {
+      return await this.#child.exited;
+    } catch (error) {
+      throw new GantryError("unavailable", "start executor", { cause: error });
+    }
+  }
+}
+
+function start(argv: readonly string[], options: ChildOptions): Child {
+  try {
+    return startChild(argv, options);
+  } catch (error) {
+    const [path] = argv;
+    throw new GantryError("failed-precondition", `start executor "${path}": it cannot be executed`, {
+      detail: { path },
+      cause: error,
     });
   }
 }

@@ -4,7 +4,6 @@
  */
 import { accessSync, constants } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { GantryError } from "../base/error.ts";
 
 const name = "gantry-executor";
@@ -20,7 +19,7 @@ function isExecutable(path: string): boolean {
 
 /** Places where an installation keeps it: next to the compiled program, or above the library's modules. */
 function candidates(): readonly string[] {
-  const here = dirname(fileURLToPath(import.meta.url));
+  const here = import.meta.dirname;
   return [
     join(dirname(process.execPath), name),
     join(here, "..", "..", name), // dist/lib/launch -> dist

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { isGantryError } from "../base/error.ts";
+import { connectSocket } from "../base/stream-socket.ts";
 import { replies } from "../plan/protocol.ts";
 import { FrameStream } from "./frame-stream.ts";
 import { encodeFrame } from "./frames.ts";
@@ -21,8 +22,7 @@ async function withPair(body: (stream: FrameStream, peer: Socket) => Promise<voi
   });
   try {
     await new Promise<void>((resolve) => server.listen(path, resolve));
-    const socket = connect(path);
-    await new Promise((resolve) => socket.once("connect", resolve));
+    const socket = await connectSocket(path);
     while (!peer) await pause(1);
     const stream = new FrameStream(socket, "talk to peer", 64 * 1024);
     await body(stream, peer);

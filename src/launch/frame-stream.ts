@@ -2,8 +2,8 @@
  * Frames over a connected stream socket, with back-pressure both ways: what nobody takes with `next`
  * stays in the kernel and, behind it, with the sender.
  */
-import type { Socket } from "node:net";
 import { wrapErrno } from "../base/error.ts";
+import type { StreamSocket } from "../base/stream-socket.ts";
 import { type Frame, FrameReader } from "./frames.ts";
 import { encodeRequest, type Request } from "./messages.ts";
 
@@ -11,24 +11,27 @@ import { encodeRequest, type Request } from "./messages.ts";
 const pauseAt = 16;
 
 export class FrameStream {
-  readonly #socket: Socket;
+  readonly #socket: StreamSocket;
   readonly #reader: FrameReader;
   readonly #frames: Frame[] = [];
   #wake: (() => void) | undefined;
+  /** Who waits for the socket to take more. */
+  readonly #held = new Set<() => void>();
   #ended = false;
   #error: unknown;
 
   /** `what` names the peer in errors ("talk to shim"). */
-  constructor(socket: Socket, what: string, limitBytes?: number) {
+  constructor(socket: StreamSocket, what: string, limitBytes?: number) {
     this.#socket = socket;
     this.#reader = new FrameReader(limitBytes);
-    socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    socket.on("end", () => this.#end());
-    socket.on("close", () => this.#end());
-    socket.on("error", (error) => this.#end(wrapErrno(error, what)));
+    socket.attend({
+      data: (chunk) => this.#receive(chunk),
+      drained: () => this.#release(),
+      ended: (error) => this.#end(error === undefined ? undefined : wrapErrno(error, what)),
+    });
   }
 
-  get socket(): Socket {
+  get socket(): StreamSocket {
     return this.#socket;
   }
 
@@ -46,20 +49,22 @@ export class FrameStream {
   /** Resolves when the socket takes more, or is closed. */
   async drained({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted();
-    if (!this.#socket.writableNeedDrain || this.#socket.destroyed) return;
+    if (!this.#socket.needsDrain) return;
     await new Promise<void>((resolve, reject) => {
       const settle = (action: () => void) => () => {
-        this.#socket.off("drain", drained);
-        this.#socket.off("close", drained);
+        this.#held.delete(drained);
         signal?.removeEventListener("abort", aborted);
         action();
       };
       const drained = settle(resolve);
       const aborted = settle(() => reject(signal?.reason));
-      this.#socket.on("drain", drained);
-      this.#socket.on("close", drained);
+      this.#held.add(drained);
       signal?.addEventListener("abort", aborted);
     });
+  }
+
+  #release(): void {
+    for (const each of this.#held) each();
   }
 
   /** The next frame, or undefined at the end of the stream. One reader at a time. */
@@ -78,7 +83,7 @@ export class FrameStream {
       signal?.removeEventListener("abort", aborted);
     }
     const frame = this.#frames.shift();
-    if (this.#frames.length < pauseAt / 2 && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#frames.length < pauseAt / 2 && this.#socket.isPaused) this.#socket.resume();
     return frame;
   }
 
@@ -113,5 +118,7 @@ export class FrameStream {
     if (!this.#ended) this.#error = error;
     this.#ended = true;
     this.#wake?.();
+    // half of it may be open still
+    if (!this.#socket.needsDrain) this.#release();
   }
 }

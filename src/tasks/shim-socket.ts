@@ -1,8 +1,8 @@
 /** Connects to a shim's socket, whatever the length of its path and however early the caller comes. */
 import { closeSync, constants, openSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { connectSocket } from "../base/stream-socket.ts";
 import { FrameStream } from "../launch/frame-stream.ts";
 import { shimSocketName } from "./records.ts";
 import type { Cancellable } from "./task.ts";
@@ -12,26 +12,6 @@ const addressBytes = 107;
 
 /** Longest payload that a shim sends: a chunk of output has 32 KiB. */
 const replyBytes = 64 * 1024;
-
-function opened(socket: Socket, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (action: () => void) => {
-      socket.off("connect", connected);
-      socket.off("error", failed);
-      signal?.removeEventListener("abort", aborted);
-      action();
-    };
-    const connected = () => settle(resolve);
-    const failed = (error: Error) => settle(() => reject(error));
-    const aborted = () => {
-      socket.destroy();
-      settle(() => reject(signal?.reason));
-    };
-    socket.once("connect", connected);
-    socket.once("error", failed);
-    signal?.addEventListener("abort", aborted);
-  });
-}
 
 /**
  * Connects to the shim of `dir`; undefined if nobody listens there: its container has not come so far,
@@ -50,8 +30,9 @@ export async function connectShim(
       folder = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY);
       address = `/proc/self/fd/${folder}/${shimSocketName}`;
     }
-    const socket = connect({ path: address, allowHalfOpen: true });
-    await opened(socket, signal);
+    const socket = await connectSocket(address, { allowHalfOpen: true });
+    if (signal?.aborted) socket.destroy();
+    signal?.throwIfAborted();
     return new FrameStream(socket, "talk to shim", replyBytes);
   } catch (error) {
     signal?.throwIfAborted();

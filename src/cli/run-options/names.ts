@@ -1,5 +1,5 @@
 /** `--add-host`, `--dns…`, `--expose`: names and addresses as docker's options write them. Pure. */
-import { isIP } from "node:net";
+import { isIP } from "../../base/ip.ts";
 
 /** `name:address`, `name=address`, `name:[::1]` -> `name:address`. */
 export function parseExtraHost(text: string): string {

@@ -5,9 +5,9 @@
 
 import { lookup } from "node:dns/promises";
 import { existsSync } from "node:fs";
-import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { GantryError } from "../../base/error.ts";
+import { isIP } from "../../base/ip.ts";
 import { randomHex } from "../../base/random.ts";
 import { asMap, compileTemplate } from "../../base/template/template.ts";
 import type { LogForward } from "../../plan/compile/request.ts";

@@ -1,6 +1,7 @@
 /** Where a syslog daemon listens, and what it is told, in the words of docker's options. Pure. */
-import { isIP } from "node:net";
+
 import { GantryError } from "../../base/error.ts";
+import { isIP } from "../../base/ip.ts";
 
 export type SyslogAddress =
   | { readonly kind: "unix"; readonly path: string; readonly protocol: "datagram" | "either" }

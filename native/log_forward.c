@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "local_socket.h"
 #include "log_forward.h"
 
 /* How long a receiver may take to accept the first connection. */
@@ -30,23 +30,6 @@ static int64_t clock_ms(void)
 }
 
 /* --- the connection --- */
-
-static int connect_local(int fd, const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int held = -1, r = 0;
-	if (strlen(path) < sizeof address.sun_path)
-		strcpy(address.sun_path, path);
-	else if ((held = open(path, O_PATH | O_CLOEXEC)) < 0)
-		return -errno;
-	else
-		snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", held);
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-		r = -errno;
-	if (held >= 0)
-		close(held);
-	return r;
-}
 
 static int connect_inet(int fd, const struct forward *f)
 {
@@ -69,7 +52,7 @@ static int connect_as(struct forward *f, int domain, int type)
 		return -errno;
 	if (f->buffer_bytes)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &f->buffer_bytes, sizeof f->buffer_bytes);
-	int r = domain == AF_UNIX ? connect_local(fd, f->address) : connect_inet(fd, f);
+	int r = domain == AF_UNIX ? connect_path(fd, f->address) : connect_inet(fd, f);
 	f->connecting = r == -EINPROGRESS;
 	if (r < 0 && !f->connecting) {
 		close(fd);

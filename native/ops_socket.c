@@ -11,30 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "executor.h"
+#include "local_socket.h"
 
 /* How long a service manager may take to answer the barrier; one that does not know it never does. */
 #define BARRIER_MS 30000
-
-/* Connects to a socket by path; one too long for an address goes by a descriptor of what it names. 0 or -errno. */
-static int connect_path(int fd, const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int held = -1, r = 0;
-	if (strlen(path) < sizeof address.sun_path)
-		strcpy(address.sun_path, path);
-	else if ((held = open(path, O_PATH | O_CLOEXEC)) < 0)
-		return -errno;
-	else
-		snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", held);
-	while (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-		if (errno != EINTR) {
-			r = -errno;
-			break;
-		}
-	if (held >= 0)
-		close(held);
-	return r;
-}
 
 int op_connect_socket(struct executor *x, const struct step *s)
 {

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include "../log.c"
+#include "../local_socket.c"
 #include "../log_forward.c"
 
 #define countof(a) (sizeof(a) / sizeof *(a))

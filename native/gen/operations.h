@@ -45,6 +45,7 @@
   X(25, set_device_filter, "set-device-filter", "fb", 5, 0) \
   X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
   X(181, freeze_cgroup, "freeze-cgroup", "f444", 5, 0) \
+  X(270, watch_memory, "watch-memory", "44?f", 1, 256) \
   X(182, write_cgroup_either, "write-cgroup-either", "ftttt", 5, 0) \
   X(183, delegate_cgroup, "delegate-cgroup", "fT4", 1, 0) \
   X(30, clone, "clone", "8?", 1, 64) \
@@ -227,6 +228,10 @@
 #define FREEZE_CGROUP_VERSION 1
 #define FREEZE_CGROUP_FROZEN 2
 #define FREEZE_CGROUP_TIMEOUT_MS 3
+#define WATCH_MEMORY_POINT 0
+#define WATCH_MEMORY_VERSION 1
+#define WATCH_MEMORY_DIR 2
+#define WATCH_MEMORY_PROCESS 3
 #define WRITE_CGROUP_EITHER_DIR 0
 #define WRITE_CGROUP_EITHER_FILE 1
 #define WRITE_CGROUP_EITHER_VALUE 2

@@ -27,6 +27,7 @@
 #define POINT_STARTED 2
 #define POINT_NETWORK 3
 #define POINT_READY 5
+#define POINT_MEMORY 6
 #define POINT_UNIT 9
 #define STAGE_CHECK 0
 #define STAGE_HOST 1

@@ -22,6 +22,7 @@ export interface PlanStreams {
 export interface PlanOptions extends PlanStreams {
   /** Does this program's part at the plan's sync points. */
   readonly onSync?: LaunchOptions["onSync"] | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Sees the plan's bytes before the entry gets them. */
   readonly onHandOver?: ((plan: Uint8Array) => Promise<void>) | undefined;
 }
@@ -63,6 +64,7 @@ export async function executePlanHere(plan: Plan, options: PlanOptions = {}): Pr
     stdio: ["inherit", "inherit", "inherit", ...preserved],
     sameSession: options.terminal ?? false,
     ...(options.onSync ? { onSync: options.onSync } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
   });
   return status;
 }

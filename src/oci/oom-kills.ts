@@ -1,17 +1,19 @@
 /**
- * How often the kernel has killed something in a container for want of memory.
- *
- * v2 wakes whoever watches memory.events. v1 has an eventfd for that, which no program without native code can make;
- * its counter is asked again and again instead. It stays as long as the cgroup does.
+ * How often the kernel has killed something in a container for want of memory: what it tells of (v1, where it says so
+ * before it kills) and what it counts. v1 tells nobody that a cgroup inside has come to a limit of its own, and forgets
+ * the count with the cgroup: each of the two knows what the other has not seen yet.
  */
-import { readdirSync, watch } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupFor, type LivingCgroup } from "../plan/compile/living-cgroups.ts";
-import { readCgroupFile } from "./cgroup-files.ts";
+import { cgroupDirectory, readCgroupFile } from "./cgroup-files.ts";
+
+function fileOf({ version }: LivingCgroup): string {
+  return version === 1 ? "memory.oom_control" : "memory.events";
+}
 
 function killsIn(cgroup: LivingCgroup): number {
-  const file = cgroup.version === 1 ? "memory.oom_control" : "memory.events";
-  return Number(/^oom_kill (\d+)$/m.exec(readCgroupFile(cgroup, file) ?? "")?.[1] ?? 0);
+  return Number(/^oom_kill (\d+)$/m.exec(readCgroupFile(cgroup, fileOf(cgroup)) ?? "")?.[1] ?? 0);
 }
 
 /** v1 counts for each cgroup by itself, v2 for all that lies below it. */
@@ -19,7 +21,7 @@ function killsBelow(cgroup: LivingCgroup): number {
   if (cgroup.version !== 1) return killsIn(cgroup);
   let below: readonly string[] = [];
   try {
-    below = readdirSync(`${cgroup.mount}${cgroup.path}`, { withFileTypes: true })
+    below = readdirSync(cgroupDirectory(cgroup), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
   } catch {
@@ -30,28 +32,32 @@ function killsBelow(cgroup: LivingCgroup): number {
 }
 
 export class OomKills {
-  readonly #cgroup: LivingCgroup | undefined;
-  #seen = 0;
+  /** The one to watch; undefined where memory is not counted. */
+  readonly cgroup: LivingCgroup | undefined;
+  readonly #before: number;
+  #notices = 0;
+  #taken = 0;
 
   constructor(cgroups: readonly LivingCgroup[]) {
-    this.#cgroup = cgroupFor(cgroups, 1, "memory") ?? cgroupFor(cgroups, 2, "memory");
-    this.take();
+    const cgroup = cgroupFor(cgroups, 1, "memory") ?? cgroupFor(cgroups, 2, "memory");
+    this.cgroup = cgroup && existsSync(join(cgroupDirectory(cgroup), fileOf(cgroup))) ? cgroup : undefined;
+    this.#before = this.#count();
+  }
+
+  #count(): number {
+    return this.cgroup ? killsBelow(this.cgroup) : 0;
+  }
+
+  /** The kernel has told of something; v2 tells of more than kills. */
+  notice(): void {
+    if (this.cgroup?.version === 1) this.#notices++;
   }
 
   /** How many there were since the last call. */
   take(): number {
-    const count = this.#cgroup ? killsBelow(this.#cgroup) : 0;
-    const fresh = Math.max(0, count - this.#seen);
-    this.#seen = count;
+    const known = Math.max(this.#notices, this.#count() - this.#before);
+    const fresh = Math.max(0, known - this.#taken);
+    this.#taken += fresh;
     return fresh;
-  }
-
-  /** Calls back when there may be new ones, where the kernel tells of it. */
-  watch(callback: () => void): Disposable {
-    const cgroup = this.#cgroup;
-    if (cgroup?.version !== 2) return { [Symbol.dispose]: () => {} };
-    const watcher = watch(`${cgroup.mount}${cgroup.path}/memory.events`, callback);
-    watcher.on("error", callback);
-    return { [Symbol.dispose]: () => watcher.close() };
   }
 }

@@ -1,15 +1,14 @@
 /** events: what a container uses, at intervals, and when the kernel kills in it for want of memory. */
 
 import { GantryError } from "../base/error.ts";
+import { compileWatchMemory } from "../plan/compile/watch-memory.ts";
 import { exactJson } from "../spec/runtime-integers.ts";
 import { readStats } from "./container-stats.ts";
 import type { OciContext, Verb } from "./context.ts";
+import { executePlanHere } from "./execute-plan.ts";
 import { usageError } from "./flags.ts";
 import { OomKills } from "./oom-kills.ts";
 import { isAlive, type OciContainer, readContainer } from "./state-directory.ts";
-
-/** How often it is asked whether the container lives, and on v1 whether something was killed. */
-const lookMs = 100;
 
 const unitMs: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -41,34 +40,39 @@ function tell(context: OciContext, type: "stats" | "oom", id: string, data?: obj
 }
 
 async function follow(context: OciContext, container: OciContainer, intervalMs: number): Promise<void> {
-  const { id } = container;
+  const { id, pid, pidStart } = container;
   const kills = new OomKills(container.cgroups);
   const look = () => {
     for (let fresh = kills.take(); fresh > 0; fresh--) tell(context, "oom", id);
   };
-  using _watching = kills.watch(look);
-  await new Promise<void>((resolve, reject) => {
-    const timers = [
-      setInterval(() => act(() => tell(context, "stats", id, readStats(container))), intervalMs),
-      setInterval(() => {
-        // first whether it lives: what was killed before its end is seen by the look that follows
-        const alive = isAlive(container);
-        act(look);
-        if (!alive) end(resolve);
-      }, lookMs),
-    ];
-    const end = (settle: () => void) => {
-      for (const timer of timers) clearInterval(timer);
-      settle();
-    };
-    const act = (what: () => void) => {
-      try {
-        what();
-      } catch (error) {
-        end(() => reject(error));
-      }
-    };
-  });
+  const failed = new AbortController();
+  const timer = setInterval(() => {
+    try {
+      tell(context, "stats", id, readStats(container));
+      look();
+    } catch (error) {
+      failed.abort(error);
+    }
+  }, intervalMs);
+  let stands = false;
+  try {
+    await executePlanHere(compileWatchMemory({ pid, start: pidStart }, kills.cgroup), {
+      signal: failed.signal,
+      onSync: () => {
+        if (stands) kills.notice();
+        stands = true;
+        look();
+      },
+    });
+    // what was counted last
+    look();
+  } catch (error) {
+    // it may have ended before it could be watched
+    if (stands || isAlive(container)) throw error;
+    look();
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 export const events: Verb = {

@@ -107,6 +107,7 @@ export const operations = {
   "set-device-filter": op(25, outside, [], { dir: "fd", program: "bytes" }, "attaches an eBPF device program to a v2 cgroup in place of those that are attached to it; one takes another's place in one step"),
   "remove-cgroup": op(26, cleanup, [], { mount: "text", path: "text" }, "kills what is left in a cgroup and below, and removes it, unless make-cgroup of the same plan was refused it; missing is fine"),
   "freeze-cgroup": op(181, outside, [], { dir: "fd", version: "u32", frozen: "u32", timeoutMs: "u32" }, "freezes a cgroup (frozen 1) or thaws it (0), through the freezer controller (version 1) or cgroup.freeze (2); waits until all of it is frozen, and thaws it again if that does not come in time"),
+  "watch-memory": op(270, host, ["controller"], { point: "u32", version: "u32", dir: "fd?", process: "fd" }, "has the kernel tell of what it does in a cgroup for want of memory, through cgroup.event_control (version 1) or memory.events (2), or of nothing (0); reports the point to the controller once that stands and each time after, waiting for its go, until the process has ended"),
   "write-cgroup-either": op(182, outside, [], { dir: "fd", file: "text", value: "text", otherwise: "text", otherValue: "text" }, "writes a value to a file of a cgroup or, where the kernel has no such file, another value to another one"),
   "delegate-cgroup": op(183, host, [], { dir: "fd", files: "texts", uid: "u32" }, "gives a v2 cgroup and the named files in it to a user; files that the kernel does not have are passed over"),
 

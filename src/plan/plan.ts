@@ -36,6 +36,6 @@ export interface Plan {
 }
 
 /** The points at which the executor talks to its controller. */
-export const syncPoints = { created: 1, started: 2, network: 3, ready: 5, unit: 9 } as const;
+export const syncPoints = { created: 1, started: 2, network: 3, ready: 5, memory: 6, unit: 9 } as const;
 
 export type SyncPoint = keyof typeof syncPoints;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
@@ -24,7 +24,37 @@ function follow({ runtime, id }: Living, ...flags: readonly string[]) {
   const seen: Event[] = [];
   createInterface({ input: child.stdout! }).on("line", (line) => seen.push(JSON.parse(line) as Event));
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { seen, ended, kill: () => child.kill("SIGKILL") };
+  return { seen, ended, kill: () => child.kill("SIGKILL"), watcher: () => watcherBelow(child.pid!) };
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+    return text.trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** The process below this one that holds the file by which the kernel tells of kills, once there is one. */
+function watcherBelow(pid: number): number | undefined {
+  for (const child of childrenOf(pid)) {
+    const names = (() => {
+      try {
+        // the other half has an eventfd of Bun's
+        if (readlinkSync(`/proc/${child}/exe`).endsWith("/gantry-program")) return [];
+        return readdirSync(`/proc/${child}/fd`).map((fd) => readlinkSync(`/proc/${child}/fd/${fd}`));
+      } catch {
+        // it is just ending, or just beginning
+        return [];
+      }
+    })();
+    if (names.some((name) => name === "anon_inode:[eventfd]" || name.endsWith("/memory.events")))
+      return child;
+    const below = watcherBelow(child);
+    if (below !== undefined) return below;
+  }
+  return undefined;
 }
 
 /** "data.cpu.usage.kernel number", for every member. */
@@ -125,4 +155,63 @@ test("a container that is killed as a whole is told as oom before events end", {
       }
     },
   ),
+);
+
+/** Comes to its limit when it is told to, and is killed as a whole. */
+const victim = "until [ -e /go ]; do sleep 0.02; done; exec tail /dev/zero";
+const tight = { linux: { resources: { memory: { limit: 16 * MB, swap: 16 * MB } } } };
+
+for (const { name, script, ends } of [
+  { name: "goes on", script: `(${victim}); exec sleep 100`, ends: false },
+  { name: "is removed at once", script: victim, ends: true },
+])
+  test(
+    `a kill is told when it happens, not with the statistics, of a container that ${name}`,
+    {
+      skip: unready,
+    },
+    () =>
+      withLiving("gantry-oci", script, tight, async (living) => {
+        const { seen, ended, kill, watcher } = follow(living, "--interval", "1h");
+        try {
+          await until("the kernel to be asked", watcher);
+          writeFileSync(join(living.bundle.rootfs, "go"), "");
+          if (ends) {
+            await until("the end", async () => (await living.status()) === "stopped");
+            await living.must("delete", living.id);
+            assert.equal(await ended, 0);
+          }
+          await until("the event", () => seen.length > 0);
+          assert.deepEqual(seen, [{ type: "oom", id: living.id }]);
+        } finally {
+          kill();
+        }
+      }),
+  );
+
+test("a container that ends and is removed without a kill is told of as nothing", { skip: unready }, () =>
+  withLiving("gantry-oci", "exec sleep 100", tight, async (living) => {
+    const { seen, ended, kill, watcher } = follow(living, "--interval", "1h");
+    try {
+      await until("the kernel to be asked", watcher);
+      await living.must("delete", "--force", living.id);
+      assert.equal(await ended, 0);
+      assert.deepEqual(seen, []);
+    } finally {
+      kill();
+    }
+  }),
+);
+
+test("whoever watches for events ends with the command, however that is killed", { skip: unready }, () =>
+  withLiving("gantry-oci", "exec sleep 100", tight, async (living) => {
+    const { kill, watcher } = follow(living, "--interval", "1h");
+    try {
+      const pid = await until("the kernel to be asked", watcher);
+      kill();
+      await until("its end", () => !existsSync(`/proc/${pid}`));
+    } finally {
+      kill();
+    }
+  }),
 );

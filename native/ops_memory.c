@@ -1,0 +1,103 @@
+/* What the kernel does in a cgroup for want of memory, told as it happens. */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "executor.h"
+
+/* How long the kernel may take until it tells of the end of a v1 cgroup that is gone: a grace period of RCU. */
+enum { REMOVAL_MS = 2000 };
+
+/* v1: an eventfd that counts how often the cgroup came to its limit, and once that it was removed. */
+static int watch_v1(struct executor *x, int dir)
+{
+	char text[32];
+	int control = openat(dir, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+	if (control < 0)
+		return fail(x, errno, "memory.oom_control");
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int length = snprintf(text, sizeof text, "%d %d", event, control);
+	int r = event < 0 ? -errno : write_file_at(dir, "cgroup.event_control", text, (size_t)length);
+	close(control);
+	if (r < 0) {
+		if (event >= 0)
+			close(event);
+		return fail(x, -r, "cgroup.event_control = %s", text);
+	}
+	return event;
+}
+
+static int watch_v2(struct executor *x, int dir)
+{
+	int events = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC);
+	return events < 0 ? fail(x, errno, "memory.events") : events;
+}
+
+/* How often since it was asked last. If the cgroup is gone, one time stands for that, and may be yet to come. */
+static uint64_t times_v1(int dir, int event)
+{
+	uint64_t count;
+	if (read(event, &count, sizeof count) != sizeof count)
+		return 0;
+	struct pollfd removal = {.fd = event, .events = POLLIN};
+	if (faccessat(dir, "memory.oom_control", F_OK, 0) < 0 && poll(&removal, 1, REMOVAL_MS) == 0)
+		count--;
+	return count;
+}
+
+static int tell(struct executor *x, const struct step *s, uint64_t times)
+{
+	int r = 0;
+	while (r == 0 && times-- > 0)
+		r = op_sync(x, s);
+	return r;
+}
+
+static int follow(struct executor *x, const struct step *s, int dir, int event)
+{
+	bool v1 = s->v[WATCH_MEMORY_VERSION].number == 1;
+	char text[512];
+	enum { EVENT, PROCESS, CONTROLLER, COUNT };
+	struct pollfd p[COUNT] = {
+		[EVENT] = {.fd = event, .events = v1 ? POLLIN : POLLPRI},
+		[PROCESS] = {.fd = reg(x, &s->v[WATCH_MEMORY_PROCESS]), .events = POLLIN},
+		[CONTROLLER] = {.fd = x->controller, .events = POLLIN},
+	};
+	/* the kernel raises POLLPRI only for who has read */
+	if (!v1 && event >= 0)
+		pread(event, text, sizeof text, 0);
+	int r = op_sync(x, s);
+	while (r == 0) {
+		if (poll(p, COUNT, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return fail(x, errno, "poll");
+		}
+		/* it says nothing unasked but its end */
+		if (p[CONTROLLER].revents)
+			return fail(x, ECONNABORTED, "the controller is gone");
+		if (p[PROCESS].revents)
+			return tell(x, s, v1 ? times_v1(dir, event) : event >= 0);
+		if (p[EVENT].revents & POLLNVAL)
+			return fail(x, EBADF, "poll");
+		if (!v1 && pread(event, text, sizeof text, 0) < 0)
+			p[EVENT].fd = -1; /* the cgroup is gone: the process is about to end */
+		r = tell(x, s, v1 ? times_v1(dir, event) : 1);
+	}
+	return r;
+}
+
+int op_watch_memory(struct executor *x, const struct step *s)
+{
+	int dir = reg(x, &s->v[WATCH_MEMORY_DIR]), event = -1;
+	uint64_t version = s->v[WATCH_MEMORY_VERSION].number;
+	if (version > 0)
+		event = version == 1 ? watch_v1(x, dir) : watch_v2(x, dir);
+	if (version > 0 && event < 0)
+		return event;
+	int r = follow(x, s, dir, event);
+	if (event >= 0)
+		close(event);
+	return r;
+}

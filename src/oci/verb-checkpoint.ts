@@ -46,6 +46,12 @@ function checkStatus({ status }: OciContainer): void {
     throw new GantryError("failed-precondition", `Container cannot be checkpointed in ${status} state`);
 }
 
+/** proc_pid_net(5): below two lines of headings one line a device, which begins with its name. */
+function networkDevices(pid: number): readonly string[] {
+  const lines = readFileSync(`/proc/${pid}/net/dev`, "utf8").trimEnd().split("\n").slice(2);
+  return lines.map((line) => line.slice(0, line.lastIndexOf(":")).trim());
+}
+
 async function dump(context: OciContext, flags: Flags, container: OciContainer): Promise<void> {
   const { pid, rootfs, annotations, cgroups, descriptors = ["", "", ""] } = container;
   const criuFlags = readCriuFlags(flags, annotations);
@@ -66,6 +72,7 @@ async function dump(context: OciContext, flags: Flags, container: OciContainer):
     freezeCgroup: freezer && cgroupDirectory(freezer.cgroup),
     mounts: parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, "utf8")),
     namespaceInode: (kind) => statSync(`/proc/${pid}/ns/${kind}`).ino,
+    networkDevices: networkDevices(pid),
     tellReady: fd !== undefined,
   });
   if (!preDump)

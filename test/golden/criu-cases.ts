@@ -68,7 +68,11 @@ function checkpointCase(name: string, tellReady: boolean): { name: string; compi
     leaveRunning: true,
   };
   const namespaceInode = () => 4026531840;
-  return { name, compile: () => compileCheckpoint({ ...request, mounts, namespaceInode, tellReady }) };
+  return {
+    name,
+    compile: () =>
+      compileCheckpoint({ ...request, mounts, namespaceInode, networkDevices: ["lo"], tellReady }),
+  };
 }
 
 function restoreCase(name: string, facts: HostFacts, foreground: boolean) {

@@ -23,6 +23,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   "v2-living": "boots a machine",
   "exec-v2": "boots a machine",
   checkpoint: "boots a machine",
+  "checkpoint-options": "boots a machine",
+  "checkpoint-pages": "boots a machine",
   terminal: "types when it thinks that a program reads, and an emulated processor takes its time",
   "exec-terminal": "the same",
 };

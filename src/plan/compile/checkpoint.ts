@@ -1,5 +1,6 @@
 /** The plan of a checkpoint: criu alone, which does all of it; what fails it undoes itself. */
 import type { MountEntry } from "../../linux/mountinfo.ts";
+import { namespaces } from "../../linux/namespaces.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import { type Plan, type Step, syncPoints } from "../plan.ts";
 import { askCriu, becomeCriu, type CriuSetting, continueCriu, externalNames } from "./criu.ts";
@@ -21,6 +22,8 @@ export interface CheckpointRequest {
   readonly mounts: readonly MountEntry[];
   /** Inode of the file in /proc/PID/ns. */
   readonly namespaceInode: (kind: "net" | "pid") => number;
+  /** Names of the network devices that the container sees. */
+  readonly networkDevices: readonly string[];
   /** Whether the controller is told when pages can be fetched: the sync point `ready`. */
   readonly tellReady: boolean;
 }
@@ -67,8 +70,20 @@ function externalNamespaces({ config, namespaceInode }: CheckpointRequest): read
   ];
 }
 
+/**
+ * A network that hooks have set up is theirs to set up again when the container is restored: criu can make no device whose
+ * other end is outside. One of loopback alone it makes again with all its connections.
+ */
+function networkOfHooks({ config, networkDevices }: CheckpointRequest): boolean {
+  const { prestart = [], createRuntime = [] } = config.hooks ?? {};
+  const own = (config.linux?.namespaces ?? []).some(({ type, path }) => type === "network" && !path);
+  return own && prestart.length + createRuntime.length > 0 && networkDevices.some((name) => name !== "lo");
+}
+
 export function compileCheckpoint(request: CheckpointRequest): Plan {
-  const { flags, rootfs, pid, preDump, leaveRunning, parent, freezeCgroup, tellReady } = request;
+  const { rootfs, pid, preDump, leaveRunning, parent, freezeCgroup, tellReady } = request;
+  const empty = networkOfHooks(request) ? namespaces.network.cloneFlag : 0;
+  const flags = { ...request.flags, emptyNamespaces: request.flags.emptyNamespaces | empty };
   const criu: CriuRequest = {
     kind: preDump ? "pre-dump" : "dump",
     flags,

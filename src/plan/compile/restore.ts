@@ -55,7 +55,7 @@ export interface RestoreRequest extends ContainerRequest {
   readonly flags: CriuFlags;
   /** What was on 0, 1 and 2 of the container when it was made, as /proc/PID/fd names it. */
   readonly descriptors: readonly string[];
-  /** Whether a bind source of the host is a directory. */
+  /** Whether a path of the host is a directory: a bind's source, a cgroup. */
   readonly isDirectory: (path: string) => boolean;
 }
 
@@ -193,6 +193,25 @@ function startCriu(
   becomeCriu(draft.child, request.criu, joined);
 }
 
+/**
+ * `strict` wants cgroups that nobody had before. The container's is made here and not by criu, which would take it for
+ * somebody else's: so it is asked for here too, and criu then restores what a cgroup has besides.
+ */
+function strictCgroups(request: RestoreRequest, cgroups: readonly ContainerCgroup[]): CriuFlags {
+  const { flags, isDirectory } = request;
+  if (flags.cgroupMode !== "strict") return flags;
+  const there = cgroups.map(({ hierarchy, path }) => join(hierarchy.mountPoint, path)).find(isDirectory);
+  if (there !== undefined)
+    throw new GantryError(
+      "failed-precondition",
+      `--manage-cgroups-mode strict: the cgroup ${there} exists already`,
+      {
+        detail: { path: there },
+      },
+    );
+  return { ...flags, cgroupMode: "full" };
+}
+
 /** Compiles a restore. Throws invalid-argument with the JSON pointer of what is wrong. */
 export function compileRestore(request: RestoreRequest): Plan {
   const draft = new Draft(request);
@@ -203,6 +222,7 @@ export function compileRestore(request: RestoreRequest): Plan {
     if (kind !== "network" && kind !== "pid")
       draft.warn(`the restored container gets a ${kind} namespace of its own`, pointer);
   const cgroups = cgroupsOf(draft);
+  const flags = strictCgroups(request, cgroups);
   const register = (kind: "network" | "pid") =>
     namespaces.joined.has(kind) ? `${kind} namespace` : undefined;
   const joined = { network: register("network"), pids: register("pid") };
@@ -220,12 +240,12 @@ export function compileRestore(request: RestoreRequest): Plan {
 
   const criu: CriuRequest = {
     kind: "restore",
-    flags: request.flags,
+    flags,
     log: restoreLog,
     root: join(mode.state, rootPlace),
     mounts: externalMounts(draft),
     inherited: inheritedDescriptors(request, joined),
-    cgroups: cgroupRoots(cgroups, request.flags.cgroupMode),
+    cgroups: cgroupRoots(cgroups, flags.cgroupMode),
   };
   // of criu at first: whoever kills us leaves something by which `delete` finds the cgroups
   recordOci(draft, mode, cgroups, true);

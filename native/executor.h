@@ -235,6 +235,10 @@ void end_criu(struct executor *x); /* lets criu undo what it has begun, and wait
 /* Freezes, waiting until all of it is frozen, or thaws. 0, or -errno after a note; what did not freeze is thawed. */
 int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms);
 
+/* --- ops_dialogue.c --- */
+/* Reports the point of a step, with a number in the place of the child's pid, and waits for the go. */
+int sync_count(struct executor *x, const struct step *s, uint32_t count);
+
 /* --- ops_record.c --- */
 /* Waits for the good end of a program that was started, and kills it at the timeout (-1 for none). pid < 0: errno says why. */
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path);

@@ -103,18 +103,18 @@ int op_receive_fd(struct executor *x, const struct step *s)
 	return r;
 }
 
-static int send_point(struct executor *x, uint8_t type, const struct step *s)
+static int send_point(struct executor *x, uint8_t type, const struct step *s, uint32_t number)
 {
-	uint32_t payload[2] = {(uint32_t)s->v[0].number, x->child > 0 ? (uint32_t)x->child : 0};
+	uint32_t payload[2] = {(uint32_t)s->v[0].number, number};
 	return send_frame(x->controller, type, payload, sizeof payload);
 }
 
-int op_sync(struct executor *x, const struct step *s)
+int sync_count(struct executor *x, const struct step *s, uint32_t count)
 {
 	uint32_t bytes;
 	if (x->controller < 0)
 		return fail(x, ENOTCONN, "no controller");
-	int r = send_point(x, REPLY_SYNC, s);
+	int r = send_point(x, REPLY_SYNC, s, count);
 	if (r == 0)
 		r = read_frame_header(x->controller, &bytes);
 	if (r == REQUEST_GO && bytes == 0)
@@ -122,9 +122,19 @@ int op_sync(struct executor *x, const struct step *s)
 	return fail(x, r < 0 ? -r : ECONNABORTED, r < 0 ? "the controller is gone" : "the controller said no");
 }
 
+static uint32_t child_of(const struct executor *x)
+{
+	return x->child > 0 ? (uint32_t)x->child : 0;
+}
+
+int op_sync(struct executor *x, const struct step *s)
+{
+	return sync_count(x, s, child_of(x));
+}
+
 int op_report(struct executor *x, const struct step *s)
 {
-	int r = x->controller < 0 ? -ENOTCONN : send_point(x, REPLY_REPORTED, s);
+	int r = x->controller < 0 ? -ENOTCONN : send_point(x, REPLY_REPORTED, s, child_of(x));
 	/* once the program runs, a client that went away changes nothing */
 	return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? fail(x, -r, "report") : 0;
 }

@@ -1,6 +1,7 @@
 /* What the kernel does in a cgroup for want of memory, told as it happens. */
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -46,29 +47,30 @@ static uint64_t times_v1(int dir, int event)
 	return count;
 }
 
-static int tell(struct executor *x, const struct step *s, uint64_t times)
+/* What was counted in all; what was known before when the cgroup is gone. To have read is what lets POLLPRI come. */
+static uint32_t kills_v2(int event, uint32_t before)
 {
-	int r = 0;
-	while (r == 0 && times-- > 0)
-		r = op_sync(x, s);
-	return r;
+	char text[512];
+	ssize_t n = pread(event, text, sizeof text - 1, 0);
+	if (n <= 0)
+		return before;
+	text[n] = 0;
+	const char *count = strstr(text, "oom_kill ");
+	return count ? (uint32_t)strtoul(count + 9, NULL, 10) : before;
 }
 
 static int follow(struct executor *x, const struct step *s, int dir, int event)
 {
-	bool v1 = s->v[WATCH_MEMORY_VERSION].number == 1;
-	char text[512];
+	bool v1 = s->v[WATCH_MEMORY_VERSION].number == 1, live = true;
 	enum { EVENT, PROCESS, CONTROLLER, COUNT };
 	struct pollfd p[COUNT] = {
 		[EVENT] = {.fd = event, .events = v1 ? POLLIN : POLLPRI},
 		[PROCESS] = {.fd = reg(x, &s->v[WATCH_MEMORY_PROCESS]), .events = POLLIN},
 		[CONTROLLER] = {.fd = x->controller, .events = POLLIN},
 	};
-	/* the kernel raises POLLPRI only for who has read */
-	if (!v1 && event >= 0)
-		pread(event, text, sizeof text, 0);
-	int r = op_sync(x, s);
-	while (r == 0) {
+	uint32_t known = v1 || event < 0 ? 0 : kills_v2(event, 0);
+	int r = sync_count(x, s, known);
+	while (r == 0 && live) {
 		if (poll(p, COUNT, -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -77,13 +79,14 @@ static int follow(struct executor *x, const struct step *s, int dir, int event)
 		/* it says nothing unasked but its end */
 		if (p[CONTROLLER].revents)
 			return fail(x, ECONNABORTED, "the controller is gone");
-		if (p[PROCESS].revents)
-			return tell(x, s, v1 ? times_v1(dir, event) : event >= 0);
-		if (p[EVENT].revents & POLLNVAL)
-			return fail(x, EBADF, "poll");
-		if (!v1 && pread(event, text, sizeof text, 0) < 0)
-			p[EVENT].fd = -1; /* the cgroup is gone: the process is about to end */
-		r = tell(x, s, v1 ? times_v1(dir, event) : 1);
+		live = p[PROCESS].revents == 0;
+		if (event < 0)
+			continue;
+		uint32_t count = v1 ? known + (uint32_t)times_v1(dir, event) : kills_v2(event, known);
+		if (!v1 && faccessat(dir, "memory.events", F_OK, 0) < 0)
+			p[EVENT].fd = -1; /* a file that is gone is ready for good */
+		if (count != known)
+			r = sync_count(x, s, known = count);
 	}
 	return r;
 }

@@ -16,8 +16,11 @@ export interface LaunchOptions {
   readonly stdio?: DialogueOptions["stdio"];
   readonly env?: DialogueOptions["env"];
   readonly sameSession?: DialogueOptions["sameSession"];
-  /** Does the controller's part at a sync point; a rejection undoes the whole plan. */
-  readonly onSync?: (point: SyncPoint, pid: number) => Promise<void> | void;
+  /**
+   * Does the controller's part at a sync point, told the child's pid or, at `memory`, a count; a rejection undoes the
+   * whole plan.
+   */
+  readonly onSync?: (point: SyncPoint, number: number) => Promise<void> | void;
   /**
    * Streams of the container to be shown over the dialogue from its first byte on. Said with the last
    * `go`, when the program has not begun: said later, what it printed before would be in the log only.

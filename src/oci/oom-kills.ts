@@ -35,7 +35,7 @@ export class OomKills {
   /** The one to watch; undefined where memory is not counted. */
   readonly cgroup: LivingCgroup | undefined;
   readonly #before: number;
-  #notices = 0;
+  #told = 0;
   #taken = 0;
 
   constructor(cgroups: readonly LivingCgroup[]) {
@@ -48,14 +48,15 @@ export class OomKills {
     return this.cgroup ? killsBelow(this.cgroup) : 0;
   }
 
-  /** The kernel has told of something; v2 tells of more than kills. */
-  notice(): void {
-    if (this.cgroup?.version === 1) this.#notices++;
+  /** What whoever watches has counted: notices of v1 since it began, kills of v2 ever. */
+  tell(count: number): void {
+    const kills = this.cgroup?.version === 1 ? count : count - this.#before;
+    this.#told = Math.max(this.#told, kills);
   }
 
   /** How many there were since the last call. */
   take(): number {
-    const known = Math.max(this.#notices, this.#count() - this.#before);
+    const known = Math.max(this.#told, this.#count() - this.#before);
     const fresh = Math.max(0, known - this.#taken);
     this.#taken += fresh;
     return fresh;

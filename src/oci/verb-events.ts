@@ -58,9 +58,9 @@ async function follow(context: OciContext, container: OciContainer, intervalMs: 
   try {
     await executePlanHere(compileWatchMemory({ pid, start: pidStart }, kills.cgroup), {
       signal: failed.signal,
-      onSync: () => {
-        if (stands) kills.notice();
+      onSync: (_point, count) => {
         stands = true;
+        kills.tell(count);
         look();
       },
     });

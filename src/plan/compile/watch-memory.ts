@@ -2,7 +2,7 @@
 import { type Plan, type Step, syncPoints } from "../plan.ts";
 import { CgroupOpener, type LivingCgroup } from "./living-cgroups.ts";
 
-/** Ends with the process; at the sync point `memory` something may have happened, for the first time when it begins. */
+/** Ends with the process; the sync point `memory` comes with a count, for the first time when it begins. */
 export function compileWatchMemory(
   process: { readonly pid: number; readonly start: number },
   cgroup: LivingCgroup | undefined,

@@ -1,11 +1,12 @@
 /**
  * One D-Bus connection over a unix socket: authentication, method calls with deadlines, signals.
  *
- *     NUL AUTH EXTERNAL ──►        the server takes the user from the socket (SO_PEERCRED), so no uid is
- *                      ◄── DATA    said: inside a user namespace we would not know the right one
- *     DATA ──►
- *                      ◄── OK guid
- *     BEGIN ──►  messages both ways
+ *     NUL AUTH EXTERNAL, DATA, BEGIN ──►    the server takes the user from the socket (SO_PEERCRED), so no uid is
+ *                      ◄── DATA, OK guid    said: inside a user namespace we would not know the right one
+ *     messages both ways
+ *
+ * BEGIN goes ahead, as systemd's own clients have it. Where systemd reads it together with a call, that lies in its
+ * buffer until something else comes (sd-bus waits for the socket, not for what it has read), and no answer does.
  */
 import { connect, type Socket } from "node:net";
 import { GantryError, wrapErrno } from "../base/error.ts";
@@ -74,7 +75,7 @@ export class DBusConnection implements AsyncDisposable {
     const connection = new DBusConnection(socket, path);
     const opened = new Promise<DBusMessage>((resolve, reject) => {
       connection.#handshake = { text: "", waiter: { resolve, reject } };
-      socket.once("connect", () => socket.write("\0AUTH EXTERNAL\r\n"));
+      socket.once("connect", () => socket.write("\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"));
     });
     try {
       await within(connectMs, `connect to "${path}"`, opened);
@@ -136,13 +137,11 @@ export class DBusConnection implements AsyncDisposable {
       }
       const line = handshake.text.slice(0, end);
       handshake.text = handshake.text.slice(end + 2);
-      if (line === "DATA" || line.startsWith("DATA ")) this.#socket.write("DATA\r\n");
-      else if (line.startsWith("OK ")) {
-        this.#socket.write("BEGIN\r\n");
+      if (line.startsWith("OK ")) {
         this.#handshake = undefined;
         handshake.waiter.resolve({ kind: "reply", serial: 0, body: [] });
         return Buffer.from(handshake.text, "latin1");
-      } else this.#refused(line.slice(0, 100));
+      } else if (line !== "DATA" && !line.startsWith("DATA ")) this.#refused(line.slice(0, 100));
     }
   }
 

@@ -60,17 +60,25 @@ async function withPeer(
     const reader = new DBusMessageReader();
     let text = "";
     let begun = false;
+    let answered = 0;
     let serial = 0;
     socket.on("data", (chunk) => {
-      let bytes: Uint8Array = chunk as Buffer;
+      const bytes: Uint8Array = chunk as Buffer;
       if (!begun) {
         text += Buffer.from(bytes).toString("latin1");
-        if (text === "\0AUTH EXTERNAL\r\n") socket.write("DATA\r\n");
-        if (text === "\0AUTH EXTERNAL\r\nDATA\r\n") socket.write("OK 0123456789abcdef\r\n");
         const begin = text.indexOf("BEGIN\r\n");
+        const said = text.match(/^(\0AUTH EXTERNAL|DATA)(?=\r\n)/gm) ?? [];
+        for (const line of said.slice(answered))
+          socket.write(line === "DATA" ? "OK 0123456789abcdef\r\n" : "DATA\r\n");
+        answered = said.length;
+        // so that whoever goes on at once sends more than one thing that is read together
+        socket.pause();
+        setTimeout(() => socket.resume(), 20);
         if (begin < 0) return;
         begun = true;
-        bytes = Buffer.from(text.slice(begin + 7), "latin1");
+        // as sd-bus does: what was read with it waits until the socket has more
+        if (begin + 7 < text.length) reader.push(Buffer.from(text.slice(begin + 7), "latin1"));
+        return;
       }
       for (const call of reader.push(bytes)) {
         calls.push([call.member!, ...call.body]);

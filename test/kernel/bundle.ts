@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { type CommandOptions, command, type Outcome } from "../lib/command.ts";
 import { needs, programPath } from "../lib/needs.ts";
 import { gantryOciProgram } from "../lib/sandbox.ts";
+import { patience } from "../lib/until.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -104,6 +105,8 @@ export interface Runtime {
   readonly program: string;
   /** For --root. */
   readonly root: string;
+  /** The program and its global flags. */
+  readonly argv: readonly [string, ...string[]];
   /** Runs a verb to its end. */
   call(args: readonly string[], options?: CommandOptions): Promise<Outcome>;
   /** Starts a verb and leaves it running. */
@@ -118,7 +121,7 @@ export interface Bundle {
   readonly config: Json;
 }
 
-const callMs = 20_000;
+const callMs = 20_000 * patience;
 
 let counter = 0;
 
@@ -143,6 +146,7 @@ function runtimeAt(name: Runtime["name"], dir: string): Runtime {
     name,
     program,
     root,
+    argv: [program, ...global],
     call: (args, options) => command([program, ...global, ...args], { timeoutMs: callMs, ...options }),
     spawn: (args) => spawn(program, [...global, ...args], { stdio: "ignore" }),
   };

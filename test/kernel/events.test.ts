@@ -18,7 +18,8 @@ interface Event {
 
 /** `events` in the background, its lines as they come, and its exit status. */
 function follow({ runtime, id }: Living, ...flags: readonly string[]) {
-  const child: ChildProcess = spawn(runtime.program, ["--root", runtime.root, "events", ...flags, id], {
+  const [program, ...global] = runtime.argv;
+  const child: ChildProcess = spawn(program, [...global, "events", ...flags, id], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const seen: Event[] = [];

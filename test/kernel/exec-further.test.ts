@@ -264,7 +264,7 @@ test("a plan that was kept from another call says nothing of this caller's limit
     const look = (hard: number) =>
       command([
         ...["sh", "-c", `ulimit -Sn 100; ulimit -Hn ${hard}; exec "$@"`, "sh"],
-        ...[runtime.program, "--root", runtime.root, "exec", id, "grep", "open files", "/proc/self/limits"],
+        ...[...runtime.argv, "exec", id, "grep", "open files", "/proc/self/limits"],
       ]);
     for (const hard of [4000, 4000, 3000, 2000]) {
       const { stdout, stderr } = await look(hard);

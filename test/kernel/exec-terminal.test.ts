@@ -14,7 +14,7 @@ const skip = unready || needs(...terminalPeer.needs);
 
 /** exec on a terminal of the test's own, in the foreground. */
 async function drive({ runtime, id }: Running, flags: readonly string[], script: string): Promise<Peer> {
-  const exec = [runtime.program, "--root", runtime.root, "exec", ...flags, id, "sh", "-c", script];
+  const exec = [...runtime.argv, "exec", ...flags, id, "sh", "-c", script];
   return new Peer(await terminalPeer.build(), ["drive", "012", "40", "120", ...exec]);
 }
 
@@ -48,7 +48,7 @@ for (const name of both) {
       const script = "trap 'echo caught; exit 3' INT; echo ready; cat; cat";
       const peer = await drive(running, ["--tty"], script);
       try {
-        await peer.prints(/ready/);
+        await peer.prints(/ready\r\n/);
         peer.type("hello\r");
         await peer.prints(/hello\r\nhello\r\n/);
         peer.type("\x03");
@@ -87,7 +87,7 @@ for (const name of both) {
           const flags = ["exec", "--detach", "--console-socket", socket, "--process", file, running.id];
           const { code, stderr } = await running.runtime.call(flags);
           assert.equal(code, 0, stderr);
-          await peer.prints(/ready/);
+          await peer.prints(/ready\r\n/);
           const terminal = (136 << 8) | 0;
           assert.equal(
             peer.output.replaceAll("\r", ""),
@@ -122,12 +122,13 @@ test("an exec that comes again relays to the terminal that it has then", { skip 
     const file = join(running.files, "process.json");
     const process = { terminal: true, args: ["tty"], env: ["PATH=/bin"], cwd: "/" };
     writeFileSync(file, JSON.stringify(process));
-    const exec = ["--root", running.runtime.root, "exec", "--process", file, running.id];
+    const exec = [...running.runtime.argv, "exec", "--process", file, running.id];
     for (const which of ["2", "012", "012", "1", "0"]) {
-      const args = ["drive", which, "40", "120", running.runtime.program, ...exec];
+      const args = ["drive", which, "40", "120", ...exec];
       const peer = new Peer(await terminalPeer.build(), args);
       try {
-        assert.deepEqual(await peer.driven(), { status: 0, restored: true }, which);
+        const ended = await peer.driven();
+        assert.deepEqual(ended, { status: 0, restored: true }, `${which}: ${peer.output}${peer.errors}`);
         if (which.includes("1")) assert.match(peer.output, /\/dev\/pts\/0\r\n$/, which);
       } finally {
         peer.end();

@@ -133,8 +133,8 @@ for (const name of both) {
         const script = "echo $$ > /out; read go < /go; exit 9";
         assert.equal((await command(["mkfifo", join(rootfs, "go")])).code, 0);
         const reaper = await subreaper([
-          runtime.program,
-          ...["--root", runtime.root, "exec", "--detach", "--pid-file", pidFile, id, "sh", "-c", script],
+          ...runtime.argv,
+          ...["exec", "--detach", "--pid-file", pidFile, id, "sh", "-c", script],
         ]);
         await until("the runtime to leave", () => reaper.text().includes("left 0\n"));
         const text = readFileSync(pidFile, "utf8");
@@ -250,10 +250,11 @@ for (const name of both) {
         const file = join(files, "kept");
         writeFileSync(file, "kept");
         const fds = [openSync(file, "r"), openSync(file, "r")];
+        const [program, ...global] = runtime.argv;
         const call = async (count: number, given: readonly ("ignore" | number)[], script: string) => {
           const child = spawn(
-            runtime.program,
-            ["--root", runtime.root, "exec", "--preserve-fds", String(count), id, "sh", "-c", script],
+            program,
+            [...global, "exec", "--preserve-fds", String(count), id, "sh", "-c", script],
             { stdio: ["ignore", "pipe", "pipe", ...given] },
           );
           const texts = ["", ""];

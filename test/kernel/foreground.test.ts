@@ -33,7 +33,7 @@ async function withTerminal(
     const id = containerId();
     let peer: Peer | undefined;
     const drive = async (which = "012", options: PeerOptions = {}) => {
-      const run = [runtime.program, "--root", runtime.root, "run", "--bundle", bundle.path, id];
+      const run = [...runtime.argv, "run", "--bundle", bundle.path, id];
       peer = new Peer(program, ["drive", which, "40", "120", ...run], options);
       await peer.prints(/^pid=/m);
       return peer;
@@ -145,7 +145,7 @@ for (const name of both) {
 
   test(`${name}: without any terminal there is none to relay to`, { skip: skip || needs("setsid") }, () =>
     withTerminal(name, "true", async ({ runtime, bundle, id }) => {
-      const run = [runtime.program, "--root", runtime.root, "run", "--bundle", bundle.path, id];
+      const run = [...runtime.argv, "run", "--bundle", bundle.path, id];
       const { code, stderr } = await command(["setsid", "--wait", ...run]);
       assert.equal(code, 1);
       assert.match(stderr, /open \/dev\/tty: no such device or address/);

@@ -60,7 +60,7 @@ for (const name of both) {
     await withConsole(name, script, patch, async (runtime, bundle, socket, listen) => {
       const peer = await listen();
       await start(runtime, bundle, socket);
-      await peer.prints(/over/);
+      await peer.prints(/over\r\n/);
       const [, first, ...lines] = peer.output.split(/\r?\n/);
       assert.equal(first, "payload=/dev/ptmx number=0 rows=33 columns=101 onlcr=1");
       const own = "1000:5 620 88:0";
@@ -75,24 +75,30 @@ for (const name of both) {
   test(`${name}: ^C, a new size and the hangup of a terminal reach the program`, { skip }, () =>
     withConsole(
       name,
-      "trap 'echo caught' INT; trap 'stty size' WINCH; echo ready; cat; cat; echo ended > /out",
+      "trap 'echo caught' INT; trap 'stty size' WINCH; trap 'echo hung up > /out; exit' HUP; echo ready; cat; cat; while :; do read line || sleep 0.1; done",
       terminal,
       async (runtime, bundle, socket, listen) => {
         const peer = await listen();
         await start(runtime, bundle, socket);
-        await peer.prints(/ready/);
+        await peer.prints(/ready\r\n/);
         // only once the first cat has it is it sure to be a job that ^C ends
         peer.type("hello\n");
         await peer.prints(/hello\r\nhello\r\n/);
         peer.type("\x03");
-        await peer.prints(/\^C.*caught/s);
+        await peer.prints(/\^C.*caught\r\n/s);
         peer.type("again\n");
         await peer.prints(/again\r\nagain\r\n/);
         peer.resize(50, 132);
+        // the shell does what it traps once its job has ended
         peer.type("\x04");
+        await peer.prints(/^50 132\r$/m);
         peer.hangUp();
         await peer.over;
-        await until("the program to notice the hangup", () => existsSync(join(bundle.rootfs, "out")));
+        const out = join(bundle.rootfs, "out");
+        await until(
+          "the program to notice the hangup",
+          () => existsSync(out) && readFileSync(out, "utf8") === "hung up\n",
+        );
       },
     ),
   );
@@ -123,7 +129,8 @@ for (const name of both) {
         peer.type("hello\n");
         await peer.prints(/hello\r\nhello\r\n/);
         peer.type("\x1a");
-        await peer.prints(/Stopped/);
+        // fg names the job that it continues: until then the shell's own words could come between echo and answer
+        await peer.prints(/Stopped.*\ncat\r\n/s);
         peer.type("more\n");
         await peer.prints(/more\r\nmore\r\n/);
         peer.type("\x04");

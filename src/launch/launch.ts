@@ -37,6 +37,8 @@ export interface Launched {
   readonly dialogue: Dialogue;
   /** Exit status of the child (128 + n after signal n), where the plan waited for it. */
   readonly status?: number;
+  /** What failed of the clean-up after that end, which changes nothing of it. */
+  readonly failure?: unknown;
 }
 
 function pointOf(payload: Uint8Array): { point: SyncPoint; pid: number } {
@@ -62,6 +64,7 @@ async function run(ready: ReadyPlan, options: LaunchOptions, until?: SyncPoint):
   const abort = () => dialogue.finish();
   options.signal?.addEventListener("abort", abort, { once: true });
   let refusal: unknown;
+  let failure: unknown;
   let pid = 0;
   let syncsLeft = ready.syncs;
   // in one write with the attachment, if nothing is asked in between: a container that ends at once may be over
@@ -94,16 +97,21 @@ async function run(ready: ReadyPlan, options: LaunchOptions, until?: SyncPoint):
         }
       } else if (frame.type === replies.failed) {
         options.signal?.throwIfAborted();
-        throw refusal ?? failureError(ready.plan(), decodeFailure(frame.payload));
+        failure = refusal ?? failureError(ready.plan(), decodeFailure(frame.payload));
+        // an exit that follows says that the child came to its end before
+        if (until !== undefined) throw failure;
       } else if (frame.type === replies.exit && until === undefined) {
-        return { pid, dialogue, status: Buffer.from(frame.payload).readInt32LE(0) };
+        const status = Buffer.from(frame.payload).readInt32LE(0);
+        return { pid, dialogue, status, ...(failure === undefined ? {} : { failure }) };
       } else if (frame.type === replies.done) {
         if (until === undefined) return { pid, dialogue };
         bug(`a plan that ended before ${until}`);
       }
     }
     options.signal?.throwIfAborted();
-    throw refusal ?? new GantryError("unavailable", "run plan: the executor ended without a report");
+    throw (
+      failure ?? refusal ?? new GantryError("unavailable", "run plan: the executor ended without a report")
+    );
   } catch (error) {
     dialogue.close();
     throw error;

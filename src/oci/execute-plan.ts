@@ -10,7 +10,7 @@ import type { LaunchOptions } from "../launch/launch.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { OciContext, OciSettings } from "./context.ts";
-import { tellFailure } from "./tell-failure.ts";
+import { failureText, tellFailure, verbIntro } from "./tell-failure.ts";
 
 export interface PlanStreams {
   /** How many of the caller's descriptors from 3 on the program gets. */
@@ -23,6 +23,8 @@ export interface PlanOptions extends PlanStreams {
   /** Does this program's part at the plan's sync points. */
   readonly onSync?: LaunchOptions["onSync"] | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Hears of a clean-up that failed after the program's end, whose status stands; without it that is an error. */
+  readonly onFailure?: ((failure: unknown) => void) | undefined;
   /** Sees the plan's bytes before the entry gets them. */
   readonly onHandOver?: ((plan: Uint8Array) => Promise<void>) | undefined;
 }
@@ -39,7 +41,10 @@ export async function executePlan(
 ): Promise<number> {
   const descriptor = context.env.GANTRY_PLAN_FD;
   if (descriptor === undefined || plan.host.some(({ op }) => op === "sync"))
-    return await executePlanHere(plan, options);
+    return await executePlanHere(plan, {
+      onFailure: (failure) => context.log.error(verbIntro(verb) + failureText(failure, verb)),
+      ...options,
+    });
   const bytes = encodeTold(context, verb, plan);
   await options.onHandOver?.(bytes);
   for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(writeSync(Number(descriptor), rest));
@@ -59,12 +64,16 @@ export async function executePlanHere(plan: Plan, options: PlanOptions = {}): Pr
     import("../launch/launch.ts"),
   ]);
   const preserved = Array.from({ length: options.preserveFds ?? 0 }, (_, index) => 3 + index);
-  const { status = 0 } = await runPlan(plan, {
+  const { status = 0, failure } = await runPlan(plan, {
     executor: findExecutor(),
     stdio: ["inherit", "inherit", "inherit", ...preserved],
     sameSession: options.terminal ?? false,
     ...(options.onSync ? { onSync: options.onSync } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
   });
+  if (failure !== undefined) {
+    if (!options.onFailure) throw failure;
+    options.onFailure(failure);
+  }
   return status;
 }

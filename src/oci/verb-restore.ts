@@ -15,6 +15,7 @@ import type { Flags } from "./flags.ts";
 import { type Bundle, readBundle } from "./launch-container.ts";
 import { makeStateDirectory, removeStateDirectory } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
+import { failureText, verbIntro } from "./tell-failure.ts";
 import { descriptorsFile } from "./verb-checkpoint.ts";
 import { forwardSignals, unitFor } from "./verbs-launch.ts";
 
@@ -82,7 +83,9 @@ async function run(context: OciContext, flags: Flags): Promise<number> {
     try {
       // systemd puts criu into the unit, and with it what it makes
       const onSync = unit && ((_point: SyncPoint, pid: number) => unit.start(pid));
-      status = await executePlanHere(plan, { terminal, onSync });
+      const onFailure = (failure: unknown) =>
+        context.log.error(verbIntro("restore") + failureText(failure, "restore"));
+      status = await executePlanHere(plan, { terminal, onSync, onFailure });
       // the plan's own clean-up removes the state from here on
       handedOver = true;
     } catch (error) {

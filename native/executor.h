@@ -231,6 +231,9 @@ int enter_cwd(struct executor *x, const char *path); /* and proves that it lies 
 /* --- ops_criu.c --- */
 void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
 
+/* --- ops_cgroup.c --- */
+void note_kills(struct executor *x); /* whether the kernel has killed in a cgroup that the clean-up will remove */
+
 /* --- ops_cgroup_control.c --- */
 /* Freezes, waiting until all of it is frozen, or thaws. 0, or -errno after a note; what did not freeze is thawed. */
 int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms);

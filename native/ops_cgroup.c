@@ -383,13 +383,11 @@ static bool was_not_made(const struct executor *x, const struct step *s)
 	return false;
 }
 
-int op_remove_cgroup(struct executor *x, const struct step *s)
+/* The directory above a cgroup, and its name there: a descriptor, -ENOENT where that is gone, or -errno after a note. */
+static int open_above(struct executor *x, const struct step *s, char name[256])
 {
-	if (was_not_made(x, s))
-		return 0;
 	const char *path = s->v[REMOVE_CGROUP_PATH].text.at;
-	char above[4096], name[256];
-	int patience = 400; /* two seconds */
+	char above[4096];
 	const char *slash = strrchr(path, '/');
 	size_t length = slash ? (size_t)(slash - path) : 0;
 	int r = check_path(x, path);
@@ -406,17 +404,48 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 	while (*rest == '/')
 		rest++;
 	int parent = *rest ? openat(mount, rest, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : dup(mount);
-	r = parent < 0 && errno != ENOENT ? -errno : 0;
-	if (parent >= 0) {
-		int own = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (own >= 0) {
-			x->oom_killed |= oom_killed_in(own);
-			close(own);
-		}
-		r = remove_below(parent, name, 0, &patience);
-	}
-	if (parent >= 0)
-		close(parent);
+	r = parent < 0 ? -errno : parent;
 	close(mount);
-	return r < 0 ? fail(x, -r, "%s", path) : 0;
+	return r < 0 && r != -ENOENT ? fail(x, -r, "%s", path) : r;
+}
+
+static void look_for_kills(struct executor *x, int parent, const char *name)
+{
+	int own = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (own < 0)
+		return;
+	x->oom_killed |= oom_killed_in(own);
+	close(own);
+}
+
+void note_kills(struct executor *x)
+{
+	const uint8_t *cursor = x->plan.cleanup.at;
+	struct step s;
+	char name[256];
+	for (uint32_t i = 0; i < x->plan.cleanup.steps; i++) {
+		plan_next(&x->plan, &cursor, &s);
+		if (s.operation->run != op_remove_cgroup || was_not_made(x, &s))
+			continue;
+		int parent = open_above(x, &s, name);
+		if (parent < 0)
+			continue;
+		look_for_kills(x, parent, name);
+		close(parent);
+	}
+}
+
+int op_remove_cgroup(struct executor *x, const struct step *s)
+{
+	char name[256];
+	int patience = 400; /* two seconds */
+	if (was_not_made(x, s))
+		return 0;
+	int parent = open_above(x, s, name);
+	if (parent < 0)
+		return parent == -ENOENT ? 0 : parent;
+	look_for_kills(x, parent, name);
+	int r = remove_below(parent, name, 0, &patience);
+	close(parent);
+	return r < 0 ? fail(x, -r, "%s", s->v[REMOVE_CGROUP_PATH].text.at) : 0;
 }

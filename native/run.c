@@ -99,7 +99,7 @@ void run_child(struct executor *x)
 	_exit(EXIT_FAILED);
 }
 
-/* The child's silence has a reason that its cgroups tell, as remove-cgroup saw; runc has these words for it. */
+/* The child's silence has a reason that its cgroups told; runc has these words for it. */
 static void explain_silence(const struct executor *x, struct failure *failure)
 {
 	if (failure->error != EPIPE || !x->oom_killed)
@@ -114,6 +114,9 @@ int run_plan(struct executor *x)
 	signal(SIGPIPE, SIG_IGN);
 	if (run_stage(x, STAGE_HOST) < 0) {
 		struct failure first = x->failure;
+		/* at once: systemd takes a cgroup away as soon as it is empty */
+		if (first.error == EPIPE)
+			note_kills(x);
 		run_stage(x, STAGE_CLEANUP);
 		undo_links(x);
 		shim_unlisten();

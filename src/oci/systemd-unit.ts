@@ -21,7 +21,7 @@ import {
   type UnitProperty,
 } from "../linux/systemd-properties.ts";
 import { unitOfContainer } from "../linux/systemd-unit.ts";
-import { deviceRules } from "../plan/compile/cgroup-limits.ts";
+import { atResources, deviceRules } from "../plan/compile/cgroup-limits.ts";
 import type { ForeignCgroups } from "../plan/compile/request.ts";
 import { stateFiles } from "../plan/state-files.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
@@ -69,7 +69,10 @@ export async function prepareUnit(
   try {
     let made = false;
     const resources = config.linux?.resources ?? {};
-    const limits = [...limitsOf(resources, manager, user), ...oomProperties(resources, manager.version)];
+    const limits = atResources(() => [
+      ...limitsOf(resources, manager, user),
+      ...oomProperties(resources, manager.version),
+    ]);
     return {
       cgroups: {
         kind: "unit",

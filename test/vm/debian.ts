@@ -22,6 +22,7 @@ import { once } from "../lib/fixtures.ts";
 import { top } from "../lib/sandbox.ts";
 import { guest, makeFileSystem, makeInitrd, putGuest } from "./disk.ts";
 import { fetchKernel, type Kernel } from "./kernel.ts";
+import { criuModules } from "./programs.ts";
 import { type Machine, startQemu } from "./qemu.ts";
 
 export interface DebianOptions {
@@ -34,7 +35,20 @@ export interface DebianOptions {
 const packages = [
   ...["systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "login", "uidmap", "passwd"],
   ...["bash", "dash", "coreutils", "util-linux", "mount", "kmod", "procps", "iproute2", "libc-bin"],
-  ...["grep", "sed", "findutils", "gawk", "busybox-static", "runc", "crun", "strace"],
+  ...[
+    "grep",
+    "sed",
+    "findutils",
+    "gawk",
+    "busybox-static",
+    "runc",
+    "crun",
+    "strace",
+    "criu",
+    "iptables",
+    "tar",
+    "gzip",
+  ],
   "python3",
 ];
 
@@ -91,7 +105,7 @@ async function systemDisk(kernel: Kernel): Promise<string> {
     const tree = mkdtempSync(join(tmpdir(), "gantry-debian-"));
     try {
       await unpackPackages(tree, await fetchPackages());
-      await putGuest(tree, kernel);
+      await putGuest(tree, kernel, criuModules);
       configure(tree);
       await must(["chown", "-R", "0:0", join(tree, "opt"), join(tree, "etc")]);
       await must(["chown", "1000:1000", join(tree, "home/user")]);
@@ -198,5 +212,7 @@ function configure(tree: string): void {
   for (const unit of masked) link(`etc/systemd/system/${unit}`, "/dev/null");
   link("opt/guest/init", "/usr/bin/busybox");
   link("usr/bin/awk", "gawk");
+  for (const name of ["iptables", "ip6tables"])
+    for (const verb of ["", "-save", "-restore"]) link(`usr/sbin/${name}${verb}`, "xtables-nft-multi");
   link("var/run", "/run");
 }

@@ -1,6 +1,7 @@
 /**
  * The kernel suite once more where cgroup v2 is all there is, with Debian's runc as the reference there as well: whole in
- * a machine whose first process is busybox, and starts and ends in one where systemd makes the cgroups of either runtime.
+ * a machine whose first process is busybox, and what has to do with cgroups in one where systemd makes those of either
+ * runtime.
  */
 import assert from "node:assert/strict";
 import { globSync } from "node:fs";
@@ -25,8 +26,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   checkpoint: "boots a machine",
   "checkpoint-options": "boots a machine",
   "checkpoint-pages": "boots a machine",
-  terminal: "types when it thinks that a program reads, and an emulated processor takes its time",
-  "exec-terminal": "the same",
 };
 
 /** Tests that may be skipped there, by the reason that they give. */
@@ -49,8 +48,11 @@ const whole = [
   ...["foreground", "surroundings", "update", "hooks", "pause"],
 ];
 
-/** What a start and an end are made of: update and others with systemd are in systemd.test.ts. */
-const startsAndEnds = ["container", "lifecycle", "further"];
+/** Where the driver makes no difference, or cgroups are made by no driver, once is enough; checkpoints are in systemd.test.ts. */
+const withSystemd = [
+  ...["update", "exec", "terminal", "exec-terminal", "container", "lifecycle", "foreground", "exec-further"],
+  ...["events", "pause", "hooks", "further", "ps", "labels", "seccomp-listener", "resources"],
+];
 
 const machines = [
   {
@@ -59,7 +61,7 @@ const machines = [
     cgroups: "cgroupfs",
     files: [...whole, ...present.filter((name) => !whole.includes(name) && !(name in elsewhere))],
   },
-  { name: "cgroups made by systemd", init: "systemd", cgroups: "systemd", files: startsAndEnds },
+  { name: "cgroups made by systemd", init: "systemd", cgroups: "systemd", files: withSystemd },
 ] as const;
 
 test("every file of the kernel suite runs in the machine, or it is said why not", () => {

@@ -504,3 +504,48 @@ test(
     assert.deepEqual(out, ["survived a kill", "survived a stop", "active", "kept"]);
   },
 );
+
+for (const runtime of ["runc", "gantry-oci"])
+  test(
+    `${runtime}: a restored container is in a scope of its own again, with its limits`,
+    options,
+    async () => {
+      const name = `again-${runtime}`;
+      const counting = "i=10000000; while true; do i=$((i+1)); echo $i > /vol/n; usleep 100000; done";
+      const mounts = [
+        { destination: "/proc", type: "proc", source: "proc" },
+        { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] },
+        { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" },
+        { destination: "/vol", type: "bind", source: "vol", options: ["rbind"] },
+      ];
+      const scope = `pre-${name}.scope`;
+      const found = await lines(
+        {
+          [name]: config(
+            counting,
+            { cgroupsPath: `a-b.slice:pre:${name}`, resources: { ...resources, devices: undefined } },
+            { mounts },
+          ),
+        },
+        `
+      cd /tmp/${name}; mkdir -p vol img
+      counts() { await '[ -s vol/n ]'; n=$(cat vol/n); await '[ "$(cat vol/n)" -gt $n ] 2> /dev/null'; }
+      ${runtime} --systemd-cgroup run --detach ${name} > /dev/null 2>&1 < /dev/null; counts
+      ${runtime} --systemd-cgroup checkpoint --image-path img ${name} 2> err || { cat err; tail -n 30 img/dump.log; exit 1; }
+      await '[ -z "$(units ${scope})" ]'
+      ${runtime} --systemd-cgroup restore --detach --pid-file pid --image-path img ${name} > told 2>&1 < /dev/null ||
+        { cat told; tail -n 30 img/restore.log; exit 1; }
+      counts; cat /proc/$(cat pid)/cgroup
+      show ${scope} "ActiveState MemoryMax TasksMax CPUQuotaPerSecUSec AllowedCPUs"
+      cd /sys/fs/cgroup/a.slice/a-b.slice/${scope}; grep . memory.max pids.max cpu.max; grep -c -x "$(cat /tmp/${name}/pid)" cgroup.procs; cd /
+      ${runtime} --systemd-cgroup delete --force ${name}
+      await '[ -z "$(units ${scope})" ]'; ls -d /sys/fs/cgroup/a.slice/a-b.slice/${scope} 2> /dev/null || echo gone`,
+      );
+      assert.deepEqual(found, [
+        `0::/a.slice/a-b.slice/${scope}`,
+        ...["ActiveState=active", "MemoryMax=67108864", "TasksMax=17", "CPUQuotaPerSecUSec=500ms"],
+        "AllowedCPUs=0-1",
+        ...["memory.max:67108864", "pids.max:17", "cpu.max:25000 50000", "1", "gone"],
+      ]);
+    },
+  );

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
+import { skipped } from "../lib/needs.ts";
 import { until } from "../lib/until.ts";
 import { unready } from "./bundle.ts";
 import { both, type Living, withLiving } from "./living.ts";
@@ -139,23 +140,31 @@ for (const name of both) {
   );
 }
 
-test("a container that is killed as a whole is told as oom before events end", { skip: unready }, () =>
-  withLiving(
-    "gantry-oci",
-    "until [ -e /go ]; do sleep 0.02; done; exec tail /dev/zero",
-    { linux: { resources: { memory: { limit: 16 * MB, swap: 16 * MB } } } },
-    async (living) => {
-      const { seen, ended, kill } = follow(living, "--interval", "100ms");
-      try {
-        await until("the first statistics", () => seen.length > 0);
-        writeFileSync(join(living.bundle.rootfs, "go"), "");
-        assert.equal(await ended, 0);
-        assert.equal(seen.filter(({ type }) => type === "oom").length, 1);
-      } finally {
-        kill();
-      }
-    },
-  ),
+/** A whole container that ends, with its cgroup and what that has counted, may be gone before anybody can look. */
+const vanishes =
+  process.env.GANTRY_TEST_CGROUPS === "systemd" &&
+  skipped("systemd takes a cgroup away as soon as it is empty, and its count with it");
+
+test(
+  "a container that is killed as a whole is told as oom before events end",
+  { skip: unready || vanishes },
+  () =>
+    withLiving(
+      "gantry-oci",
+      "until [ -e /go ]; do sleep 0.02; done; exec tail /dev/zero",
+      { linux: { resources: { memory: { limit: 16 * MB, swap: 16 * MB } } } },
+      async (living) => {
+        const { seen, ended, kill } = follow(living, "--interval", "100ms");
+        try {
+          await until("the first statistics", () => seen.length > 0);
+          writeFileSync(join(living.bundle.rootfs, "go"), "");
+          assert.equal(await ended, 0);
+          assert.equal(seen.filter(({ type }) => type === "oom").length, 1);
+        } finally {
+          kill();
+        }
+      },
+    ),
 );
 
 /** Comes to its limit when it is told to, and is killed as a whole. */

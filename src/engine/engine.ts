@@ -114,11 +114,8 @@ export class Engine implements AsyncDisposable {
   /** A pod by id, name, or the beginning of its id. */
   async pod(nameOrId: string, options: Cancellable = {}): Promise<Pod> {
     options.signal?.throwIfAborted();
-    const [{ PodStore }, { Pod }] = await Promise.all([
-      import("./pods/pod-store.ts"),
-      import("./pods/pod.ts"),
-    ]);
-    const { id, name } = new PodStore(this.#internals.layout).identify(nameOrId);
+    const { Pod } = await import("./pods/pod.ts");
+    const { id, name } = this.#internals.pods.identify(nameOrId);
     return new Pod(this.#internals, id, name);
   }
 

@@ -13,6 +13,7 @@ import type { HostFacts } from "../plan/host-facts.ts";
 import type { Snapshotter } from "../snapshots/snapshotter.ts";
 import type { ContainerStore } from "./containers/container-store.ts";
 import type { EventLog } from "./events.ts";
+import type { PodStore } from "./pods/pod-store.ts";
 import type { Settings } from "./settings.ts";
 import { makePrivateDirectory, type StoreLayout } from "./store-layout.ts";
 import type { DiskLimit } from "./system/disk-limit.ts";
@@ -21,6 +22,7 @@ export interface Internals {
   readonly layout: StoreLayout;
   readonly logger: Logger;
   readonly containers: ContainerStore;
+  readonly pods: PodStore;
   readonly events: EventLog;
   readonly content: ContentStore;
   readonly images: ImageStore;

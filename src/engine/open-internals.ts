@@ -11,6 +11,7 @@ import type { HostFacts } from "../plan/host-facts.ts";
 import { ContainerStore } from "./containers/container-store.ts";
 import { EventLog } from "./events.ts";
 import type { Internals } from "./internals.ts";
+import { PodStore } from "./pods/pod-store.ts";
 import { readSettings, sizeBytes } from "./settings.ts";
 import { defaultPlaces, storeLayout } from "./store-layout.ts";
 import type { DiskLimit } from "./system/disk-limit.ts";
@@ -46,6 +47,7 @@ export function openInternals(options: OpenOptions): Internals {
     layout,
     logger: options.logger,
     containers: new ContainerStore(layout),
+    pods: new PodStore(layout),
     events: new EventLog(layout.events),
     content: new DiskContentStore(layout.content),
     images: new ImageStore(layout.images),

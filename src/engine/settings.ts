@@ -4,20 +4,9 @@
  *
  *     { "diskLimit": "20g", "onDiskLimit": "prune", "runtimes": { "kata": "/usr/bin/kata-runtime" } }
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  checked,
-  type Decoded,
-  decodeJson,
-  object,
-  oneOf,
-  optional,
-  pattern,
-  record,
-  refuse,
-} from "../base/decode.ts";
-import { errnoOf, wrapErrno } from "../base/error.ts";
+import { checked, type Decoded, object, oneOf, optional, pattern, record, refuse } from "../base/decode.ts";
+import { readRecordFile } from "../base/record-file.ts";
 
 const size = checked(pattern(/^[1-9]\d{0,15}[kmgt]?$/i, 'a size such as "20g"'), (text, pointer) => {
   if (!Number.isSafeInteger(sizeBytes(text))) refuse(pointer, "is too large");
@@ -48,12 +37,5 @@ export function settingsPath(env: NodeJS.ProcessEnv = process.env): string {
 
 /** Nothing is set where there is no file. */
 export function readSettings(path: string = settingsPath()): Settings {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return {};
-    throw wrapErrno(error, "read settings", path);
-  }
-  return decodeJson(bytes, form, `settings "${path}"`, 1024 * 1024);
+  return readRecordFile(path, { decoder: form, what: "settings", limitBytes: 1024 * 1024 }) ?? {};
 }

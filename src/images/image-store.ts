@@ -3,11 +3,12 @@
  * processes may read and write at once; the last writer of a name wins, as with a tag in a registry.
  * Owns `<root>` (the images folder of the store) and nothing of the content that records point to.
  */
-import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-file.ts";
-import { decodeJson, object, pattern, string } from "../base/decode.ts";
+import { object, string } from "../base/decode.ts";
 import { errnoOf, isGantryError, wrapErrno } from "../base/error.ts";
+import { readRecordFile, recordTime } from "../base/record-file.ts";
 import { type Descriptor, descriptor } from "../spec/descriptor.ts";
 import { digestHex, digestOf } from "../spec/digest.ts";
 
@@ -32,9 +33,10 @@ const recordShape = object({
   target: descriptor,
   manifest: descriptor,
   config: descriptor,
-  updated: pattern(/^\d{4}-\d\d-\d\dT/, "a time"),
+  updated: recordTime,
 });
 
+const recordForm = { decoder: recordShape, what: "image record", limitBytes: 4 * 1024 * 1024 };
 const suffix = ".json";
 
 export class ImageStore {
@@ -55,15 +57,8 @@ export class ImageStore {
   }
 
   #read(path: string): ImageRecord | undefined {
-    let text: string;
     try {
-      text = readFileSync(path, "utf8");
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return undefined;
-      throw wrapErrno(error, "read image record", path);
-    }
-    try {
-      return decodeJson(text, recordShape, `image record "${path}"`);
+      return readRecordFile(path, recordForm);
     } catch (error) {
       if (!isGantryError(error, "invalid-argument")) throw error;
       this.#onBroken?.(path, error);

@@ -5,10 +5,11 @@
  * A file in the state directory names the unit before systemd hears of it, so that whoever removes the container
  * finds it, whichever process was killed at whatever moment.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { boolean, decodeJson, object, string } from "../base/decode.ts";
-import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { boolean, object, string } from "../base/decode.ts";
+import { GantryError, wrapErrno } from "../base/error.ts";
+import { readRecordFile } from "../base/record-file.ts";
 import { parseDeviceRule } from "../linux/devices.ts";
 import type { LinuxResources } from "../linux/resources.ts";
 import { annotationProperties } from "../linux/systemd-annotations.ts";
@@ -114,13 +115,8 @@ function writeUnitFile(directory: string, unit: { readonly name: string; readonl
 }
 
 function readUnitFile(directory: string) {
-  const file = join(directory, stateFiles.unit);
-  try {
-    return decodeJson(readFileSync(file, "utf8"), unitFile, stateFiles.unit);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw errnoOf(error) === undefined ? error : wrapErrno(error, "read", file);
-  }
+  const form = { decoder: unitFile, what: "unit of a container", limitBytes: 4096 };
+  return readRecordFile(join(directory, stateFiles.unit), form);
 }
 
 /** Stops the unit of a container that was made with one. `directory`: the container's, below --root. */

@@ -1,7 +1,6 @@
 /** What lies beside a layer (`layer.json`) and a snapshot (`snapshot.json`): written once, read by all processes. */
-import { readFileSync } from "node:fs";
-import { array, type Decoded, decodeJson, integer, object, oneOf, optional, string } from "../base/decode.ts";
-import { errnoOf, wrapErrno } from "../base/error.ts";
+import { array, type Decoded, integer, object, oneOf, optional, string } from "../base/decode.ts";
+import { readRecordFile } from "../base/record-file.ts";
 import { digest } from "../spec/digest.ts";
 
 export const layerRecordForm = object({
@@ -33,23 +32,13 @@ export type SnapshotRecord = Decoded<typeof snapshotRecordForm>;
 /** A layer may name every directory that it has. */
 const recordLimitBytes = 512 * 1024 * 1024;
 
-function readRecord(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    throw wrapErrno(error, "read", path);
-  }
-}
-
 /** The record in a layer's directory; undefined if there is no layer. */
 export function readLayerRecord(directory: string): LayerRecord | undefined {
-  const text = readRecord(`${directory}/layer.json`);
-  return text && decodeJson(text, layerRecordForm, "layer record", recordLimitBytes);
+  const form = { decoder: layerRecordForm, what: "layer record", limitBytes: recordLimitBytes };
+  return readRecordFile(`${directory}/layer.json`, form);
 }
 
 export function readSnapshotRecord(directory: string): SnapshotRecord | undefined {
-  const text = readRecord(`${directory}/snapshot.json`);
-  return text && decodeJson(text, snapshotRecordForm, "snapshot record");
+  const form = { decoder: snapshotRecordForm, what: "snapshot record", limitBytes: 1024 * 1024 };
+  return readRecordFile(`${directory}/snapshot.json`, form);
 }

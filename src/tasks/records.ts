@@ -2,20 +2,10 @@
  * What a shim leaves on disk about its container, in one directory that the engine makes anew for every
  * start: start.json before the program runs, exit.json when all is over.
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-file.ts";
-import {
-  array,
-  boolean,
-  type Decoder,
-  decodeJson,
-  integer,
-  object,
-  optional,
-  string,
-} from "../base/decode.ts";
-import { errnoOf, wrapErrno } from "../base/error.ts";
+import { array, boolean, type Decoder, integer, object, optional, string } from "../base/decode.ts";
+import { readRecordFile } from "../base/record-file.ts";
 import { stateFiles } from "../plan/state-files.ts";
 
 export const { start: startRecordName, exit: exitRecordName, socket: shimSocketName } = stateFiles;
@@ -79,16 +69,8 @@ const exitForm = object({
   error: optional(string),
 });
 
-function readRecord<T>(dir: string, name: string, form: Decoder<T>): T | undefined {
-  const path = join(dir, name);
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw wrapErrno(error, "read record", path);
-  }
-  return decodeJson(bytes, form, path, 64 * 1024);
+function readRecord<T>(dir: string, name: string, decoder: Decoder<T>): T | undefined {
+  return readRecordFile(join(dir, name), { decoder, what: "record", limitBytes: 64 * 1024 });
 }
 
 /** undefined until the program is about to start. */

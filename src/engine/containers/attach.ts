@@ -4,6 +4,7 @@ import { openTask } from "../../tasks/open-task.ts";
 import type { Attachment } from "../../tasks/task.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { observe } from "./observe.ts";
 import { stdinChoice } from "./start.ts";
@@ -24,8 +25,7 @@ export async function attachContainer(
   options: AttachOptions = {},
 ): Promise<Attachment> {
   const observed = await observe(internals, id);
-  if (!observed)
-    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!observed) throw noSuchContainer(id);
   const { record, state } = observed;
   if (state.kind !== "running") throw refuse(record, "a stopped container, start it first");
   if (state.paused) throw refuse(record, "a paused container, unpause it first");

@@ -1,19 +1,11 @@
-/**
- * Names of containers: a name is a symbolic link of the names folder to the id. It appears whole and only if the name
- * is free, because symlink(2) makes it, so two processes can never both have it.
- */
-import { readdirSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
-import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
-import { randomBelow } from "../../base/random.ts";
-import { makePrivateDirectory } from "../store-layout.ts";
-import { adjectives, surnames } from "./name-words.ts";
+/** What is a name of a container, and whose it is. */
+import { GantryError } from "../../base/error.ts";
+import type { NameClaim } from "../claim-name.ts";
+import type { Internals } from "../internals.ts";
+import { nameLimit } from "../record-names.ts";
+import { clearHalfMade, observe } from "./observe.ts";
 
 const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-/** Pods may have names of one character. */
-const linkForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-/** Longest file name that every file system takes. */
-const nameLimit = 255;
 
 /** Refuses what is no container name, in docker's words. */
 export function checkContainerName(name: string): void {
@@ -25,79 +17,15 @@ export function checkContainerName(name: string): void {
   );
 }
 
-/** `brave_hopper`. */
-export function randomName(): string {
-  return `${adjectives[randomBelow(adjectives.length)]}_${surnames[randomBelow(surnames.length)]}`;
+/** How a container gets its name. */
+export function nameClaim({ containers: store }: Internals): NameClaim {
+  return { store, observe, clear: clearHalfMade, taken: nameTaken };
 }
 
-export class ContainerNames {
-  readonly #dir: string;
-
-  constructor(dir: string) {
-    this.#dir = dir;
-  }
-
-  /** The id behind a name. */
-  find(name: string): string | undefined {
-    if (!linkForm.test(name) || name.length > nameLimit) return undefined;
-    try {
-      const id = readlinkSync(join(this.#dir, name));
-      return /^[0-9a-f]{64}$/.test(id) ? id : undefined;
-    } catch (error) {
-      if (["ENOENT", "EINVAL"].includes(errnoOf(error) ?? "")) return undefined;
-      throw wrapErrno(error, "read container name", name);
-    }
-  }
-
-  /** Takes `name` for `id`; false if somebody has it. */
-  claim(name: string, id: string): boolean {
-    for (;;) {
-      try {
-        symlinkSync(id, join(this.#dir, name));
-        return true;
-      } catch (error) {
-        if (errnoOf(error) === "EEXIST") return false;
-        if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "claim container name", name);
-        makePrivateDirectory(this.#dir);
-      }
-    }
-  }
-
-  /** Takes a random free name for `id`. */
-  claimRandom(id: string): string {
-    for (let attempt = 0; ; attempt++) {
-      const name = attempt < 8 ? randomName() : `${randomName()}${randomBelow(10_000)}`;
-      if (this.claim(name, id)) return name;
-    }
-  }
-
-  /** Gives `name` back, if it is `id` that has it. */
-  release(name: string, id: string): void {
-    if (this.find(name) === id) removeIfThere(join(this.#dir, name));
-  }
-
-  /** Every name with its id. */
-  list(): ReadonlyMap<string, string> {
-    let entries: string[];
-    try {
-      entries = readdirSync(this.#dir);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return new Map();
-      throw wrapErrno(error, "list container names", this.#dir);
-    }
-    return new Map(
-      entries.flatMap((name) => {
-        const id = this.find(name);
-        return id === undefined ? [] : [[name, id] as const];
-      }),
-    );
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove", path);
-  }
+function nameTaken(name: string, owner: string): GantryError {
+  return new GantryError(
+    "already-exists",
+    `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
+    { detail: { name, owner } },
+  );
 }

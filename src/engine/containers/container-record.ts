@@ -3,27 +3,25 @@ import {
   array,
   boolean,
   type Decoded,
-  decodeJson,
   integer,
   object,
   oneOf,
   optional,
-  pattern,
   record,
   string,
 } from "../../base/decode.ts";
+import { type RecordForm, recordTime } from "../../base/record-file.ts";
 import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { digest } from "../../spec/digest.ts";
+import { recordId } from "../record-store.ts";
 import { healthCheck } from "./health-check.ts";
 import { restartPolicyNames } from "./restart-policy.ts";
-
-const time = pattern(/^\d{4}-\d\d-\d\dT/, "a time");
 
 /** How the last run ended. */
 const lastRun = object({
   /** Absent if the program never ran. */
-  startedAt: optional(time),
-  finishedAt: time,
+  startedAt: optional(recordTime),
+  finishedAt: recordTime,
   exitCode: integer(0, 255),
   oomKilled: boolean,
   /** Why it could not be started, or that its shim was killed. */
@@ -46,9 +44,9 @@ const log = object({
 
 const shape = object({
   version: integer(1, 1),
-  id: pattern(/^[0-9a-f]{64}$/, "a container id"),
+  id: recordId,
   name: string,
-  createdAt: time,
+  createdAt: recordTime,
   image: object({
     /** As the user wrote it. */
     reference: string,
@@ -79,7 +77,7 @@ const shape = object({
   /** The pause before the last of these. */
   restartDelayMs: optional(integer(0)),
   /** The next one, if its policy wants one. */
-  restart: optional(object({ at: time, delayMs: integer(0) })),
+  restart: optional(object({ at: recordTime, delayMs: integer(0) })),
   /** Somebody stopped it, and when: its policy does not start it in that boot. */
   manuallyStopped: optional(boolean),
   stoppedInBoot: optional(string),
@@ -92,7 +90,7 @@ const shape = object({
   /** The OCI runtime that makes it, if that is another one. */
   runtime: optional(object({ name: string, path: string })),
   /** Id of the pod that it belongs to. */
-  pod: optional(pattern(/^[0-9a-f]{64}$/, "a pod id")),
+  pod: optional(recordId),
   /** The host name that it sees in a UTS namespace of others. */
   hostname: optional(string),
   /** Boot in which it was last started; absent once the end of that run is in `lastRun`. */
@@ -113,8 +111,8 @@ export const defaultLog: LogConfig = {
   files: 2,
 };
 
-const limitBytes = 8 * 1024 * 1024;
-
-export function decodeContainerRecord(bytes: Uint8Array, path: string): ContainerRecord {
-  return decodeJson(bytes, shape, `container record "${path}"`, limitBytes);
-}
+export const containerRecordForm: RecordForm<ContainerRecord> = {
+  decoder: shape,
+  what: "container record",
+  limitBytes: 8 * 1024 * 1024,
+};

@@ -1,12 +1,12 @@
 /** The root of a container for who looks into it or copies: as it is seen by its processes, or at rest. */
 import { existsSync } from "node:fs";
-import { GantryError } from "../../base/error.ts";
 import type { Owner } from "../../snapshots/pack.ts";
 import type { View, ViewMount } from "../../snapshots/view.ts";
 import type { IdMapping } from "../../spec/runtime-mount.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { settleLocked } from "./observe.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
@@ -33,8 +33,7 @@ export async function openContainerView(
   const lock = await lockContainer(internals, id, options);
   try {
     const record = await settleLocked(internals, id);
-    if (!record)
-      throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+    if (!record) throw noSuchContainer(id);
     const task = taskState(internals.containers.stateDirectory(id));
     const { userNamespace } = record.options;
     const mappings = typeof userNamespace === "object" ? userNamespace : undefined;

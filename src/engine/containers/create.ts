@@ -15,12 +15,12 @@ import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
+import { claimName } from "../claim-name.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import type { PodRecord } from "../pods/pod-record.ts";
-import { claimName } from "./claim-name.ts";
 import { containerFiles } from "./container-files.ts";
-import { checkContainerName } from "./container-name.ts";
+import { checkContainerName, nameClaim } from "./container-name.ts";
 import type { PlanInput } from "./container-plan.ts";
 import { type ContainerRecord, defaultLog } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
@@ -169,7 +169,7 @@ async function makeLocked(
   { pod, log, dry, ...cancellable }: MakeSettings,
 ): Promise<MadeContainer> {
   const runtime = asked.runtime === undefined ? undefined : await chooseRuntime(internals, asked.runtime);
-  const name = await claimName(internals, asked.name, id);
+  const name = await claimName(internals, nameClaim(internals), asked.name, id);
   faultPoint("create-name");
   const parent = image.chainIds.at(-1);
   const mounts = await (await internals.snapshotter()).prepare(id, {

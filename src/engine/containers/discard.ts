@@ -2,9 +2,9 @@
  * Takes everything of a container off the disk. The record goes first: from then on whoever finds the rest knows
  * that it is to be cleared, so a kill at any point leaves nothing that stays.
  */
-import { existsSync, unlinkSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, isGantryError, wrapErrno } from "../../base/error.ts";
+import { isGantryError } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
@@ -23,17 +23,12 @@ export async function discardContainer(
 ): Promise<void> {
   const { containers, events } = internals;
   const { id } = container;
-  const path = join(containers.directory(id), "container.json");
   const mounts = existsSync(join(containers.directory(id), "volumes.json"))
     ? await import("./release-mounts.ts")
     : undefined;
   const volumes = options.volumes ?? ("name" in container && !container.autoRemove ? "keep" : "remove");
   if (volumes === "keep") mounts?.keepVolumes(internals, id);
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw wrapErrno(error, "remove container", path);
-  }
+  containers.removeRecord(id);
   faultPoint("discard-record");
   try {
     await (await internals.snapshotter()).remove(id);
@@ -44,8 +39,7 @@ export async function discardContainer(
   await mounts?.releaseMounts(internals, id);
   faultPoint("discard-volumes");
   if ("name" in container) containers.names.release(container.name, id);
-  else
-    for (const [name, owner] of containers.names.list()) if (owner === id) containers.names.release(name, id);
+  else containers.releaseNames(id);
   faultPoint("discard-name");
   containers.removeDirectory(id);
   if ("name" in container) events.append("container", "destroy", id, containerAttributes(container));

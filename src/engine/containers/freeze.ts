@@ -7,6 +7,7 @@ import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { containerCgroups, isFrozen } from "./container-cgroups.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 
@@ -25,7 +26,7 @@ async function freezeLocked(
   options: Cancellable,
 ): Promise<void> {
   const record = await settleLocked(internals, id);
-  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!record) throw noSuchContainer(id);
   const task = taskState(internals.containers.stateDirectory(id));
   if (!record.startedInBoot || task.kind !== "running")
     throw refuse(record, frozen ? "not running" : "not paused");

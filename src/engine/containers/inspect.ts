@@ -1,8 +1,8 @@
 /** Everything that is known of one container, read from where it is true. */
-import { GantryError } from "../../base/error.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import type { Health } from "./health-check.ts";
 import { readHealth } from "./health-file.ts";
 import { type ExecSummary, listExecs } from "./list-execs.ts";
@@ -29,8 +29,7 @@ export async function inspectContainer(
 ): Promise<ContainerInspection> {
   options.signal?.throwIfAborted();
   const observed = await observe(internals, id);
-  if (!observed)
-    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!observed) throw noSuchContainer(id);
   const { containers } = internals;
   const health = observed.state.kind === "created" ? undefined : readHealth(internals, observed.record);
   return {

@@ -4,6 +4,7 @@ import { parseSignal } from "../../linux/signals.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { holdBack } from "./hold-back.ts";
 import { observe } from "./observe.ts";
@@ -67,8 +68,7 @@ export async function killContainer(
 ): Promise<void> {
   const number = signalNumber(signal);
   const observed = await observe(internals, id);
-  if (!observed)
-    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!observed) throw noSuchContainer(id);
   const { record, state } = observed;
   if (state.kind !== "running") throw notRunning("kill", record);
   // a signal that is meant to end it

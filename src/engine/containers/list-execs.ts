@@ -6,7 +6,7 @@ import { bug, errnoOf, wrapErrno } from "../../base/error.ts";
 import { startRecordName } from "../../tasks/records.ts";
 import { type TaskState, taskState } from "../../tasks/task-state.ts";
 import type { Internals } from "../internals.ts";
-import { removeTree } from "./container-store.ts";
+import { removeTree } from "../record-store.ts";
 
 export interface ExecSummary {
   readonly id: string;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { Internals } from "../internals.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { type LogEntry, type LogRange, type LogTime, nanosecondsOf, readLog } from "./log-reader.ts";
 import { observe } from "./observe.ts";
 
@@ -18,8 +19,7 @@ export async function* containerLogs(
   options: LogsOptions = {},
 ): AsyncGenerator<LogEntry> {
   const observed = await observe(internals, id);
-  if (!observed)
-    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!observed) throw noSuchContainer(id);
   const { record, state } = observed;
   const { format, files } = record.log;
   if (format === "none")

@@ -9,6 +9,7 @@ import type { StartRecord } from "../../tasks/records.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
+import { observeEach } from "../observe-each.ts";
 import { isFrozen } from "./container-cgroups.ts";
 import type { ContainerRecord, LastRun } from "./container-record.ts";
 import { discardContainer } from "./discard.ts";
@@ -178,22 +179,7 @@ export async function observe(internals: Internals, id: string): Promise<Observe
 
 /** The state of every container, newest first; cleans up what dead makers and removers left on the way. */
 export async function observeAll(internals: Internals): Promise<readonly Observed[]> {
-  const all: Observed[] = [];
-  for (const id of internals.containers.ids()) {
-    try {
-      if (!internals.containers.read(id)) {
-        await clearHalfMade(internals, id);
-        continue;
-      }
-      const observed = await observe(internals, id);
-      if (observed) all.push(observed);
-    } catch (error) {
-      // one damaged record must not hide all other containers
-      if (!isGantryError(error)) throw error;
-      internals.logger.warn("a container cannot be read", { id, error: error.message });
-    }
-  }
-  return all.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+  return await observeEach(internals, internals.containers, observe, clearHalfMade);
 }
 
 /** Removes the rest of a container without a record, if nobody alive is making or removing it. */

@@ -1,9 +1,10 @@
 /** Gives a container another name. */
 import { GantryError } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
+import { claimName } from "../claim-name.ts";
 import { type Internals, lockContainer } from "../internals.ts";
-import { claimName } from "./claim-name.ts";
-import { checkContainerName } from "./container-name.ts";
+import { checkContainerName, nameClaim } from "./container-name.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 
@@ -22,12 +23,12 @@ export async function renameContainer(
   checkContainerName(name);
   using _ = await lockContainer(internals, id, options);
   const record = await settleLocked(internals, id);
-  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!record) throw noSuchContainer(id);
   if (record.name === name)
     throw new GantryError("invalid-argument", "Renaming a container with the same name as its current name", {
       detail: { id, name },
     });
-  await claimName(internals, name, id);
+  await claimName(internals, nameClaim(internals), name, id);
   faultPoint("rename-claimed");
   const renamed = { ...record, name };
   try {

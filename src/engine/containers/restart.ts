@@ -1,8 +1,9 @@
 /** Ends a container and starts it again, in one go: nobody finds it stopped, and one with --rm stays. */
-import { GantryError, isGantryError } from "../../base/error.ts";
+import { isGantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { signalNumber } from "./kill.ts";
 import { settleLocked } from "./observe.ts";
@@ -28,7 +29,7 @@ export async function restartContainer(
     record = await settleLocked(internals, id, { keep: true });
     internals.events.append("container", "stop", id, ended);
   }
-  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!record) throw noSuchContainer(id);
   await startLocked(internals, withoutRestarts(record), { attach: false, ...cancellable });
   internals.events.append("container", "restart", id, containerAttributes(record));
 }

@@ -58,8 +58,7 @@ function initOf(internals: Internals, id: string): Donor | undefined {
 
 async function pauseOf(internals: Internals, id: string): Promise<Donor | undefined> {
   const { readSandbox } = await import("../pods/sandbox.ts");
-  const { PodStore } = await import("../pods/pod-store.ts");
-  const pause = readSandbox(new PodStore(internals.layout).stateDirectory(id))?.pause;
+  const pause = readSandbox(internals.pods.stateDirectory(id))?.pause;
   return pause && { pid: pause.pid, start: pause.startTime };
 }
 
@@ -134,8 +133,7 @@ function podDefaults({ name, namespaces, users }: PodRecord, asked: ContainerOpt
 
 async function ofPod(internals: Internals, pod: PodRecord, option: SharedOption) {
   const { podPlaces } = await import("../../plan/compile/pod.ts");
-  const { PodStore } = await import("../pods/pod-store.ts");
-  const dir = new PodStore(internals.layout).stateDirectory(pod.id);
+  const dir = internals.pods.stateDirectory(pod.id);
   const path = option === "pid" ? `pod:${pod.id}` : podPlaces.namespace(dir, kinds[option]);
   const more: Omit<SharedNamespaces, "paths"> = {
     ...(option === "ipc" ? { shm: podPlaces.shm(dir) } : {}),

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Internals } from "../internals.ts";
-import { removeTree } from "./container-store.ts";
+import { removeTree } from "../record-store.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { Exec } from "./exec.ts";
 import { type ExecRequest, execPlans, newExecId } from "./exec-plan.ts";
@@ -35,8 +36,7 @@ function startError(error: unknown): unknown {
 }
 
 function runningOf(observed: Observed | undefined, id: string) {
-  if (!observed)
-    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!observed) throw noSuchContainer(id);
   const { record, state } = observed;
   const refuse = (reason: string) =>
     new GantryError("failed-precondition", `container ${record.id} is ${reason}`, {

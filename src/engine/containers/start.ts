@@ -17,10 +17,11 @@ import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import { removeTree } from "../record-store.ts";
 import { writeContainerFiles } from "./container-files.ts";
 import { donorsFor, type PlanInput, settleLog, startPlan, startRequest } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
-import { removeTree } from "./container-store.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 import { withoutRestarts } from "./restart-policy.ts";
@@ -46,7 +47,7 @@ export async function startContainer(
 ): Promise<Attachment | undefined> {
   using _ = await lockContainer(internals, id, options);
   const record = await settleLocked(internals, id);
-  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!record) throw noSuchContainer(id);
   // somebody asks for it: what its policy did before counts no more
   return await startLocked(internals, withoutRestarts(record), options);
 }

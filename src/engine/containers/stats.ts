@@ -2,13 +2,14 @@
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
-import { errnoOf, GantryError } from "../../base/error.ts";
+import { errnoOf } from "../../base/error.ts";
 import { type CgroupUsage, cgroupUsage, networkBytes, systemCpu } from "../../linux/cgroup-usage.ts";
 import { readCgroupFile } from "../../oci/cgroup-files.ts";
 import { cgroupFor, type LivingCgroup } from "../../plan/compile/living-cgroups.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import type { Internals } from "../internals.ts";
 import { containerCgroups } from "./container-cgroups.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { observe } from "./observe.ts";
 
 export interface ContainerStats {
@@ -58,7 +59,7 @@ export async function* containerStats(
     const observed = await observe(internals, id);
     if (!observed) {
       if (!first) return;
-      throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+      throw noSuchContainer(id);
     }
     const { record, state } = observed;
     const running = state.kind === "running";

@@ -4,6 +4,7 @@ import { processesOf } from "../../oci/cgroup-files.ts";
 import { runPs, selectLines } from "../../oci/verb-ps.ts";
 import type { Internals } from "../internals.ts";
 import { containerCgroups } from "./container-cgroups.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { observe } from "./observe.ts";
 
@@ -20,8 +21,7 @@ export async function containerProcesses(
   psOptions: readonly string[] = [],
 ): Promise<ProcessTable> {
   const observed = await observe(internals, id);
-  if (!observed)
-    throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!observed) throw noSuchContainer(id);
   const { record, state } = observed;
   if (state.kind !== "running")
     throw new GantryError("failed-precondition", `container ${id} is not running`, { detail: { id } });

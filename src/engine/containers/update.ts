@@ -21,6 +21,7 @@ import { type Internals, lockContainer } from "../internals.ts";
 import { containerCgroups, isFrozen } from "./container-cgroups.ts";
 import { endMarker } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
@@ -44,7 +45,7 @@ export async function updateContainer(
 ): Promise<void> {
   using _ = await lockContainer(internals, id, options);
   const record = await settleLocked(internals, id);
-  if (!record) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+  if (!record) throw noSuchContainer(id);
   try {
     await updateLocked(internals, record, request, options);
   } catch (error) {

@@ -2,6 +2,7 @@
 import { GantryError, isGantryError } from "../../base/error.ts";
 import type { EngineEvent } from "../events.ts";
 import type { Internals } from "../internals.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { type ContainerState, observe } from "./observe.ts";
 import { type ContainerExit, waitForContainer } from "./wait.ts";
 
@@ -27,7 +28,7 @@ export async function waitForCondition(
   const events = internals.events.read({ since: new Date(), signal })[Symbol.asyncIterator]();
   try {
     const first = await observe(internals, id);
-    if (!first) throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+    if (!first) throw noSuchContainer(id);
     let exit = exitOf(first.state);
     for (let runs = first.state.kind === "running"; ; ) {
       const ended = runs ? await endOf(internals, id, options) : undefined;

@@ -1,11 +1,12 @@
 /** Waits for the end of a container. */
-import { GantryError, isGantryError } from "../../base/error.ts";
+import { isGantryError } from "../../base/error.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { ExitRecord } from "../../tasks/records.ts";
 import { lostExit } from "../../tasks/recover.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import type { LastRun } from "./container-record.ts";
+import { noSuchContainer } from "./container-store.ts";
 import { observe, settleLocked } from "./observe.ts";
 
 export interface ContainerExit {
@@ -52,8 +53,7 @@ export async function waitForContainer(
   else if (task.kind === "running" || task.kind === "lost") exit = await awaitEnd(internals, id, options);
   else {
     const observed = await observe(internals, id);
-    if (!observed)
-      throw new GantryError("not-found", `No such container: ${id}`, { detail: { container: id } });
+    if (!observed) throw noSuchContainer(id);
     if (observed.state.kind === "running") return await waitForContainer(internals, id, options);
     const { lastRun, createdAt } = observed.record;
     return lastRun ? exitOf(lastRun) : { exitCode: 0, oomKilled: false, finishedAt: createdAt };

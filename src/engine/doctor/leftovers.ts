@@ -18,7 +18,6 @@ import { parseEvent } from "../events.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
 import { clearHalfMadePod, observePod } from "../pods/observe-pod.ts";
 import { undoPod } from "../pods/pod-plan.ts";
-import { PodStore } from "../pods/pod-store.ts";
 import { brokenBecause, readSandbox } from "../pods/sandbox.ts";
 import { volumeStore } from "../volumes/volume-store.ts";
 import type { Leftover } from "./finding.ts";
@@ -121,7 +120,7 @@ function remove(path: string): void {
 }
 
 function pods(internals: Internals): readonly Leftover[] {
-  const store = new PodStore(internals.layout);
+  const store = internals.pods;
   return store.ids().flatMap((id): readonly Leftover[] => {
     if (!isIdle(internals, id)) return [];
     const name = `pod ${short(id)}`;
@@ -140,7 +139,7 @@ function pods(internals: Internals): readonly Leftover[] {
 
 /** Mounts below the state directory that no pod holds. */
 function mounts(internals: Internals): readonly Leftover[] {
-  const store = new PodStore(internals.layout);
+  const store = internals.pods;
   const { podStates } = internals.layout;
   const lost = new Set<string>();
   for (const { mountPoint } of parseMountinfo(readFileSync("/proc/self/mountinfo", "utf8"))) {
@@ -157,7 +156,7 @@ function mounts(internals: Internals): readonly Leftover[] {
 
 function names(internals: Internals): readonly Leftover[] {
   const { containers: store } = internals;
-  const podStore = new PodStore(internals.layout);
+  const podStore = internals.pods;
   const lost = [...store.names.list()].filter(([, id]) => !store.exists(id) && isIdle(internals, id));
   const lostPods = [...podStore.names.list()].filter(
     ([, id]) => !podStore.exists(id) && isIdle(internals, id),
@@ -310,8 +309,9 @@ function temporaryFiles(internals: Internals): readonly Leftover[] {
   const dirs = [
     layout.images,
     layout.leases,
-    ...internals.containers.ids().map((id) => internals.containers.directory(id)),
-    ...new PodStore(layout).ids().map((id) => new PodStore(layout).directory(id)),
+    ...[internals.containers, internals.pods].flatMap((store) =>
+      store.ids().map((id) => store.directory(id)),
+    ),
   ];
   return dirs.flatMap((dir) =>
     entries(dir)

@@ -4,12 +4,12 @@ import { faultPoint } from "../../base/fault.ts";
 import { randomHex } from "../../base/random.ts";
 import type { PodLimits, PodNamespaces } from "../../bundle/pod-config.ts";
 import type { IdMapping } from "../../spec/runtime-mount.ts";
+import { claimName, type NameClaim } from "../claim-name.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { discardPod } from "./discard-pod.ts";
 import { clearHalfMadePod, observePod } from "./observe-pod.ts";
 import { defaultCgroupParent, podPlan } from "./pod-plan.ts";
 import { type PodRecord, podAttributes } from "./pod-record.ts";
-import { PodStore } from "./pod-store.ts";
 
 export interface PodRequest extends PodLimits {
   /** A random one if left out. */
@@ -45,13 +45,13 @@ export async function createPod(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<PodRecord> {
   checkRequest(request);
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   const id = randomHex(32);
   using _ = await lockContainer(internals, id, options);
   pods.makeDirectory(id);
   try {
     faultPoint("pod-create-directory");
-    const name = await claimName(internals, request.name, id);
+    const name = await claimName(internals, nameClaim(internals), request.name, id);
     faultPoint("pod-create-name");
     const record = recordOf(request, id, name);
     // what cannot be started is refused now
@@ -109,20 +109,8 @@ function recordOf(request: PodRequest, id: string, name: string): PodRecord {
   };
 }
 
-async function claimName(internals: Internals, wanted: string | undefined, id: string): Promise<string> {
-  const pods = new PodStore(internals.layout);
-  const { names } = pods;
-  if (wanted === undefined) return names.claimRandom(id);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (names.claim(wanted, id)) return wanted;
-    const owner = names.find(wanted);
-    if (owner === undefined) continue;
-    if (pods.read(owner) && (await observePod(internals, owner))) throw nameTaken(wanted, owner);
-    // its maker or remover died, or is still at it: the latter keeps the name
-    await clearHalfMadePod(internals, owner);
-    if (names.find(wanted) === owner && !pods.exists(owner)) names.release(wanted, owner);
-  }
-  throw nameTaken(wanted, names.find(wanted) ?? "");
+function nameClaim({ pods: store }: Internals): NameClaim {
+  return { store, observe: observePod, clear: clearHalfMadePod, taken: nameTaken };
 }
 
 /** podman's words. */

@@ -4,23 +4,21 @@ import type { Internals } from "../internals.ts";
 import { letGo } from "./let-go.ts";
 import { undoPod } from "./pod-plan.ts";
 import { type PodRecord, podAttributes } from "./pod-record.ts";
-import { PodStore } from "./pod-store.ts";
 
 /** Call with the lock held. Without a record, whatever is left. */
 export async function discardPod(
   internals: Internals,
   pod: PodRecord | { readonly id: string },
 ): Promise<void> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   const { id } = pod;
   const known = "name" in pod ? pod : undefined;
   if (known?.startedInBoot !== undefined) await letGo(internals, known);
   else if (!known) await undoPod(internals, { id });
   pods.removeRecord(id);
   faultPoint("pod-discard-record");
-  for (const [name, owner] of pods.names.list()) if (owner === id) pods.names.release(name, id);
+  pods.releaseNames(id);
   faultPoint("pod-discard-name");
-  pods.removeStateDirectory(id);
   pods.removeDirectory(id);
   if (known) internals.events.append("pod", "destroy", id, podAttributes(known));
 }

@@ -4,7 +4,6 @@ import { removeContainer } from "../containers/remove.ts";
 import { type Internals, lockContainer, tryLockContainer } from "../internals.ts";
 import { discardPod } from "./discard-pod.ts";
 import { containersOf } from "./pod-containers.ts";
-import { PodStore } from "./pod-store.ts";
 
 /**
  * The rest of a removal that has begun; true when nothing is left. Unless told to, it leaves to a live remover what is
@@ -14,7 +13,7 @@ export async function finishRemoval(internals: Internals, id: string, wait = fal
   const name = `${id}.removal`;
   using mine = wait ? await lockContainer(internals, name) : tryLockContainer(internals, name);
   if (!mine) return false;
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   for (const { id: container } of containersOf(internals, id))
     await removeContainer(internals, container, { force: true });
   faultPoint("pod-remove-containers");

@@ -7,7 +7,7 @@ import type { Internals } from "../internals.ts";
 import { type ObservedPod, observePod, observePods, type PodState } from "./observe-pod.ts";
 import { containersOf } from "./pod-containers.ts";
 import { type PodRecord, podCgroup } from "./pod-record.ts";
-import { noSuchPod, PodStore } from "./pod-store.ts";
+import { noSuchPod } from "./pod-store.ts";
 import { pinnedKinds } from "./sandbox.ts";
 
 export interface PodContainer {
@@ -48,7 +48,7 @@ async function inspectionOf(internals: Internals, { record, state }: ObservedPod
     const observed = await observe(internals, id);
     if (observed) containers.push({ id, name: observed.record.name, status: containerStatus(observed) });
   }
-  const dir = new PodStore(internals.layout).stateDirectory(record.id);
+  const dir = internals.pods.stateDirectory(record.id);
   const pause = state.kind === "ready" ? state.sandbox.pause : undefined;
   const namespacePaths = {
     ...Object.fromEntries(

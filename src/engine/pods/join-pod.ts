@@ -1,7 +1,7 @@
 /** Holds a pod while a container is made in it or started in it: nobody stops or removes it meanwhile. */
 import { type Internals, lockContainer } from "../internals.ts";
 import type { PodRecord } from "./pod-record.ts";
-import { noSuchPod, PodStore } from "./pod-store.ts";
+import { noSuchPod } from "./pod-store.ts";
 
 export interface HeldPod extends Disposable {
   readonly record: PodRecord;
@@ -13,7 +13,7 @@ export async function joinPod(
   name: string,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<HeldPod> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   const { id } = pods.identify(name);
   const lock = await lockContainer(internals, id, options);
   try {

@@ -3,11 +3,10 @@ import { faultPoint } from "../../base/fault.ts";
 import type { Internals } from "../internals.ts";
 import { undoPod } from "./pod-plan.ts";
 import { type PodRecord, podAttributes } from "./pod-record.ts";
-import { PodStore } from "./pod-store.ts";
 
 /** Call with the lock held, when none of its containers runs. */
 export async function letGo(internals: Internals, record: PodRecord): Promise<void> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   // said first, so that who finds it half undone knows that it was stopped
   const stopping: PodRecord = { ...record, lastStop: { finishedAt: new Date().toISOString() } };
   pods.write(stopping);

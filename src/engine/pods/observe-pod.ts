@@ -2,12 +2,11 @@
  * The true state of a pod, asked of the kernel, and the bookkeeping that follows from it: what a killed process left
  * half-made is undone, a removal that was begun is ended. Any engine that looks does this.
  */
-import { isGantryError } from "../../base/error.ts";
 import { bootId } from "../boot.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
+import { observeEach } from "../observe-each.ts";
 import { undoPod } from "./pod-plan.ts";
 import { type PodRecord, podAttributes } from "./pod-record.ts";
-import { PodStore } from "./pod-store.ts";
 import { brokenBecause, readSandbox, type Sandbox } from "./sandbox.ts";
 
 export type PodState =
@@ -31,7 +30,7 @@ const cutShort = "its start was cut short";
 /** What holds a pod now; a reason where a start was begun and nothing holds. */
 function sandboxOf(internals: Internals, record: PodRecord): Sandbox | { readonly broken: string } {
   if (record.startedInBoot !== bootId()) return { broken: "the machine was restarted" };
-  const dir = new PodStore(internals.layout).stateDirectory(record.id);
+  const dir = internals.pods.stateDirectory(record.id);
   const sandbox = readSandbox(dir);
   if (!sandbox) return { broken: cutShort };
   const broken = brokenBecause(record, dir, sandbox);
@@ -40,7 +39,7 @@ function sandboxOf(internals: Internals, record: PodRecord): Sandbox | { readonl
 
 /** Puts right what was cut short. Call with the lock held. */
 export async function settlePod(internals: Internals, id: string): Promise<ObservedPod | undefined> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   const record = pods.read(id);
   if (!record) return undefined;
   if (record.startedInBoot === undefined) return { record, state: restingState(record) };
@@ -60,7 +59,7 @@ export async function settlePod(internals: Internals, id: string): Promise<Obser
 
 /** The state of one pod; undefined if it is gone. Never waits. */
 export async function observePod(internals: Internals, id: string): Promise<ObservedPod | undefined> {
-  const record = new PodStore(internals.layout).read(id);
+  const record = internals.pods.read(id);
   if (!record) return undefined;
   if (record.removing) {
     const { finishRemoval } = await import("./finish-removal.ts");
@@ -75,28 +74,12 @@ export async function observePod(internals: Internals, id: string): Promise<Obse
 
 /** The state of every pod, newest first; cleans up what dead makers and removers left on the way. */
 export async function observePods(internals: Internals): Promise<readonly ObservedPod[]> {
-  const pods = new PodStore(internals.layout);
-  const all: ObservedPod[] = [];
-  for (const id of pods.ids()) {
-    try {
-      if (!pods.read(id)) {
-        await clearHalfMadePod(internals, id);
-        continue;
-      }
-      const observed = await observePod(internals, id);
-      if (observed) all.push(observed);
-    } catch (error) {
-      // one damaged record must not hide all other pods
-      if (!isGantryError(error)) throw error;
-      internals.logger.warn("a pod cannot be read", { pod: id, error: error.message });
-    }
-  }
-  return all.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
+  return await observeEach(internals, internals.pods, observePod, clearHalfMadePod);
 }
 
 /** Removes the rest of a pod without a record, if nobody alive is making or removing it. */
 export async function clearHalfMadePod(internals: Internals, id: string): Promise<void> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   using lock = tryLockContainer(internals, id);
   // holding the lock, look again: its maker may just have finished
   if (!lock || pods.read(id)) return;

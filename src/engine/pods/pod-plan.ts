@@ -10,7 +10,6 @@ import { endProcess } from "../../tasks/end-process.ts";
 import { bundleHost } from "../bundle-host.ts";
 import type { Internals } from "../internals.ts";
 import { type PodRecord, podCgroup } from "./pod-record.ts";
-import { PodStore } from "./pod-store.ts";
 import { readSandbox, readStarter } from "./sandbox.ts";
 
 export function podPlan(internals: Internals, pod: PodRecord, network: boolean): Plan {
@@ -20,7 +19,7 @@ export function podPlan(internals: Internals, pod: PodRecord, network: boolean):
     id,
     config: podConfig({ ...pod, cgroupPath: podCgroup(pod) }, bundleHost(facts, pod.limits)),
     facts,
-    state: new PodStore(internals.layout).stateDirectory(id),
+    state: internals.pods.stateDirectory(id),
     shmBytes: namespaces.ipc === "pod" ? shmSizeBytes : undefined,
     pause: namespaces.pid === "pod",
     ownsCgroup,
@@ -34,7 +33,7 @@ export function podPlan(internals: Internals, pod: PodRecord, network: boolean):
  * pod. Without a record, what there is to see is taken away.
  */
 export async function undoPod(internals: Internals, pod: PodRecord | { readonly id: string }): Promise<void> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   const dir = pods.stateDirectory(pod.id);
   // an executor whose client was killed may be at it still
   for (const process of [readStarter(dir), readSandbox(dir)?.pause])

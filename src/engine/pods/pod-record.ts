@@ -2,26 +2,25 @@
 import {
   boolean,
   type Decoded,
-  decodeJson,
   integer,
   object,
   oneOf,
   optional,
-  pattern,
   record,
   string,
 } from "../../base/decode.ts";
+import { type RecordForm, recordTime } from "../../base/record-file.ts";
 import type { PodLimits } from "../../bundle/pod-config.ts";
 import { idMappings } from "../../spec/runtime-mount.ts";
+import { recordId } from "../record-store.ts";
 
-const time = pattern(/^\d{4}-\d\d-\d\dT/, "a time");
 const mode = oneOf("pod", "host", "container");
 
 const shape = object({
   version: integer(1, 1),
-  id: pattern(/^[0-9a-f]{64}$/, "a pod id"),
+  id: recordId,
   name: string,
-  createdAt: time,
+  createdAt: recordTime,
   labels: record(string),
   hostname: string,
   namespaces: object({ network: mode, ipc: mode, uts: mode, pid: mode }),
@@ -36,16 +35,18 @@ const shape = object({
   shmSizeBytes: integer(1),
   /** Boot in which it was last started; absent once it is stopped. */
   startedInBoot: optional(string),
-  lastStop: optional(object({ finishedAt: time, error: optional(string) })),
+  lastStop: optional(object({ finishedAt: recordTime, error: optional(string) })),
   /** Its removal has begun: it takes no container any more. */
   removing: optional(boolean),
 });
 
 export type PodRecord = Decoded<typeof shape>;
 
-export function decodePodRecord(bytes: Uint8Array, path: string): PodRecord {
-  return decodeJson(bytes, shape, `pod record "${path}"`, 1024 * 1024);
-}
+export const podRecordForm: RecordForm<PodRecord> = {
+  decoder: shape,
+  what: "pod record",
+  limitBytes: 1024 * 1024,
+};
 
 /** The cgroup of its containers. */
 export function podCgroup({ id, cgroupParent, ownsCgroup }: PodRecord): string {

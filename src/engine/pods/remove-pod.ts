@@ -11,7 +11,6 @@ import { finishRemoval } from "./finish-removal.ts";
 import { settlePod } from "./observe-pod.ts";
 import { containersOf, isRunning } from "./pod-containers.ts";
 import type { PodRecord } from "./pod-record.ts";
-import { PodStore } from "./pod-store.ts";
 
 export interface RemovePodOptions {
   /** Also if containers run: they are stopped first. */
@@ -27,7 +26,7 @@ export async function removePod(
   id: string,
   options: RemovePodOptions = {},
 ): Promise<void> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   {
     using _ = await lockContainer(internals, id, options);
     let record: PodRecord | undefined;

@@ -2,8 +2,9 @@
 import { readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../base/atomic-file.ts";
-import { type Decoder, decodeJson, integer, object, optional, string } from "../../base/decode.ts";
+import { integer, object, optional, string } from "../../base/decode.ts";
 import { errnoOf, wrapErrno } from "../../base/error.ts";
+import { readRecordFile } from "../../base/record-file.ts";
 import { podNamespaceKinds } from "../../bundle/pod-config.ts";
 import type { NamespaceKind } from "../../linux/namespaces.ts";
 import { parseProcStat } from "../../linux/proc-stat.ts";
@@ -29,20 +30,15 @@ export interface Sandbox {
   readonly pause?: ProcessIdentity;
 }
 
-function readRecord<T>(path: string, decoder: Decoder<T>): T | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw wrapErrno(error, "read record", path);
-  }
-  return decodeJson(bytes, decoder, path, 64 * 1024);
-}
+const limitBytes = 64 * 1024;
 
 /** What a start has left in `dir`, whether it still holds or not. */
 export function readSandbox(dir: string): Sandbox | undefined {
-  const found = readRecord(join(dir, stateFiles.sandbox), form);
+  const found = readRecordFile(join(dir, stateFiles.sandbox), {
+    decoder: form,
+    what: "record of a start",
+    limitBytes,
+  });
   if (!found) return undefined;
   const { startedAt, pid, pidStart } = found;
   if (pid === undefined || pidStart === undefined) return { startedAt };
@@ -59,7 +55,11 @@ export function recordStarter(dir: string, pid: number): void {
 
 /** The executor that starts a pod, or has started it. */
 export function readStarter(dir: string): ProcessIdentity | undefined {
-  return readRecord(join(dir, stateFiles.starter), starterForm);
+  return readRecordFile(join(dir, stateFiles.starter), {
+    decoder: starterForm,
+    what: "record of a starter",
+    limitBytes,
+  });
 }
 
 /** Kinds that are held by mounts. */

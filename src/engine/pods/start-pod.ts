@@ -8,7 +8,7 @@ import { type Internals, lockContainer } from "../internals.ts";
 import { settlePod } from "./observe-pod.ts";
 import { podPlan, undoPod } from "./pod-plan.ts";
 import { type PodRecord, podAttributes } from "./pod-record.ts";
-import { noSuchPod, PodStore } from "./pod-store.ts";
+import { noSuchPod } from "./pod-store.ts";
 import { recordStarter } from "./sandbox.ts";
 
 export interface StartPodOptions {
@@ -36,7 +36,7 @@ export async function makeReady(
   id: string,
   options: StartPodOptions = {},
 ): Promise<PodRecord> {
-  const pods = new PodStore(internals.layout);
+  const { pods } = internals;
   const observed = await settlePod(internals, id);
   if (!observed || observed.record.removing) throw noSuchPod(id);
   const { record, state } = observed;

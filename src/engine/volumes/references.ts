@@ -2,11 +2,10 @@
  * Which volumes a container holds: a file in the folder of the container, there before the first of them is asked for
  * and gone with the folder. So who removes volumes sees also the containers that are being made.
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../base/atomic-file.ts";
-import { array, boolean, type Decoded, decodeJson, object, optional, string } from "../../base/decode.ts";
-import { errnoOf, wrapErrno } from "../../base/error.ts";
+import { array, boolean, type Decoded, object, optional, string } from "../../base/decode.ts";
+import { readRecordFile } from "../../base/record-file.ts";
 import type { ContainerStore } from "../containers/container-store.ts";
 
 const shape = object({
@@ -26,15 +25,7 @@ function pathOf(containers: ContainerStore, id: string): string {
 }
 
 export function readReferences(containers: ContainerStore, id: string): References | undefined {
-  const path = pathOf(containers, id);
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
-    throw wrapErrno(error, "read", path);
-  }
-  return decodeJson(bytes, shape, `references "${path}"`, limitBytes);
+  return readRecordFile(pathOf(containers, id), { decoder: shape, what: "references", limitBytes });
 }
 
 export function writeReferences(containers: ContainerStore, id: string, references: References): void {

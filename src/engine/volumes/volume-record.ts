@@ -1,26 +1,17 @@
 /** What is kept of a volume: one JSON file, written when it is made and never changed. */
-import {
-  type Decoded,
-  decodeJson,
-  integer,
-  object,
-  oneOf,
-  pattern,
-  record,
-  string,
-} from "../../base/decode.ts";
+import { type Decoded, integer, object, oneOf, pattern, record, string } from "../../base/decode.ts";
 import { GantryError } from "../../base/error.ts";
+import { type RecordForm, recordTime } from "../../base/record-file.ts";
 import type { VolumeDevice } from "../../bundle/container-options.ts";
 
 const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const nameLimit = 255;
-const recordLimitBytes = 1024 * 1024;
 
 const shape = object({
   version: integer(1, 1),
   name: pattern(nameForm, "a volume name"),
   driver: oneOf("local"),
-  createdAt: pattern(/^\d{4}-\d\d-\d\dT/, "a time"),
+  createdAt: recordTime,
   labels: record(string),
   /** Docker's: type, device, o. */
   options: record(string),
@@ -31,9 +22,11 @@ export type VolumeRecord = Decoded<typeof shape>;
 /** Docker's mark of a volume that nobody has named. */
 export const anonymousLabel = "com.docker.volume.anonymous";
 
-export function decodeVolumeRecord(bytes: Uint8Array, path: string): VolumeRecord {
-  return decodeJson(bytes, shape, `volume record "${path}"`, recordLimitBytes);
-}
+export const volumeRecordForm: RecordForm<VolumeRecord> = {
+  decoder: shape,
+  what: "volume record",
+  limitBytes: 1024 * 1024,
+};
 
 /** Refuses what is no volume name, in docker's words. */
 export function checkVolumeName(name: string): void {

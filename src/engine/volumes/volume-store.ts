@@ -8,16 +8,18 @@
  *
  * A volume appears and goes by a rename. What a dead process left on the way is removed by whoever looks next.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../base/atomic-file.ts";
-import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
+import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import { ownerState, ownToken } from "../../base/owner.ts";
 import { randomHex } from "../../base/random.ts";
+import { readRecordFile } from "../../base/record-file.ts";
 import type { Internals } from "../internals.ts";
+import { readEach } from "../record-store.ts";
 import { makePrivateDirectory } from "../store-layout.ts";
-import { anonymousLabel, decodeVolumeRecord, type VolumeRecord } from "./volume-record.ts";
+import { anonymousLabel, type VolumeRecord, volumeRecordForm } from "./volume-record.ts";
 
 export interface VolumeStoreOptions {
   readonly directory: string;
@@ -44,15 +46,7 @@ export class VolumeStore {
   }
 
   read(name: string): VolumeRecord | undefined {
-    const path = join(this.directory(name), "volume.json");
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(path);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
-      throw wrapErrno(error, "read volume record", path);
-    }
-    return decodeVolumeRecord(bytes, path);
+    return readRecordFile(join(this.directory(name), "volume.json"), volumeRecordForm);
   }
 
   /** Makes a volume; false if there is one of that name. */
@@ -95,17 +89,7 @@ export class VolumeStore {
 
   /** Every record, by name; what is unreadable goes to `onBroken` and is left out. */
   list(onBroken: (name: string, error: unknown) => void): readonly VolumeRecord[] {
-    const records: VolumeRecord[] = [];
-    for (const name of [...this.names()].sort()) {
-      try {
-        const record = this.read(name);
-        if (record) records.push(record);
-      } catch (error) {
-        if (!isGantryError(error)) throw error;
-        onBroken(name, error);
-      }
-    }
-    return records;
+    return readEach([...this.names()].sort(), (name) => this.read(name), onBroken);
   }
 
   /** Whether a container would get content of its image in this volume. */

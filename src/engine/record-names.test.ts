@@ -3,16 +3,17 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { isGantryError } from "../../base/error.ts";
-import { ContainerNames, checkContainerName, randomName } from "./container-name.ts";
+import { isGantryError } from "../base/error.ts";
+import { checkContainerName } from "./containers/container-name.ts";
 import { adjectives, surnames } from "./name-words.ts";
+import { RecordNames, randomName } from "./record-names.ts";
 
 const [a, b] = ["a".repeat(64), "b".repeat(64)];
 
 test("a name belongs to whoever claims it first, until that one gives it back", () => {
   const dir = mkdtempSync(join(tmpdir(), "gantry-names-"));
   try {
-    const names = new ContainerNames(join(dir, "names"));
+    const names = new RecordNames(join(dir, "names"));
     assert.equal(names.find("web"), undefined);
     assert.equal(names.claim("web", a), true);
     assert.equal(names.claim("web", b), false);
@@ -36,7 +37,7 @@ test("names that would leave the folder or hide in it are refused", () => {
       name,
     );
   for (const name of ["web", "a1", "A.b_c-d", "x".repeat(255)]) checkContainerName(name);
-  assert.equal(new ContainerNames("/").find("../etc/hostname"), undefined);
+  assert.equal(new RecordNames("/").find("../etc/hostname"), undefined);
 });
 
 test("random names are names, and there are enough of them", () => {

@@ -53,6 +53,7 @@ export type { PodRequest } from "./engine/pods/create-pod.ts";
 export type { PodContainer, PodInspection, PodStatus } from "./engine/pods/inspect-pod.ts";
 export type { PodState } from "./engine/pods/observe-pod.ts";
 export type { Pod } from "./engine/pods/pod.ts";
+export type { PodLogEntry, PodLogsOptions } from "./engine/pods/pod-logs.ts";
 export type { RemovePodOptions } from "./engine/pods/remove-pod.ts";
 export type { StartPodOptions } from "./engine/pods/start-pod.ts";
 export type {

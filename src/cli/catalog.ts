@@ -138,42 +138,57 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
   "pod start": {
     summary: "Start one or more pods and their containers",
     group: "Pods",
-    load: async () => (await import("./commands/pod-start.ts")).podStart,
+    load: async () => (await import("./commands/pod-verbs.ts")).podStart,
   },
   "pod stop": {
     summary: "Stop one or more pods",
     group: "Pods",
-    load: async () => (await import("./commands/pod-stop.ts")).podStop,
+    load: async () => (await import("./commands/pod-verbs.ts")).podStop,
   },
   "pod restart": {
     summary: "Restart one or more pods",
     group: "Pods",
-    load: async () => (await import("./commands/pod-start.ts")).podRestart,
+    load: async () => (await import("./commands/pod-verbs.ts")).podRestart,
   },
   "pod kill": {
     summary: "Send a signal to the containers of one or more pods",
     group: "Pods",
-    load: async () => (await import("./commands/pod-stop.ts")).podKill,
+    load: async () => (await import("./commands/pod-verbs.ts")).podKill,
   },
   "pod pause": {
     summary: "Pause the containers of one or more pods",
     group: "Pods",
-    load: async () => (await import("./commands/pod-pause.ts")).podPause,
+    load: async () => (await import("./commands/pod-verbs.ts")).podPause,
   },
   "pod unpause": {
     summary: "Unpause the containers of one or more pods",
     group: "Pods",
-    load: async () => (await import("./commands/pod-pause.ts")).podUnpause,
+    load: async () => (await import("./commands/pod-verbs.ts")).podUnpause,
+  },
+  "pod top": {
+    summary: "Display the running processes of the containers of a pod",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-top.ts")).podTop,
+  },
+  "pod stats": {
+    summary: "Display a live stream of resource usage of the containers of one or more pods",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-stats.ts")).podStats,
+  },
+  "pod logs": {
+    summary: "Fetch the logs of the containers of a pod",
+    group: "Pods",
+    load: async () => (await import("./commands/pod-logs.ts")).podLogs,
   },
   "pod rm": {
     summary: "Remove one or more pods and their containers",
     group: "Pods",
-    load: async () => (await import("./commands/pod-rm.ts")).podRm,
+    load: async () => (await import("./commands/pod-verbs.ts")).podRm,
   },
   "pod prune": {
     summary: "Remove all stopped pods and their containers",
     group: "Pods",
-    load: async () => (await import("./commands/pod-rm.ts")).podPrune,
+    load: async () => (await import("./commands/pod-prune.ts")).podPrune,
   },
   "pod exists": {
     summary: "Check if a pod exists: exit status 0 or 1",

@@ -1,4 +1,5 @@
 /** Commands that take several names: each is tried, failures are told one by one. */
+import type { Container } from "../engine/containers/container.ts";
 import type { CommandContext } from "./context.ts";
 import { messageOf } from "./error-text.ts";
 import { Interrupted } from "./interrupted.ts";
@@ -21,4 +22,18 @@ export async function forEachName(
     }
   }
   return status;
+}
+
+/** The same for containers, each of which is looked up when its turn comes; prints the names as they were given. */
+export async function forEachContainer(
+  context: CommandContext,
+  names: readonly string[],
+  act: (container: Container, options: { readonly signal: AbortSignal }) => Promise<void>,
+): Promise<number> {
+  const engine = await context.engine();
+  const cancellable = { signal: context.signal };
+  return await forEachName(context, names, async (name) => {
+    await act(await engine.container(name, cancellable), cancellable);
+    return name;
+  });
 }

@@ -375,3 +375,70 @@ test("events tell the life of a pod", { skip }, () =>
     assert.equal(told, ["create", "start", "stop", "destroy"].map((action) => `${action} web a`).join("\n"));
   }),
 );
+
+test("pod top, stats and logs show all containers of the pod, and those of no other", { skip }, () =>
+  withBusybox(async (box) => {
+    await box.must(["pod", "create", "--name", "web"]);
+    await box.must(["pod", "create", "--name", "other"]);
+    const speak = (name: string, pod: string) => {
+      const script = `i=0; while [ $i -lt 3 ]; do echo ${name}$i; i=$((i+1)); sleep 0.05; done; sleep 1${name.length}00`;
+      return box.must(["run", "-d", "--name", name, "--pod", pod, "busybox", "sh", "-c", script]);
+    };
+    const one = await speak("one", "web");
+    await speak("two2", "web");
+    await speak("three", "other");
+    await until("all to have spoken", async () => {
+      const said = await Promise.all(["one", "two2", "three"].map((name) => box.must(["logs", name])));
+      return said.every((text) => text.split("\n").length === 3);
+    });
+    const processes = await box.must(["pod", "top", "web", "-o", "pid,args"]);
+    assert.match(processes, /^PID +COMMAND\n/);
+    assert.deepEqual(processes.match(/sleep 1[0-9]00/g)?.sort(), ["sleep 1300", "sleep 1400"]);
+    assert.match(await box.must(["pod", "top", "web"]), /^UID +PID +PPID/);
+
+    const lines = (await box.must(["pod", "logs", "--names", "web"])).split("\n");
+    assert.deepEqual([...lines].sort(), [0, 1, 2].flatMap((i) => [`one one${i}`, `two2 two2${i}`]).sort());
+    // by time, whoever spoke
+    const times = (await box.must(["pod", "logs", "-t", "web"]))
+      .split("\n")
+      .map((line) => line.split(" ")[1]!);
+    assert.deepEqual([...times].sort(), times);
+    const last = await box.must(["pod", "logs", "--tail", "1", "-c", "one", "web"]);
+    assert.equal(last, `${one.slice(0, 12)} one2`);
+    const stranger = await box.gantry(["pod", "logs", "-c", "three", "web"]);
+    assert.deepEqual(
+      [stranger.code, /^gantry: container three is not in pod /.test(stranger.stderr)],
+      [1, true],
+    );
+
+    const stats = await box.must(["pod", "stats", "--no-stream", "web"]);
+    assert.match(stats, /^POD +CID +NAME +CPU % +MEM USAGE\/ LIMIT +MEM % +NET IO +BLOCK IO +PIDS\n/);
+    const names = async (...args: readonly string[]) =>
+      (await box.must(["pod", "stats", "--no-stream", "--format", "{{.Name}} {{.PIDS}}", ...args]))
+        .split("\n")
+        .sort();
+    assert.deepEqual(await names("web"), ["one 1", "two2 1"]);
+    assert.deepEqual(await names(), ["one 1", "three 1", "two2 1"]);
+
+    const follower = box.spawn(["pod", "logs", "-f", "--names", "web"]);
+    let followed = "";
+    follower.stdout!.on("data", (piece) => {
+      followed += piece;
+    });
+    const ended = new Promise((resolve) => follower.once("exit", resolve));
+    await until("the past to be shown", async () => followed.split("\n").length === 7);
+    await box.must(["pod", "kill", "web"]);
+    assert.equal(await ended, 0, "it ends with the last container");
+    const over = await box.gantry(["pod", "top", "web"]);
+    assert.deepEqual(
+      [over.code, /^gantry: no container of pod [0-9a-f]{64} is running\n$/.test(over.stderr)],
+      [1, true],
+    );
+    assert.equal(await box.must(["pod", "stats", "--no-stream", "--format", "{{.Name}}", "web"]), "");
+    await box.must(["pod", "restart", "web"]);
+    assert.equal(await podField(box, ".State"), "Running");
+    assert.equal((await box.must(["pod", "top", "web", "-o", "pid,args"])).split("\n").length >= 3, true);
+    await box.must(["pod", "rm", "-f", "-t", "0", "-a"]);
+    assertNoPods(box);
+  }),
+);

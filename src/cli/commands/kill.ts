@@ -1,6 +1,6 @@
 /** `gantry kill`. */
 import { defineCommand } from "../command.ts";
-import { forEachName } from "../each.ts";
+import { forEachContainer } from "../each.ts";
 import { text } from "../options.ts";
 
 export const kill = defineCommand({
@@ -15,12 +15,10 @@ export const kill = defineCommand({
     ["gantry kill web", "End it at once"],
     ["gantry kill -s HUP web", "Let it read its configuration again"],
   ],
-  async run(context, { values, positionals }) {
-    const engine = await context.engine();
-    return await forEachName(context, positionals, async (name) => {
-      const container = await engine.container(name, { signal: context.signal });
-      await container.kill(values.signal ?? "KILL", { signal: context.signal });
-      return name;
-    });
-  },
+  run: async (context, { values, positionals }) =>
+    await forEachContainer(
+      context,
+      positionals,
+      async (container, options) => await container.kill(values.signal ?? "KILL", options),
+    ),
 });

@@ -1,6 +1,6 @@
 /** `gantry pause`. */
 import { defineCommand } from "../command.ts";
-import { forEachName } from "../each.ts";
+import { forEachContainer } from "../each.ts";
 
 export const pause = defineCommand({
   name: "pause",
@@ -9,12 +9,10 @@ export const pause = defineCommand({
   options: {},
   minArguments: 1,
   examples: [["gantry pause web", "It stands still, with everything that it has open"]],
-  async run(context, { positionals }) {
-    const engine = await context.engine();
-    return await forEachName(context, positionals, async (name) => {
-      const container = await engine.container(name, { signal: context.signal });
-      await container.pause({ signal: context.signal });
-      return name;
-    });
-  },
+  run: async (context, { positionals }) =>
+    await forEachContainer(
+      context,
+      positionals,
+      async (container, options) => await container.pause(options),
+    ),
 });

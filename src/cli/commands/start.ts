@@ -2,7 +2,7 @@
 import { isGantryError } from "../../base/error.ts";
 import { attachTo } from "../attach-to.ts";
 import { defineCommand } from "../command.ts";
-import { forEachName } from "../each.ts";
+import { forEachContainer } from "../each.ts";
 import { flag, text, UsageError } from "../options.ts";
 
 export const start = defineCommand({
@@ -24,21 +24,19 @@ export const start = defineCommand({
     ["gantry start -a job", "See what it prints, and end with its exit status"],
   ],
   async run(context, { values, positionals }) {
-    const engine = await context.engine();
     const { signal } = context;
     if (!values.attach && !values.interactive)
-      return await forEachName(context, positionals, async (name) => {
-        const container = await engine.container(name, { signal });
+      return await forEachContainer(context, positionals, async (container) => {
         try {
           await container.start({ attach: false, signal });
         } catch (error) {
           // docker's way: starting what runs is no mistake
           if (!isGantryError(error, "failed-precondition") || error.detail.running !== true) throw error;
         }
-        return name;
       });
     if (positionals.length > 1)
       throw new UsageError("you cannot start and attach multiple containers at once");
+    const engine = await context.engine();
     const container = await engine.container(positionals[0]!, { signal });
     return await attachTo(context, container, {
       stdin: values.interactive,

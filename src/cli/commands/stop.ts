@@ -1,20 +1,13 @@
 /** `gantry stop`. */
 import { defineCommand } from "../command.ts";
 import { forEachName } from "../each.ts";
-import { text, whole } from "../options.ts";
+import { stopChoice, stopOptions } from "../stop-options.ts";
 
 export const stop = defineCommand({
   name: "stop",
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   summary: "Stop one or more running containers",
-  options: {
-    signal: text("Signal to send to the container (default: its stop signal)", { short: "s" }),
-    timeout: whole("Seconds to wait before killing the container; -1 waits for ever", {
-      short: "t",
-      min: -1,
-    }),
-    time: whole("The same as --timeout", { min: -1, hidden: true }),
-  },
+  options: stopOptions,
   minArguments: 1,
   examples: [
     ["gantry stop web", "Ask with the stop signal, kill after 10 seconds"],
@@ -22,16 +15,11 @@ export const stop = defineCommand({
   ],
   async run(context, { values, positionals }) {
     const engine = await context.engine();
-    const timeoutSeconds = values.timeout ?? values.time;
     // side by side: each may take its whole time
     const stops = positionals.map((name) =>
-      engine.container(name, { signal: context.signal }).then((container) =>
-        container.stop({
-          ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-          ...(values.signal === undefined ? {} : { stopSignal: values.signal }),
-          signal: context.signal,
-        }),
-      ),
+      engine
+        .container(name, { signal: context.signal })
+        .then((container) => container.stop({ ...stopChoice(values), signal: context.signal })),
     );
     for (const each of stops) each.catch(() => {});
     return await forEachName(context, positionals, async (name) => {

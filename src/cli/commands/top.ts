@@ -1,5 +1,7 @@
 /** `gantry top`. */
+import type { ProcessTable } from "../../engine/containers/top.ts";
 import { defineCommand } from "../command.ts";
+import type { CommandContext } from "../context.ts";
 import { alignColumns } from "../format/table.ts";
 
 export const top = defineCommand({
@@ -17,9 +19,12 @@ export const top = defineCommand({
     const [name = "", ...psOptions] = positionals;
     const engine = await context.engine();
     const container = await engine.container(name, { signal: context.signal });
-    const { titles, processes } = await container.top(psOptions);
-    const lines = [titles, ...processes].map((row) => row.join("\t"));
-    context.out(alignColumns(lines, 20));
+    printProcesses(context, await container.top(psOptions));
     return 0;
   },
 });
+
+export function printProcesses(context: CommandContext, { titles, processes }: ProcessTable): void {
+  const lines = [titles, ...processes].map((row) => row.join("\t"));
+  context.out(alignColumns(lines, 20));
+}

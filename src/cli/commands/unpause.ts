@@ -1,6 +1,6 @@
 /** `gantry unpause`. */
 import { defineCommand } from "../command.ts";
-import { forEachName } from "../each.ts";
+import { forEachContainer } from "../each.ts";
 
 export const unpause = defineCommand({
   name: "unpause",
@@ -9,12 +9,10 @@ export const unpause = defineCommand({
   options: {},
   minArguments: 1,
   examples: [["gantry unpause web", "It goes on where it was"]],
-  async run(context, { positionals }) {
-    const engine = await context.engine();
-    return await forEachName(context, positionals, async (name) => {
-      const container = await engine.container(name, { signal: context.signal });
-      await container.unpause({ signal: context.signal });
-      return name;
-    });
-  },
+  run: async (context, { positionals }) =>
+    await forEachContainer(
+      context,
+      positionals,
+      async (container, options) => await container.unpause(options),
+    ),
 });

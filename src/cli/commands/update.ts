@@ -1,6 +1,6 @@
 /** `gantry update`. */
 import { defineCommand } from "../command.ts";
-import { forEachName } from "../each.ts";
+import { forEachContainer } from "../each.ts";
 import { parsed } from "../options.ts";
 import { limitOptions, resourceRequest } from "../run-options/limit-table.ts";
 import { parseRestart } from "../run-options/table.ts";
@@ -20,13 +20,12 @@ export const update = defineCommand({
     ["gantry update --cpus 0.5 --pids-limit 100 web db", "Two containers"],
   ],
   async run(context, { values, positionals }) {
-    const engine = await context.engine();
     const { restart } = values;
     const changes = { ...resourceRequest(values), ...(restart ? { restartPolicy: restart } : {}) };
-    return await forEachName(context, positionals, async (name) => {
-      const container = await engine.container(name, { signal: context.signal });
-      await container.update(changes, { signal: context.signal });
-      return name;
-    });
+    return await forEachContainer(
+      context,
+      positionals,
+      async (container, options) => await container.update(changes, options),
+    );
   },
 });

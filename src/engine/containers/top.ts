@@ -25,11 +25,17 @@ export async function containerProcesses(
   const { record, state } = observed;
   if (state.kind !== "running")
     throw new GantryError("failed-precondition", `container ${id} is not running`, { detail: { id } });
-  const pids = new Set(processesOf(containerCgroups(internals, state.start)));
+  const table = processTable(processesOf(containerCgroups(internals, state.start)), psOptions);
+  internals.events.append("container", "top", id, containerAttributes(record));
+  return table;
+}
+
+/** What ps says of these processes. */
+export function processTable(processes: readonly number[], psOptions: readonly string[]): ProcessTable {
+  const pids = new Set(processes);
   const output = runPsOf(psOptions.length > 0 ? psOptions : ["-ef"], pids);
   const [head = "", ...lines] = selectLines(output, pids).trimEnd().split("\n");
   const titles = fields(head);
-  internals.events.append("container", "top", id, containerAttributes(record));
   return {
     titles,
     processes: lines.map((line) => {

@@ -10,11 +10,16 @@
  * - `remove` leaves no mount, no process, no cgroup and no file.
  */
 import { isGantryError } from "../../base/error.ts";
-import type { Container } from "../containers/container.ts";
+import { Container } from "../containers/container.ts";
 import type { SignalName } from "../containers/kill.ts";
+import type { ContainerStatus } from "../containers/list.ts";
+import { sampleEach } from "../containers/sample-each.ts";
+import type { ContainerStats, StatsOptions } from "../containers/stats.ts";
 import type { StopOptions } from "../containers/stop.ts";
+import type { ProcessTable } from "../containers/top.ts";
 import type { Internals } from "../internals.ts";
-import type { PodInspection } from "./inspect-pod.ts";
+import type { PodContainer, PodInspection } from "./inspect-pod.ts";
+import { type PodLogEntry, type PodLogsOptions, podLogs } from "./pod-logs.ts";
 import type { RemovePodOptions } from "./remove-pod.ts";
 import type { StartPodOptions } from "./start-pod.ts";
 
@@ -34,10 +39,31 @@ export class Pod implements AsyncDisposable {
     this.name = name;
   }
 
-  /** Makes it ready; its containers are started by themselves. */
+  /** Makes it ready; `startAll` starts its containers too. */
   async start(options: StartPodOptions = {}): Promise<void> {
     const { startPod } = await import("./start-pod.ts");
     await startPod(this.#internals, this.id, options);
+  }
+
+  /** Makes it ready, and starts each of its containers that does not run. */
+  async startAll(options: Cancellable = {}): Promise<void> {
+    await this.start(options);
+    const failures: unknown[] = [];
+    for (const container of await this.#in(["created", "exited"], options)) {
+      try {
+        await container.start({ attach: false, ...options });
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, `start pod "${this.name}"`);
+  }
+
+  /** Stops it, and starts it again with all its containers. */
+  async restart(options: Omit<StopOptions, "stopSignal"> = {}): Promise<void> {
+    await this.stop(options);
+    await this.startAll(options.signal ? { signal: options.signal } : {});
   }
 
   /** Stops its containers, and lets go of what it holds. */
@@ -48,13 +74,11 @@ export class Pod implements AsyncDisposable {
 
   /** Sends a signal to each of its containers that runs. */
   async kill(signalName: SignalName = "KILL", options: Cancellable = {}): Promise<void> {
-    const { killContainer, signalNumber } = await import("../containers/kill.ts");
-    const { containersOf, isRunning } = await import("./pod-containers.ts");
+    const { signalNumber } = await import("../containers/kill.ts");
     signalNumber(signalName);
-    for (const one of containersOf(this.#internals, this.id)) {
-      if (!isRunning(this.#internals, one)) continue;
+    for (const container of await this.#in(["running", "paused"], options)) {
       try {
-        await killContainer(this.#internals, one.id, signalName, options);
+        await container.kill(signalName, options);
       } catch (error) {
         // it has ended by itself just now
         if (!isGantryError(error, "failed-precondition") && !isGantryError(error, "not-found")) throw error;
@@ -64,15 +88,27 @@ export class Pod implements AsyncDisposable {
 
   /** Stops the processes of each of its containers that runs in their tracks. */
   async pause(options: Cancellable = {}): Promise<void> {
-    const { pauseContainer } = await import("../containers/freeze.ts");
-    for (const { id, status } of (await this.inspect(options)).containers)
-      if (status === "running") await pauseContainer(this.#internals, id, options);
+    for (const container of await this.#in(["running"], options)) await container.pause(options);
   }
 
   async unpause(options: Cancellable = {}): Promise<void> {
-    const { unpauseContainer } = await import("../containers/freeze.ts");
-    for (const { id, status } of (await this.inspect(options)).containers)
-      if (status === "paused") await unpauseContainer(this.#internals, id, options);
+    for (const container of await this.#in(["paused"], options)) await container.unpause(options);
+  }
+
+  /** The processes of its containers that run, by ps(1) of the host; `psOptions` as that takes them. */
+  async top(psOptions: readonly string[] = []): Promise<ProcessTable> {
+    const { podProcesses } = await import("./pod-top.ts");
+    return await podProcesses(this.#internals, this.id, psOptions);
+  }
+
+  /** What its containers have printed, by time, and with `follow` what they go on to print, as it comes. */
+  logs(options: PodLogsOptions = {}): AsyncIterable<PodLogEntry> {
+    return podLogs(this.#internals, this.id, options);
+  }
+
+  /** What each of its containers that runs uses, every second until none does, or once. */
+  stats(options: StatsOptions = {}): AsyncIterable<readonly ContainerStats[]> {
+    return sampleEach(async () => await this.#in(["running", "paused"], options), options);
   }
 
   /** Removes it with its containers. */
@@ -88,9 +124,16 @@ export class Pod implements AsyncDisposable {
 
   /** Its containers, the oldest first. */
   async containers(options: Cancellable = {}): Promise<readonly Container[]> {
-    const { Container } = await import("../containers/container.ts");
+    return (await this.inspect(options)).containers.map((one) => this.#container(one));
+  }
+
+  async #in(statuses: readonly ContainerStatus[], options: Cancellable): Promise<readonly Container[]> {
     const { containers } = await this.inspect(options);
-    return containers.map(({ id, name }) => new Container(this.#internals, id, name));
+    return containers.filter(({ status }) => statuses.includes(status)).map((one) => this.#container(one));
+  }
+
+  #container({ id, name }: PodContainer): Container {
+    return new Container(this.#internals, id, name);
   }
 
   /** Ends its containers and removes it. */

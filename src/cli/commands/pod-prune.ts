@@ -1,29 +1,8 @@
-/** `gantry pod rm` and `gantry pod prune`. */
+/** `gantry pod prune`. */
 import { defineCommand } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { forEachName } from "../each.ts";
 import { flag } from "../options.ts";
-import { allPods, forEachPod, ignoreMissing, stopTime } from "../pod-options.ts";
-
-export const podRm = defineCommand({
-  name: "pod rm",
-  usage: "[OPTIONS] POD [POD...]",
-  summary: "Remove one or more pods and their containers",
-  options: {
-    all: allPods("Remove"),
-    force: flag("Stop and remove a pod whose containers run", { short: "f" }),
-    ignore: ignoreMissing,
-    time: stopTime,
-  },
-  minArguments: 0,
-  examples: [["gantry pod rm -f web", "Stop and remove a pod with all that is in it"]],
-  run: async (context, { values, positionals }) =>
-    await forEachPod(context, positionals, values, async (pod) => {
-      const { time, force } = values;
-      const timeout = time === undefined ? {} : { timeoutSeconds: time };
-      await pod.remove({ force, ...timeout, signal: context.signal });
-    }),
-});
 
 export const podPrune = defineCommand({
   name: "pod prune",

@@ -40,6 +40,7 @@
 
 static struct shim the_shim;
 static struct forward the_forward;
+struct oom_watch the_oom_watch = {.fd = -1, .counter = -1};
 
 static int64_t now_ms(void)
 {
@@ -202,7 +203,7 @@ static void resume_stdin(struct shim *shim)
 	}
 }
 
-enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_LOG, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
+enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_LOG, AT_OOM, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
 
 static void gather(const struct shim *shim, int signals, struct pollfd p[])
 {
@@ -220,6 +221,7 @@ static void gather(const struct shim *shim, int signals, struct pollfd p[])
 	p[AT_LISTENER] = (struct pollfd){seat ? shim->listener : -1, POLLIN, 0};
 	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
 	p[AT_LOG] = (struct pollfd){held && forward ? forward->fd : -1, POLLOUT, 0};
+	p[AT_OOM] = (struct pollfd){the_oom_watch.fd, the_oom_watch.events, 0};
 	for (unsigned i = 0; i < 2; i++)
 		p[AT_OUT + i] = (struct pollfd){room && !shim->hung_up ? shim->out[i] : -1, POLLIN, 0};
 }
@@ -240,7 +242,13 @@ static void turn(struct shim *shim, int signals, int timeout_ms)
 	if (shim->hung_up && (timeout_ms < 0 || timeout_ms > HANGUP_MS))
 		timeout_ms = HANGUP_MS;
 	shim->hung_up = false;
-	if (poll(p, AT_CLIENTS + seats, timeout_ms) <= 0)
+	int look_ms = oom_timeout();
+	if (look_ms >= 0 && (timeout_ms < 0 || timeout_ms > look_ms))
+		timeout_ms = look_ms;
+	int ready = poll(p, AT_CLIENTS + seats, timeout_ms);
+	if (ready >= 0)
+		oom_look(ready > 0 && p[AT_OOM].revents, now_ms());
+	if (ready <= 0)
 		return;
 	if (p[AT_SIGNAL].revents)
 		forward_stop(shim, signals);

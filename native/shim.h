@@ -73,6 +73,17 @@ struct shim {
 	struct chunk chunks[CHUNKS];
 };
 
+/* The memory of the container, watched for kills. */
+struct oom_watch {
+	int fd, counter; /* what is polled, and the file with the count: the same with v2; fd -1: nothing is watched */
+	short events;
+	unsigned looks; /* at the counter that are still due */
+	int64_t told, told_at;
+	uint64_t limit;
+	const char *path, *line;
+};
+extern struct oom_watch the_oom_watch;
+
 /* --- attach.c --- */
 int listen_at(struct shim *shim, const char *path);
 void stop_listening(struct shim *shim); /* takes the name away; connections made before are still served */
@@ -88,6 +99,10 @@ struct chunk *free_chunk(struct shim *shim); /* NULL: a client must take somethi
 void publish_chunk(struct shim *shim, uint8_t type, uint32_t bytes);
 void answer(struct shim *shim, struct client *c, uint8_t type, const void *payload, uint32_t bytes);
 void close_stdin(struct shim *shim);
+
+/* --- ops_events.c --- */
+void oom_look(bool woken, int64_t now_ms); /* tells of kills that have not been told */
+int oom_timeout(void); /* until the next look; -1 for none */
 
 /* --- shim.c --- */
 int signal_container(struct shim *shim, uint32_t number, bool all);

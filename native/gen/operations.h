@@ -131,6 +131,8 @@
   X(124, run_program, "run-program", "TT", 5, 0) \
   X(256, run_program_asked, "run-program-asked", "tTT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
+  X(280, append_line, "append-line", "t8t", 4, 0) \
+  X(281, watch_oom, "watch-oom", "ft8t", 1, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
   X(161, open_cgroup, "open-cgroup", "tt+", 5, 0) \
   X(162, close_others, "close-others", "4?", 2, 512) \
@@ -452,6 +454,13 @@
 #define RUN_PROGRAM_ASKED_MARKER 0
 #define RUN_PROGRAM_ASKED_ARGS 1
 #define RUN_PROGRAM_ASKED_ENV 2
+#define APPEND_LINE_PATH 0
+#define APPEND_LINE_LIMIT_BYTES 1
+#define APPEND_LINE_LINE 2
+#define WATCH_OOM_DIR 0
+#define WATCH_OOM_PATH 1
+#define WATCH_OOM_LIMIT_BYTES 2
+#define WATCH_OOM_LINE 3
 #define OPEN_PROCESS_PID 0
 #define OPEN_PROCESS_START 1
 #define OPEN_PROCESS_FD 2

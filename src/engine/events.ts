@@ -6,15 +6,28 @@ import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync, wri
 import { dirname } from "node:path";
 import { oneOf, record, string } from "../base/decode.ts";
 import { errnoOf, wrapErrno } from "../base/error.ts";
+import { lateText } from "../plan/compile/late-text.ts";
+import type { AppendedLine } from "../plan/compile/request.ts";
 import { type ReadLinesOptions, readLines } from "./line-reader.ts";
 import { makePrivateDirectory } from "./store-layout.ts";
 
 const kinds = ["container", "image", "pod", "volume"] as const;
 const actions = [
-  ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach"] as const),
+  ...(["create", "start", "kill", "stop", "die", "oom", "destroy", "attach", "detach", "resize"] as const),
   ...(["health_status: starting", "health_status: healthy", "health_status: unhealthy"] as const),
-  ...(["restart", "pause", "unpause", "rename", "update", "top", "copy", "export", "commit"] as const),
-  ...(["exec_create", "exec_start", "exec_die"] as const),
+  ...([
+    "restart",
+    "pause",
+    "unpause",
+    "rename",
+    "update",
+    "top",
+    "archive-path",
+    "extract-to-dir",
+    "export",
+    "commit",
+  ] as const),
+  ...(["exec_create", "exec_start", "exec_detach", "exec_die"] as const),
   ...(["pull", "import", "tag", "untag", "delete"] as const),
 ] as const;
 
@@ -65,6 +78,21 @@ export class EventLog implements Disposable {
     } catch (error) {
       throw wrapErrno(error, "record event", this.#path);
     }
+  }
+
+  /** An event that an executor appends, which fills in its time, and what `late` says of the attributes. */
+  line(
+    kind: EventKind,
+    action: EventAction,
+    id: string,
+    attributes: Readonly<Record<string, string>>,
+    late: Readonly<Record<string, string>> = {},
+  ): AppendedLine {
+    const event = lateText(
+      { kind, action, id },
+      { attributes: lateText(attributes, late), time: '"@TIME@"' },
+    );
+    return { path: this.#path, limitBytes: rotateBytes, line: `${event}\n` };
   }
 
   /** The descriptor of the file that has the name now: another process may have turned it over. */

@@ -109,9 +109,10 @@ test("create -it, start -ai; start -a of what runs attaches to it", { skip }, ()
     });
     await driving(box, ["start", "-ai", "box"], async (peer) => {
       // not before it is attached
-      await until("the client to hold the terminal", async () =>
-        (await box.gantry(["events", "--since", "1h", "--until", "0s"])).stdout.includes(" attach "),
-      );
+      await until("the second client to hold the terminal", async () => {
+        const { stdout } = await box.gantry(["events", "--since", "1h", "--until", "0s"]);
+        return stdout.split(" attach ").length > 2;
+      });
       peer.type("\r");
       assert.deepEqual(await peer.driven(), { status: 4, restored: true });
     });

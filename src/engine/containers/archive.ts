@@ -11,6 +11,7 @@ import { type ByteString, byteStringOf, textOfByteString } from "../../wire/tar-
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { type ContainerView, openContainerView } from "./container-view.ts";
+import { containerAttributes } from "./event-attributes.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
 interface Cancellable {
@@ -135,6 +136,7 @@ export async function openContainerPath(
   const session = scope.use(new TreeSession(internals.executor(), sessionName(view), cancellable));
   const root = await session.open(view.whole(false));
   const found = await existing(session, root, view, path, followLink);
+  internals.events.append("container", "archive-path", id, containerAttributes(view.record));
   return scope.keep({
     stat: statOf(path, found.entry, view),
     pack: (name: string) =>
@@ -214,4 +216,5 @@ export async function unpackIntoView(
     staging: internals.layout.root,
     ...(signal ? { signal } : {}),
   });
+  internals.events.append("container", "extract-to-dir", record.id, containerAttributes(record));
 }

@@ -24,6 +24,7 @@ export class AttachedStreams implements AsyncDisposable {
   readonly #pumped: Promise<void>;
   /** Resolves when a slow reader holds the output up, and with it the word of the end. */
   readonly #stalled: Promise<void>;
+  #ended = false;
 
   /** Without an attachment there is nothing to read. */
   constructor(attachment: Attachment | undefined) {
@@ -46,7 +47,14 @@ export class AttachedStreams implements AsyncDisposable {
     } catch (error) {
       this.stdout.end(error);
       this.stderr.end(error);
+    } finally {
+      this.#ended = true;
     }
+  }
+
+  /** Whether there is a connection over which the process may still print. */
+  get attached(): boolean {
+    return this.#attachment !== undefined && !this.#ended;
   }
 
   /** `name` of the process, for who writes to one that this program is not attached to. */

@@ -11,6 +11,7 @@ import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { containerAttributes } from "./event-attributes.ts";
 import type { LogTarget } from "./log-target.ts";
 
 /** What a plan is made from, beside the record. */
@@ -102,7 +103,7 @@ export async function startRequest(
   record: ContainerRecord,
   input: PlanInput,
 ): Promise<Omit<ContainerRequest, "filter">> {
-  const { containers, logger } = internals;
+  const { containers, events, logger } = internals;
   const { id } = record;
   const runtime = record.runtime && (await import("./foreign-runtime.ts")).foreignRuntime(internals, record);
   return {
@@ -129,6 +130,7 @@ export async function startRequest(
       onExit: programAtEnd(internals, record, input),
       donors: input.donors,
       runtime,
+      onOom: events.line("container", "oom", id, containerAttributes(record)),
     },
     // profiles name the system calls of every architecture
     warn: (message, pointer) =>

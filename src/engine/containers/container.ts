@@ -11,6 +11,7 @@ import { AttachedStreams, type ContainerInput } from "./attached-streams.ts";
 import type { FileChange } from "./changes.ts";
 import type { CommitOptions } from "./commit.ts";
 import type { CopyOptions } from "./copy.ts";
+import { containerAttributes } from "./event-attributes.ts";
 import type { Exec } from "./exec.ts";
 import type { ExecRequest } from "./exec-plan.ts";
 import { type ContainerInspection, inspectContainer } from "./inspect.ts";
@@ -91,6 +92,7 @@ export class Container implements AsyncDisposable {
     const { openTask } = await import("../../tasks/open-task.ts");
     const task = openTask(this.#internals.containers.stateDirectory(this.id));
     await task.resize(size.rows, size.columns, options);
+    this.#tell("resize", { height: String(size.rows), width: String(size.columns) });
   }
 
   /** Its exit status when it has ended: 128 + n for signal n. */
@@ -246,7 +248,14 @@ export class Container implements AsyncDisposable {
 
   /** Lets go of it: it runs on, and this program may end. */
   async detach(): Promise<void> {
+    if (this.#streams.attached) this.#tell("detach");
     await this.#streams[Symbol.asyncDispose]();
+  }
+
+  #tell(action: "detach" | "resize", more: Readonly<Record<string, string>> = {}): void {
+    const record = this.#internals.containers.read(this.id);
+    if (!record) return;
+    this.#internals.events.append("container", action, this.id, { ...containerAttributes(record), ...more });
   }
 
   /** Kills it if it runs, and removes it. */
@@ -256,7 +265,7 @@ export class Container implements AsyncDisposable {
     } catch (error) {
       if (!isGantryError(error, "not-found")) throw error;
     } finally {
-      await this.detach();
+      await this.#streams[Symbol.asyncDispose]();
     }
   }
 }

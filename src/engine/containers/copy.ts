@@ -19,7 +19,6 @@ import {
   unpackIntoView,
 } from "./archive.ts";
 import { type ContainerView, openContainerView } from "./container-view.ts";
-import { containerAttributes } from "./event-attributes.ts";
 
 export interface CopyOptions {
   /** To a container: give all to its user. To the host: keep owners, which else become those of this process. */
@@ -74,7 +73,6 @@ export async function copyToContainer(
     toContainerUser: options.archive ?? false,
     ...cancellable,
   });
-  internals.events.append("container", "copy", id, containerAttributes(view.record));
   return counted.bytes();
 }
 
@@ -133,8 +131,6 @@ export async function copyFromContainer(
       ...cancellable,
     },
   );
-  const record = internals.containers.read(id);
-  if (record) internals.events.append("container", "copy", id, containerAttributes(record));
   return counted.bytes();
 }
 

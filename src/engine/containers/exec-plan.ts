@@ -14,6 +14,7 @@ import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+import { containerAttributes } from "./event-attributes.ts";
 import { readRuntimeConfig } from "./runtime-config-file.ts";
 
 export interface ExecRequest extends ExecOptions {
@@ -117,7 +118,8 @@ export async function execPlans(
   const { config, stamp } = configOf(internals, record.id);
   const user = request.user ? await userOf(internals, record, request.user) : undefined;
   const initCgroups = cgroupsOfInit(start.init.pid);
-  const key = JSON.stringify([execs, stamp, start.init, initCgroups, user, request]);
+  const attributes = containerAttributes(record);
+  const key = JSON.stringify([execs, stamp, start.init, initCgroups, user, request, attributes]);
   const known = molds.get(key);
   if (known) return known;
   const { command, stdin = false, detach = false, ...options } = request;
@@ -139,13 +141,22 @@ export async function execPlans(
     privileged: options.privileged ?? false,
   };
   const shim = { detached: detach, stdin, record: execRecord };
+  // its shim tells of the end: nobody may wait for a process that is detached
+  const onEnd = (execID: string) =>
+    internals.events.line(
+      "container",
+      "exec_die",
+      record.id,
+      { ...attributes, execID },
+      { exitCode: '"@CODE@"' },
+    );
   const joins = joinsOf(internals, start, initCgroups);
   const unfiltered = (execId: string) => ({
     id: record.id,
     config: { ...config, process },
     bundle: internals.containers.directory(record.id),
     facts,
-    mode: { ...joins, shim: { ...shim, state: join(execs, execId) } },
+    mode: { ...joins, shim: { ...shim, state: join(execs, execId), onEnd: onEnd(execId) } },
     warn: (message: string, pointer: string) =>
       internals.logger[pointer.startsWith("/linux/seccomp") ? "debug" : "warn"](message, {
         id: record.id,

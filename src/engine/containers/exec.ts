@@ -20,8 +20,10 @@ export interface ExecParts {
   /** Its run-time directory. */
   readonly dir: string;
   readonly attachment: Attachment | undefined;
-  /** Told once of its end. */
-  readonly onExit: (exitCode: number) => void;
+  /** Told once of the end of one whose shim could not tell it. */
+  readonly onLost: (exitCode: number) => void;
+  /** Told when this program lets go of one that it is attached to. */
+  readonly onDetach: () => void;
   /** Kills it, if this program is attached to it. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,20 +35,22 @@ export class Exec implements AsyncDisposable {
   readonly #dir: string;
   readonly #task: Task;
   readonly #streams: AttachedStreams;
-  readonly #onExit: ExecParts["onExit"];
+  readonly #onLost: ExecParts["onLost"];
+  readonly #onDetach: ExecParts["onDetach"];
   #attached: boolean;
   #exit: Promise<number> | undefined;
   #ended = false;
 
   /** Execs come from a container. */
-  constructor({ id, pid, dir, attachment, onExit, signal }: ExecParts) {
+  constructor({ id, pid, dir, attachment, onLost, onDetach, signal }: ExecParts) {
     this.id = id;
     this.pid = pid;
     this.#dir = dir;
     this.#task = openTask(dir);
     this.#streams = new AttachedStreams(attachment);
     this.#attached = attachment !== undefined;
-    this.#onExit = onExit;
+    this.#onLost = onLost;
+    this.#onDetach = onDetach;
     if (attachment && signal) this.#endOn(signal);
   }
 
@@ -88,7 +92,6 @@ export class Exec implements AsyncDisposable {
   async #settle(told: ExitRecord | undefined, options: Cancellable): Promise<number> {
     const { code } = told ?? (await this.#ask(options));
     this.#ended = true;
-    this.#onExit(code);
     return code;
   }
 
@@ -100,7 +103,9 @@ export class Exec implements AsyncDisposable {
       if (!isGantryError(error, "data-loss")) throw error;
       // the process ended with its shim, and what that would have removed is left
       rmSync(this.#dir, { recursive: true, force: true });
-      return lostExit();
+      const lost = lostExit();
+      this.#onLost(lost.code);
+      return lost;
     }
   }
 
@@ -116,7 +121,10 @@ export class Exec implements AsyncDisposable {
 
   /** Lets go of it: it runs on, and this program may end. */
   async detach(options: Cancellable = {}): Promise<void> {
-    if (this.#attached) await this.#unlessEnded(this.#task.disown(options));
+    if (this.#attached) {
+      await this.#unlessEnded(this.#task.disown(options));
+      if (this.#streams.attached) this.#onDetach();
+    }
     this.#attached = false;
     await this.#streams[Symbol.asyncDispose]();
   }

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { array, boolean, decodeJson, object, string } from "../../base/decode.ts";
 import { bug, errnoOf, wrapErrno } from "../../base/error.ts";
 import { startRecordName } from "../../tasks/records.ts";
+import { lostExit } from "../../tasks/recover.ts";
 import { type TaskState, taskState } from "../../tasks/task-state.ts";
 import type { Internals } from "../internals.ts";
 import { removeTree } from "../record-store.ts";
+import { containerAttributes } from "./event-attributes.ts";
 
 export interface ExecSummary {
   readonly id: string;
@@ -69,13 +71,25 @@ function isStale(dir: string, state: TaskState): boolean {
   }
 }
 
-function summaryOf(dir: string, id: string): ExecSummary | undefined {
+function summaryOf(internals: Internals, container: string, id: string): ExecSummary | undefined {
+  const dir = join(internals.containers.execsDirectory(container), id);
   const state = taskState(dir);
-  if (isStale(dir, state)) removeTree(dir);
+  if (isStale(dir, state)) {
+    removeTree(dir);
+    if (state.kind === "lost") tellLost(internals, container, id);
+  }
   if (state.kind !== "running") return undefined;
   const path = join(dir, startRecordName);
   const { init, startedAt } = state.start;
   return { id, pid: init.pid, startedAt, ...decodeJson(readFileSync(path), form, path, 64 * 1024) };
+}
+
+/** Its shim was killed before it could tell of the end. */
+function tellLost({ containers, events }: Internals, container: string, execID: string): void {
+  const record = containers.read(container);
+  if (!record) return;
+  const exitCode = String(lostExit().code);
+  events.append("container", "exec_die", container, { ...containerAttributes(record), execID, exitCode });
 }
 
 /** Keeps what detached execs leave within bounds: the status of those that ended long ago, or of very many. */
@@ -96,7 +110,7 @@ export function listExecs(internals: Internals, id: string): readonly ExecSummar
   return names(execs)
     .flatMap((name) => {
       try {
-        return summaryOf(join(execs, name), name) ?? [];
+        return summaryOf(internals, id, name) ?? [];
       } catch (error) {
         // it has ended between two looks
         if (errnoOf(error) === "ENOENT") return [];

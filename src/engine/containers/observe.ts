@@ -114,11 +114,20 @@ function reportEnd(internals: Internals, record: ContainerRecord, run: LastRun):
   const attributes = containerAttributes(record);
   const time = new Date(run.finishedAt);
   const { id } = record;
-  if (run.oomKilled) internals.events.append("container", "oom", id, attributes, time);
+  if (run.oomKilled && !toldOfKill(internals, id, run))
+    internals.events.append("container", "oom", id, attributes, time);
   const ran = run.startedAt === undefined ? 0 : time.getTime() - Date.parse(run.startedAt);
   const execDuration = String(Math.max(0, Math.floor(ran / 1000)));
   const end = { ...attributes, execDuration, exitCode: String(run.exitCode) };
   internals.events.append("container", "die", id, end, time);
+}
+
+/** The shim tells when it happens, if it sees it: not of what ended the container in the same instant. */
+function toldOfKill({ events }: Internals, id: string, { startedAt = "" }: LastRun): boolean {
+  const since = Date.parse(startedAt);
+  return events.includes(
+    (event) => event.action === "oom" && event.id === id && Date.parse(event.time) >= since,
+  );
 }
 
 /** For who was killed before it could take the mark away: the end is told if it has not been. */

@@ -35,6 +35,12 @@ function startError(error: unknown): unknown {
   });
 }
 
+/** As `exec` ends when its program could not be started. */
+function failedStatus(error: unknown): string {
+  const status = isGantryError(error) ? error.detail.status : undefined;
+  return String(status === 127 ? status : 126);
+}
+
 function runningOf(observed: Observed | undefined, id: string) {
   if (!observed) throw noSuchContainer(id);
   const { record, state } = observed;
@@ -72,6 +78,7 @@ export async function startExec(
   // it comes up while the plan is made
   const started = internals.executors.take();
   let dir: string | undefined;
+  let announced: Readonly<Record<string, string>> | undefined;
   try {
     const { record, start } = runningOf(await observe(internals, id), id);
     const execId = newExecId();
@@ -81,7 +88,9 @@ export async function startExec(
     if (detach) forgetEnded(internals, id);
     const plan = (await execPlans(internals, record, start, request, execs))(execId);
     const command = request.command.join(" ").slice(0, toldLength);
-    internals.events.append("container", "exec_create", id, { ...told, command });
+    for (const action of ["exec_create", "exec_start"] as const)
+      internals.events.append("container", action, id, { ...told, command });
+    announced = told;
     const starting = startTask(plan, dir, {
       executor: internals.executor(),
       started,
@@ -90,13 +99,15 @@ export async function startExec(
     });
     internals.executors.prepare();
     const { pid, attachment } = await starting;
-    internals.events.append("container", "exec_start", id, { ...told, command });
-    const onExit = (exitCode: number) =>
+    const onLost = (exitCode: number) =>
       internals.events.append("container", "exec_die", id, { ...told, exitCode: String(exitCode) });
-    return new Exec({ id: execId, pid, dir, attachment, onExit, signal });
+    const onDetach = () => internals.events.append("container", "exec_detach", id, told);
+    return new Exec({ id: execId, pid, dir, attachment, onLost, onDetach, signal });
   } catch (error) {
     started.close();
     if (dir !== undefined) removeTree(dir);
+    if (announced)
+      internals.events.append("container", "exec_die", id, { ...announced, exitCode: failedStatus(error) });
     throw startError(error);
   }
 }

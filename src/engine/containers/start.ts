@@ -128,7 +128,9 @@ export async function launchLocked(
   internals.executors.prepare();
   const { attachment } = await (record.runtime ? explained(starting, dir) : starting);
   faultPoint("started");
-  internals.events.append("container", "start", id, containerAttributes(record));
+  const attributes = containerAttributes(record);
+  if (attachment) internals.events.append("container", "attach", id, attributes);
+  internals.events.append("container", "start", id, attributes);
   return attachment;
 }
 

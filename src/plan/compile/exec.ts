@@ -177,5 +177,7 @@ function followProcess(draft: Draft<ExecRequest>): void {
   if (shim) supervise(draft, shim.stdin, stopSignal);
   else attendChild(host, request.mode);
   cleanup.unshift({ op: "kill-child", where: "" });
-  if (shim) cleanup.push(recordOfExit(shim.state));
+  if (!shim) return;
+  if (shim.onEnd) cleanup.push({ op: "append-line", where: "", ...shim.onEnd });
+  cleanup.push(recordOfExit(shim.state));
 }

@@ -25,7 +25,7 @@ import { stateFiles } from "../state-files.ts";
 import { cgroupsOf } from "./cgroups.ts";
 import { closeDonors, donorRegister, tmpfsType } from "./donors.ts";
 import { Draft, rootRegister } from "./draft.ts";
-import { closeChildStdio, openStdio, recordStart, stayAsShim } from "./life.ts";
+import { closeChildStdio, openStdio, recordStart, stayAsShim, watchMemory } from "./life.ts";
 import type { ContainerRequest, ForeignRuntime } from "./request.ts";
 import { overlay, rootOf } from "./root.ts";
 
@@ -100,6 +100,7 @@ export function compileForeign(request: ContainerRequest): ForeignStart {
   closeChildStdio(draft, stdio);
   draft.host.push({ op: "adopt-container", where: "", pidFile });
   recordStart(draft, cgroups);
+  watchMemory(draft, mode, cgroups);
   draft.host.push(runtimeStep(runtime, state, ["start", id]));
   stayAsShim(draft, mode);
   return {

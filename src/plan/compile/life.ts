@@ -45,7 +45,7 @@ export function closeChildStdio(draft: Draft, ends: readonly (string | undefined
 /** The rest of the host side, once the child is in its namespaces and cgroups. */
 export function followChild(draft: Draft<ContainerRequest>, cgroups: readonly ContainerCgroup[]): void {
   const { mode } = draft.request;
-  if (mode.kind === "engine") superviseChild(draft, mode);
+  if (mode.kind === "engine") superviseChild(draft, mode, cgroups);
   else leaveChild(draft, mode, cgroups);
 }
 
@@ -89,10 +89,33 @@ export function recordOfStart(dir: string, known: object): Step {
   };
 }
 
-function superviseChild(draft: Draft<ContainerRequest>, mode: EngineMode): void {
+function superviseChild(
+  draft: Draft<ContainerRequest>,
+  mode: EngineMode,
+  cgroups: readonly ContainerCgroup[],
+): void {
+  watchMemory(draft, mode, cgroups);
   draft.host.push({ op: "await-exec", where: "" });
   runHooks(draft, draft.host, "poststart", "running");
   stayAsShim(draft, mode);
+}
+
+/** Before the program runs: it may be killed at once. */
+export function watchMemory(
+  { host }: Draft,
+  { onOom }: EngineMode,
+  cgroups: readonly ContainerCgroup[],
+): void {
+  const cgroup =
+    cgroups.find(({ controllers }) => controllers.includes("memory")) ??
+    cgroups.find(({ version }) => version === 2);
+  if (!onOom || !cgroup) return;
+  const fd = "watched cgroup";
+  host.push(
+    { op: "open-cgroup", where: "", mount: cgroup.hierarchy.mountPoint, path: cgroup.path, dir: fd },
+    { op: "watch-oom", where: "", dir: fd, ...onOom },
+    { op: "close", where: "", fd },
+  );
 }
 
 /** The program runs: the executor is its shim from here on. */

@@ -26,6 +26,14 @@ export const logFormats = { none: 0, json: 1, cri: 2 } as const;
 export const forwardProtocols = { datagram: 1, stream: 2, either: 3, udp: 4, tcp: 5 } as const;
 export const forwardFormats = { journal: 1, local: 2, rfc3164: 3, rfc5424: 4, rfc5424micro: 5 } as const;
 
+/** A line for a file that others append to as well; `line` may hold late values and ends with a line feed. */
+export interface AppendedLine {
+  readonly path: string;
+  /** Size at which the file is turned over. */
+  readonly limitBytes: number;
+  readonly line: string;
+}
+
 /** Where every line of the log goes besides the file. */
 export interface LogForward {
   readonly protocol: keyof typeof forwardProtocols;
@@ -107,6 +115,8 @@ export interface EngineMode {
       })
     | undefined;
   readonly runtime?: ForeignRuntime | undefined;
+  /** Appended whenever the kernel has killed something of the container for want of memory. */
+  readonly onOom?: AppendedLine | undefined;
 }
 
 /** Who makes the container's cgroups, where that is not the plan. */
@@ -171,6 +181,8 @@ export interface ExecShim {
   readonly stdin: boolean;
   /** What start.json tells of the process besides its pid. */
   readonly record: Readonly<Record<string, unknown>>;
+  /** Appended at its end, before anybody is told of that. */
+  readonly onEnd?: AppendedLine | undefined;
 }
 
 /**

@@ -141,6 +141,7 @@ void close_client(struct shim *shim, struct client *c)
 	if (c->fd < 0)
 		return;
 	end_owned(shim, c);
+	hold_container(shim, c, false);
 	close(c->fd);
 	c->fd = -1;
 	if (c->bits & ATTACH_OWNS_STDIN)
@@ -299,6 +300,8 @@ static bool take_request(struct shim *shim, struct client *c, uint8_t type, cons
 		for (unsigned i = 0; i < shim->seats; i++)
 			shim->clients[i].bits &= ~(ATTACH_OWNS_PROCESS | ATTACH_OWNS_STDIN);
 		shim->x->disowned = true;
+	} else if (type == REQUEST_HOLD && bytes == 4) {
+		result = hold_container(shim, c, words[0]);
 	} else if (type == REQUEST_ABORT && c == &shim->clients[0]) {
 		/* came too late to undo the start: end what was started */
 		signal_container(shim, 9, true);

@@ -81,6 +81,69 @@ int signal_container(struct shim *shim, uint32_t number, bool all)
 	return sys_pidfd_send_signal(shim->x->child_pidfd, (int)number) < 0 ? -errno : 0;
 }
 
+/* The file of the freezer, in one of the cgroups that the clean-up removes: v1's if there is one. */
+static bool find_freezer(const struct shim *shim, char *path, size_t size, bool *v1)
+{
+	const struct plan *plan = &shim->x->plan;
+	for (*v1 = true;; *v1 = false) {
+		const uint8_t *cursor = plan->cleanup.at;
+		struct step s;
+		for (uint32_t i = 0; i < plan->cleanup.steps; i++) {
+			plan_next(plan, &cursor, &s);
+			if (s.operation->run == op_remove_cgroup &&
+			    snprintf(path, size, "%s/%s/%s", s.v[REMOVE_CGROUP_MOUNT].text.at, s.v[REMOVE_CGROUP_PATH].text.at,
+			             *v1 ? "freezer.state" : "cgroup.freeze") < (int)size &&
+			    access(path, F_OK) == 0)
+				return true;
+		}
+		if (!*v1)
+			return false;
+	}
+}
+
+static int set_frozen(const struct shim *shim, bool frozen)
+{
+	char path[4096];
+	bool v1;
+	if (!find_freezer(shim, path, sizeof path, &v1))
+		return -ENOENT;
+	return v1 ? write_file_at(AT_FDCWD, path, frozen ? "FROZEN" : "THAWED", 6)
+	          : write_file_at(AT_FDCWD, path, frozen ? "1" : "0", 1);
+}
+
+static bool is_frozen(const struct shim *shim)
+{
+	char path[4096], state[32];
+	bool v1;
+	return find_freezer(shim, path, sizeof path, &v1) && read_file_at(AT_FDCWD, path, state, sizeof state) > 0 &&
+	       (state[0] == 'F' || state[0] == '1');
+}
+
+static bool is_held(const struct shim *shim)
+{
+	bool held = false;
+	for (unsigned i = 0; i < shim->seats; i++)
+		held |= shim->clients[i].fd >= 0 && shim->clients[i].holds;
+	return held;
+}
+
+/* Waits for nothing: a freezer may take its time, and the client looks at its state. */
+uint32_t hold_container(struct shim *shim, struct client *c, bool hold)
+{
+	if (!hold) {
+		bool held = c->holds;
+		c->holds = false;
+		return held && !shim->was_frozen && !is_held(shim) ? (uint32_t)-set_frozen(shim, false) : 0;
+	}
+	if (shim->exited)
+		return ESRCH;
+	if (!is_held(shim))
+		shim->was_frozen = is_frozen(shim);
+	int r = set_frozen(shim, true);
+	c->holds |= r == 0;
+	return (uint32_t)-r;
+}
+
 /* True once the log has all that was read. */
 static bool log_rest(struct shim *shim)
 {

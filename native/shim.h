@@ -39,6 +39,7 @@ struct client {
 	bool input_over;  /* nothing more to read from it */
 	bool stuck;       /* holds bytes that stdin has no room for */
 	bool gone;        /* closed its end while stuck */
+	bool holds;       /* keeps the container frozen */
 	uint32_t got;     /* of `in` */
 	uint32_t payload; /* bytes of a stdin frame still to come */
 	uint8_t in[24];   /* header and payload of a small frame */
@@ -53,6 +54,7 @@ struct shim {
 	int in, out[2], listener, dir;
 	char name[128]; /* of the socket in dir */
 	bool open, terminal, exited;
+	bool was_frozen; /* before the first holder came: it stays so behind the last */
 	uint32_t stop_signal;
 	uint64_t head;     /* chunks filled so far */
 	uint64_t base;     /* the chunk with this number lies in slot 0 */
@@ -106,5 +108,7 @@ int oom_timeout(void); /* until the next look; -1 for none */
 
 /* --- shim.c --- */
 int signal_container(struct shim *shim, uint32_t number, bool all);
+/* 0 or errno. */
+uint32_t hold_container(struct shim *shim, struct client *c, bool hold);
 
 #endif

@@ -50,11 +50,11 @@ static void put_text(struct entry *e, const char *text, size_t bytes)
 	put(e, text, bytes);
 }
 
-/* Attributes that archives carry, and those by which overlay marks directories. */
+/* All but the labels of a host's own policy, and what holds on this machine alone. */
 static bool is_told(const char *name)
 {
-	return strcmp(name, "security.capability") == 0 || strncmp(name, "user.", 5) == 0 ||
-	       strncmp(name, "trusted.overlay.", 16) == 0;
+	return strcmp(name, "security.selinux") != 0 && strncmp(name, "security.SMACK64", 16) != 0 &&
+	       strcmp(name, "security.evm") != 0;
 }
 
 /* Writes the attributes and returns how many they are. `path` is one of /proc/self/fd. */
@@ -108,8 +108,9 @@ static void fill(struct entry *e, int fd, int error, const char *name)
 	put_u32(e, 0);
 	put_text(e, name, strlen(name));
 	put_text(e, target, error ? 0 : (size_t)linked);
-	if (error || !(S_ISREG(st.stx_mode) || S_ISDIR(st.stx_mode)))
+	if (error)
 		return;
+	/* a link of proc leads to the thing itself, which is neither followed nor opened */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	uint32_t count = put_xattrs(e, path);
 	memcpy(e->at + counted, &count, sizeof count);
@@ -180,6 +181,36 @@ int op_tree_list(struct executor *x, const struct step *s)
 	return r;
 }
 
+/* Parts of a file that have data. With too many of them the last one holds the rest of the file. */
+#define EXTENTS 4096
+
+struct extent {
+	uint64_t offset, bytes;
+};
+
+/* One part is all of the file where nobody asked for holes, or the file system does not know them. */
+static unsigned find_extents(int file, uint64_t size, bool holes, struct extent found[EXTENTS])
+{
+	unsigned count = 0;
+	for (off_t at = 0, hole; holes && (uint64_t)at < size && count < EXTENTS; at = hole, count++) {
+		at = lseek(file, at, SEEK_DATA);
+		/* nothing but a hole up to the end */
+		if (at < 0 && errno == ENXIO)
+			return count;
+		hole = at < 0 ? -1 : lseek(file, at, SEEK_HOLE);
+		if (hole <= at || (uint64_t)at >= size)
+			break;
+		uint64_t end = (uint64_t)hole < size && count < EXTENTS - 1 ? (uint64_t)hole : size;
+		found[count] = (struct extent){(uint64_t)at, end - (uint64_t)at};
+		if (end == size)
+			return count + 1;
+	}
+	if (holes && count > 0)
+		return count;
+	found[0] = (struct extent){0, size};
+	return size > 0 ? 1 : 0;
+}
+
 /* As many bytes as were promised: zeros where the file has become shorter meanwhile. */
 static int send_data(struct executor *x, int file, uint64_t left)
 {
@@ -234,8 +265,12 @@ int op_tree_read(struct executor *x, const struct step *s)
 	memcpy(&size, entry.at + 8 * 4 + 2 * 8, sizeof size);
 	int r = entry.full ? fail(x, E2BIG, "attributes of %.200s", path->at)
 	                   : send_frame(x->controller, REPLY_ENTRY, entry.at, (uint32_t)entry.length);
-	if (r == 0 && !error)
-		r = send_data(x, file, size);
+	static struct extent extents[EXTENTS];
+	unsigned count = r == 0 && !error ? find_extents(file, size, s->v[TREE_READ_HOLES].number, extents) : 0;
+	if (r == 0 && !error && s->v[TREE_READ_HOLES].number)
+		r = send_frame(x->controller, REPLY_EXTENTS, extents, count * (uint32_t)sizeof *extents);
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		r = lseek(file, (off_t)extents[i].offset, SEEK_SET) < 0 ? -errno : send_data(x, file, extents[i].bytes);
 	if (file >= 0)
 		close(file);
 	if (place >= 0)

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/securebits.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include "layer.h"
 
@@ -130,6 +133,16 @@ int op_view_container(struct executor *x, const struct step *s)
 	close(proc);
 	if (error)
 		return fail(x, error, "root of %s", path);
+	uid_t uid = (uid_t)s->v[VIEW_CONTAINER_UID].number;
+	gid_t gid = (gid_t)s->v[VIEW_CONTAINER_GID].number;
+	/* with all its privileges: what a user without them may not do is none of this session's business */
+	if ((uid || gid) && prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0) {
+		error = errno;
+		close(fd);
+		return fail(x, error, "keep capabilities");
+	}
+	setfsgid(gid);
+	setfsuid(uid);
 	x->layer->options = (uint32_t)s->v[VIEW_CONTAINER_OPTIONS].number;
 	set_reg(x, &s->v[VIEW_CONTAINER_ROOT], fd);
 	return 0;

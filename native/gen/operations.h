@@ -177,10 +177,10 @@
   X(153, layer_settle, "layer-settle", "tTt", 8, 0) \
   X(250, view_overlay, "view-overlay", "Ttt4+", 8, 0) \
   X(251, view_mount, "view-mount", "ftt4", 8, 0) \
-  X(252, view_container, "view-container", "4844+", 8, 0) \
+  X(252, view_container, "view-container", "484444+", 8, 0) \
   X(253, tree_stat, "tree-stat", "ft", 8, 0) \
   X(254, tree_list, "tree-list", "ft", 8, 0) \
-  X(255, tree_read, "tree-read", "ft", 8, 0) \
+  X(255, tree_read, "tree-read", "ft4", 8, 0) \
   X(155, layer_spool, "layer-spool", "8", 8, 0)
 
 /* operand positions */
@@ -601,12 +601,15 @@
 #define VIEW_CONTAINER_START 1
 #define VIEW_CONTAINER_BARE 2
 #define VIEW_CONTAINER_OPTIONS 3
-#define VIEW_CONTAINER_ROOT 4
+#define VIEW_CONTAINER_UID 4
+#define VIEW_CONTAINER_GID 5
+#define VIEW_CONTAINER_ROOT 6
 #define TREE_STAT_ROOT 0
 #define TREE_STAT_PATH 1
 #define TREE_LIST_ROOT 0
 #define TREE_LIST_PATH 1
 #define TREE_READ_ROOT 0
 #define TREE_READ_PATH 1
+#define TREE_READ_HOLES 2
 #define LAYER_SPOOL_BYTES 0
 #endif

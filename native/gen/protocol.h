@@ -12,6 +12,7 @@
 #define REQUEST_ATTACH 8
 #define REQUEST_WAIT 9
 #define REQUEST_DISOWN 10
+#define REQUEST_HOLD 11
 #define REPLY_SYNC 65
 #define REPLY_REPORTED 66
 #define REPLY_FAILED 67
@@ -23,6 +24,7 @@
 #define REPLY_SIZE 73
 #define REPLY_ENTRY 85
 #define REPLY_DATA 86
+#define REPLY_EXTENTS 87
 #define POINT_CREATED 1
 #define POINT_STARTED 2
 #define POINT_NETWORK 3

@@ -22,13 +22,14 @@ export type Request =
   | { readonly kind: "plan" | "stdin"; readonly bytes: Uint8Array }
   | { readonly kind: "go" | "abort" | "stdin-end" | "wait" | "disown" }
   | { readonly kind: "resize"; readonly rows: number; readonly columns: number }
+  | { readonly kind: "hold"; readonly hold: boolean }
   | { readonly kind: "signal"; readonly signal: number; readonly all?: boolean }
   | ({ readonly kind: "attach" } & AttachChoice);
 
 /** What the executor or shim says. A `failed` frame stays as it is: see decodeFailure. */
 export type Reply =
   | { readonly kind: "sync" | "reported"; readonly point: number; readonly pid: number }
-  | { readonly kind: "failed" | "entry" | "data"; readonly payload: Uint8Array }
+  | { readonly kind: "failed" | "entry" | "data" | "extents"; readonly payload: Uint8Array }
   | { readonly kind: "done" }
   | { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array }
   | { readonly kind: "exit"; readonly code: number; readonly signal: number; readonly oomKilled: boolean }
@@ -73,6 +74,8 @@ function payloadOf(request: Request): Uint8Array {
       bytes.writeUInt16LE(request.columns, 2);
       return bytes;
     }
+    case "hold":
+      return words(request.hold ? 1 : 0);
     case "signal":
       return words(request.signal, request.all ? 1 : 0);
     case "attach": {
@@ -119,6 +122,8 @@ export function decodeRequest(frame: Frame): Request {
       const view = fixed(kind, frame, 4);
       return { kind, rows: view.getUint16(0, true), columns: view.getUint16(2, true) };
     }
+    case "hold":
+      return { kind, hold: fixed(kind, frame, 4).getUint32(0, true) !== 0 };
     case "signal": {
       const view = fixed(kind, frame, 8);
       return { kind, signal: view.getUint32(0, true), all: (view.getUint32(4, true) & 1) === 1 };
@@ -152,6 +157,7 @@ export function decodeReply(frame: Frame): Reply {
     case "failed":
     case "entry":
     case "data":
+    case "extents":
       return { kind, payload: frame.payload };
     case "done":
       fixed(kind, frame, 0);

@@ -262,10 +262,10 @@ export const operations = {
   // the root of a container, whether it runs or not, and trees of the host: looked at, and told as frames
   "view-overlay": op(250, layer, [], { lower: "texts", upper: "text", work: "text", options: "u32", root: "fd+" }, "mounts an overlay for this session alone, the topmost lower directory first; without upper and work it takes no writes; options as for layer-root"),
   "view-mount": op(251, layer, [], { root: "fd", path: "text", source: "text", readonly: "u32" }, "shows a path of the host at a path of a view made by view-overlay, making the place if it is missing"),
-  "view-container": op(252, layer, [], { pid: "u32", start: "u64", bare: "u32", options: "u32", root: "fd+" }, "opens the root of a process, proved by its start time in clock ticks to be the same still; bare 1: without what is mounted below it; options as for layer-root"),
+  "view-container": op(252, layer, [], { pid: "u32", start: "u64", bare: "u32", options: "u32", uid: "u32", gid: "u32", root: "fd+" }, "opens the root of a process, proved by its start time in clock ticks to be the same still; bare 1: without what is mounted below it; options as for layer-root; what is made in it is first this user's, since an id-mapped root knows no other"),
   "tree-stat": op(253, layer, [], { root: "fd", path: "text" }, "tells of what is at a path that holds no symlink above its end: one entry frame"),
   "tree-list": op(254, layer, [], { root: "fd", path: "text" }, "tells of everything in a directory, crossing no symlink: one entry frame each"),
-  "tree-read": op(255, layer, [], { root: "fd", path: "text" }, "tells of a regular file, crossing no symlink, and sends as many bytes of it as the entry says"),
+  "tree-read": op(255, layer, [], { root: "fd", path: "text", holes: "u32" }, "tells of a regular file, crossing no symlink, and sends as many bytes of it as the entry says; holes 1: says first which parts have data, and sends those alone"),
   "layer-spool": op(155, layer, [], { bytes: "u64" }, "maps the spool: the file on descriptor 0 through which the controller hands over file data"),
 } as const satisfies Readonly<Record<string, Operation>>;
 

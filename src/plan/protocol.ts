@@ -40,6 +40,11 @@ export const requests = {
   wait: 9,
   /** Neither process nor stdin ends with any connection from now on. */
   disown: 10,
+  /**
+   * {u32 1 hold, 0 let go}: freezes the container's cgroup, whose state tells when all has come to a halt, for as long
+   * as this connection holds it. It thaws when the last holder has let go, unless it was frozen before.
+   */
+  hold: 11,
 } as const;
 
 /** Frame types that the executor sends. */
@@ -53,7 +58,7 @@ export const replies = {
   stderr: 70,
   /** {i32 code 0-255, u32 signal, u32 oom 0/1} */
   exit: 71,
-  /** {u32 errno}: the answer to signal, resize, attach, wait and disown. */
+  /** {u32 errno}: the answer to signal, resize, attach, wait, disown and hold. */
   answer: 72,
   /** {u16 rows, u16 columns} of the terminal outside, see the operation watch-terminal. */
   size: 73,
@@ -61,6 +66,8 @@ export const replies = {
   entry: 85,
   /** tree-read: the next bytes of the file. */
   data: 86,
+  /** tree-read: {u64 offset, u64 bytes} of each part of the file that has data; the others are holes. */
+  extents: 87,
 } as const;
 
 export const frameHeaderBytes = 8;

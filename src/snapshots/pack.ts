@@ -3,7 +3,14 @@
  * as a layer. Names come in order, so the same tree gives the same archive.
  */
 import { GantryError } from "../base/error.ts";
-import { type ByteString, byteStringOf, textOfByteString } from "../wire/tar-format.ts";
+import { type MapId, mapXattr } from "../linux/xattr-owners.ts";
+import {
+  type ByteString,
+  byteStringOf,
+  type TarExtent,
+  type TarXattr,
+  textOfByteString,
+} from "../wire/tar-format.ts";
 import { tarEnd, tarHeader, tarPadding } from "../wire/tar-writer.ts";
 import { join } from "./layer-path.ts";
 import { hasOverlayMark, isOpaque, isOverlayXattr, isWhiteout } from "./overlay-marks.ts";
@@ -15,13 +22,21 @@ export interface Owner {
   readonly gid: number;
 }
 
+/** How owners, and ids in extended attributes, are written down. */
+export interface IdMap {
+  readonly uid: MapId;
+  readonly gid: MapId;
+}
+
 export interface PackOptions {
   /** Where the tree is in the view: no symlink above its end. "" is the root. */
   readonly path: ByteString;
   /** Its name in the archive; "." or "" for what is in it alone, the latter without a member for itself. */
   readonly name: ByteString;
-  /** Owners as they stand in the archive; as they are unless told. */
-  readonly owner?: ((owner: Owner) => Owner) | undefined;
+  /** Of what is at a path of a root; as they are unless told. */
+  readonly ids?: ((path: ByteString, root: number) => IdMap) | undefined;
+  /** Holes stay holes, in pax form, which not every reader of archives knows. */
+  readonly holes?: boolean | undefined;
   /** What is left out with all that is in it; `path` is that in the view. */
   readonly omit?: ((path: ByteString, entry: TreeEntry) => boolean) | undefined;
   /** The tree is an upper directory: its marks become the whiteouts of a layer (image-spec, layer.md). */
@@ -52,22 +67,25 @@ class Packer {
     yield tarEnd();
   }
 
-  #header(name: ByteString, entry: TreeEntry, more: { readonly link?: ByteString } = {}): Uint8Array {
+  #header(root: number, { path, name, entry }: Item, more: HeaderOptions = {}): Uint8Array {
     const type = more.link === undefined ? entry.type : "link";
-    const { uid, gid } = this.#options.owner?.(entry) ?? entry;
+    const ids = this.#options.ids?.(path, root);
+    const owned = (xattr: TarXattr) => (ids ? mapXattr(xattr, ids.uid, ids.gid) : xattr);
     return tarHeader({
       path: (entry.type === "directory" ? `${name}/` : name) as ByteString,
       type: type as Exclude<typeof type, "other">,
       mode: entry.mode,
-      uid,
-      gid,
+      uid: ids?.uid(entry.uid) ?? entry.uid,
+      gid: ids?.gid(entry.gid) ?? entry.gid,
       mtimeSeconds: entry.mtimeSeconds,
       mtimeNanoseconds: entry.mtimeNanoseconds,
       sizeBytes: type === "file" ? entry.sizeBytes : 0,
       linkPath: more.link ?? entry.linkPath,
       major: entry.major,
       minor: entry.minor,
-      xattrs: more.link === undefined ? entry.xattrs.filter((xattr) => !isOverlayXattr(xattr)) : [],
+      xattrs:
+        more.link === undefined ? entry.xattrs.filter((xattr) => !isOverlayXattr(xattr)).map(owned) : [],
+      ...(more.extents ? { extents: more.extents } : {}),
     });
   }
 
@@ -79,7 +97,8 @@ class Packer {
   ): AsyncGenerator<Uint8Array> {
     const { layer, omit } = this.#options;
     // of a layer the root has its attributes too
-    if (name !== "" || layer) yield this.#header(name === "" ? byteStringOf(".") : name, entry);
+    if (name !== "" || layer)
+      yield this.#header(root, { path, name: name === "" ? byteStringOf(".") : name, entry });
     // the names below a directory that was moved stand in the layers below: it is packed as it is seen
     const moved = layer && root !== layer.merged && hasOverlayMark(entry, "redirect");
     if (layer && root !== layer.merged && (moved || isOpaque(entry)))
@@ -108,7 +127,10 @@ class Packer {
 
   /** What is no directory, in order, with some files asked for ahead. */
   async *#run(root: number, items: readonly Item[]): AsyncGenerator<Uint8Array> {
-    const { layer } = this.#options;
+    const { layer, holes = false } = this.#options;
+    // data of a file whose attributes alone were changed stand in the layers below
+    const sourceOf = ({ entry }: Item) =>
+      layer && root !== layer.merged && hasOverlayMark(entry, "metacopy") ? layer.merged : root;
     const own = new Set<Item>();
     const firsts = new Map<string, Item>();
     for (const item of items) {
@@ -123,9 +145,7 @@ class Packer {
     const ask = (taken: number) => {
       for (; asked < wanted.length && asked < taken + readAhead; asked++) {
         const item = wanted[asked]!;
-        // data of a file whose attributes alone were changed stand in the layers below
-        const whole = layer && root !== layer.merged && hasOverlayMark(item.entry, "metacopy");
-        this.#session.request(whole ? layer.merged : root, item.path);
+        this.#session.request(sourceOf(item), item.path, { holes });
       }
     };
     let taken = 0;
@@ -133,28 +153,35 @@ class Packer {
     for (const item of items) {
       if (own.has(item)) {
         ask(taken++);
-        yield* this.#file(item);
-      } else yield* this.#other(item);
+        yield* this.#file(sourceOf(item), item);
+      } else yield* this.#other(root, item);
     }
   }
 
-  async *#file({ name, entry: listed }: Item): AsyncGenerator<Uint8Array> {
+  async *#file(root: number, { path, name, entry: listed }: Item): AsyncGenerator<Uint8Array> {
     const found = await this.#session.take();
     // removed since its directory was read
     if (!found) return;
-    const { entry, data } = found;
-    yield this.#header(name, { ...entry, xattrs: listed.xattrs });
-    for await (const chunk of data) yield chunk;
-    const padding = tarPadding(entry.sizeBytes);
+    const { entry, extents, data } = found;
+    const isWhole = extents === undefined || isOneExtent(extents, entry.sizeBytes);
+    const item = { path, name, entry: { ...entry, xattrs: listed.xattrs } };
+    yield this.#header(root, item, isWhole ? {} : { extents });
+    let bytes = 0;
+    for await (const chunk of data) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+    const padding = tarPadding(bytes);
     if (padding.length > 0) yield padding;
     if (listed.links > 1) this.#linked.set(listed.key, name);
   }
 
-  *#other({ name, entry }: Item): Generator<Uint8Array> {
+  *#other(root: number, item: Item): Generator<Uint8Array> {
+    const { name, entry } = item;
     if (entry.type === "other") return;
     if (entry.type === "file") {
       const link = this.#linked.get(entry.key);
-      if (link !== undefined) yield this.#header(name, entry, { link });
+      if (link !== undefined) yield this.#header(root, item, { link });
       return;
     }
     if (this.#options.layer && isWhiteout(entry)) {
@@ -163,14 +190,25 @@ class Packer {
       yield tarHeader({ path, type: "file", mode: 0o600 });
       return;
     }
-    yield this.#header(name, entry);
+    yield this.#header(root, item);
   }
+}
+
+interface HeaderOptions {
+  readonly link?: ByteString;
+  readonly extents?: readonly TarExtent[];
 }
 
 interface Item {
   readonly path: ByteString;
   readonly name: ByteString;
   readonly entry: TreeEntry;
+}
+
+/** Whether all of a file is data. */
+function isOneExtent([first, ...others]: readonly TarExtent[], sizeBytes: number): boolean {
+  if (!first) return sizeBytes === 0;
+  return others.length === 0 && first.offset === 0 && first.sizeBytes === sizeBytes;
 }
 
 /** The archive of a tree in view `root` of the session. */

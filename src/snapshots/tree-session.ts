@@ -10,7 +10,7 @@ import type { Frame } from "../launch/frames.ts";
 import { decodeFailure } from "../launch/report.ts";
 import { errnoName, errnoWords } from "../linux/errno.ts";
 import { replies } from "../plan/protocol.ts";
-import { type ByteString, textOfByteString } from "../wire/tar-format.ts";
+import { type ByteString, type TarExtent, textOfByteString } from "../wire/tar-format.ts";
 import { LayerBatch, type LayerOperands, type LayerOperation } from "./layer-batch.ts";
 import { decodeTreeEntry, type TreeEntry } from "./tree-entry.ts";
 import { openView, type View } from "./view.ts";
@@ -30,6 +30,26 @@ const codeOf: Readonly<Record<string, ErrorCode>> = {
 
 interface Request {
   readonly path: ByteString;
+  readonly holes: boolean;
+}
+
+export interface TakenFile {
+  readonly entry: TreeEntry;
+  /** Which parts the data are of, where holes were asked for. */
+  readonly extents?: readonly TarExtent[];
+  readonly data: AsyncIterable<Uint8Array>;
+}
+
+function decodeExtents(frame: Frame | undefined): readonly TarExtent[] {
+  if (frame?.type !== replies.extents || frame.payload.length % 16 !== 0)
+    throw new GantryError("data-loss", "read tree: no extents of a file");
+  const { buffer, byteOffset, byteLength } = frame.payload;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  const number = (at: number) => Number(view.getBigUint64(at, true));
+  return Array.from({ length: byteLength / 16 }, (_, index) => ({
+    offset: number(index * 16),
+    sizeBytes: number(index * 16 + 8),
+  }));
 }
 
 export class TreeSession implements AsyncDisposable {
@@ -95,19 +115,22 @@ export class TreeSession implements AsyncDisposable {
     return there ? entries.sort((a, b) => (a.name < b.name ? -1 : 1)) : undefined;
   }
 
-  /** Asks for a file; its answer is `take`n later. */
-  request(root: number, path: ByteString): void {
-    this.#send("tree-read", { root, path }, path);
+  /** Asks for a file; its answer is `take`n later. `holes`: of a sparse one only what has data. */
+  request(root: number, path: ByteString, { holes = false }: { readonly holes?: boolean } = {}): void {
+    this.#send("tree-read", { root, path, holes: holes ? 1 : 0 }, path, holes);
   }
 
   /**
    * The answer to the request that was made first: the file as it was opened, and its bytes, which are to be read to
    * their end. Undefined if there is no file (any more).
    */
-  async take(): Promise<{ readonly entry: TreeEntry; readonly data: AsyncIterable<Uint8Array> } | undefined> {
+  async take(): Promise<TakenFile | undefined> {
     const frame = await this.#next();
     const entry = frame && this.#entryOf(frame);
-    if (entry) return { entry, data: this.#data() };
+    if (entry) {
+      const extents = this.#asked[0]!.holes ? decodeExtents(await this.#next()) : undefined;
+      return { entry, data: this.#data(), ...(extents ? { extents } : {}) };
+    }
     await this.#end();
     return undefined;
   }
@@ -121,11 +144,16 @@ export class TreeSession implements AsyncDisposable {
     this.#asked.shift();
   }
 
-  #send<N extends LayerOperation>(name: N, operands: LayerOperands<N>, path: ByteString): void {
+  #send<N extends LayerOperation>(
+    name: N,
+    operands: LayerOperands<N>,
+    path: ByteString,
+    holes = false,
+  ): void {
     this.#signal?.throwIfAborted();
     this.#batch.clear();
     this.#batch.add(name, operands);
-    this.#asked.push({ path });
+    this.#asked.push({ path, holes });
     const { socket } = this.#dialogue;
     // the batch is filled anew before the socket has sent this one
     if (socket.writable) socket.write(Buffer.from(this.#batch.frame()));

@@ -3,11 +3,12 @@
  * directory is ever replaced by something else.
  */
 import { GantryError } from "../base/error.ts";
+import { mapXattr } from "../linux/xattr-owners.ts";
 import type { ByteString, TarEntry } from "../wire/tar-format.ts";
 import type { TarSink } from "../wire/tar-reader.ts";
 import { cleanPath, join, rootPath } from "./layer-path.ts";
 import { LayerSession } from "./layer-session.ts";
-import type { Owner } from "./pack.ts";
+import type { IdMap, Owner } from "./pack.ts";
 import { Spool } from "./spool.ts";
 import { defaultUnpackLimits, feedUnpacker, LayerUnpacker } from "./unpack.ts";
 import { keepKinds, openView, type View } from "./view.ts";
@@ -15,7 +16,10 @@ import { keepKinds, openView, type View } from "./view.ts";
 export interface UnpackIntoOptions {
   /** The directory that it goes to: no symlink above its end. "" is the root. */
   readonly directory: ByteString;
-  readonly owner?: ((owner: Owner) => Owner) | undefined;
+  /** Of all of it; as the archive says unless told. */
+  readonly owner?: Owner | undefined;
+  /** How owners, and ids in attributes, are written at a path. */
+  readonly ids?: ((path: ByteString) => IdMap) | undefined;
   /** Folder for file data on the way, where there is no memory for it. */
   readonly staging: string;
   readonly signal?: AbortSignal;
@@ -43,9 +47,11 @@ class PlacedSink implements TarSink {
     // the directory that all goes to is there, and stays as it is
     this.#skipping = path === this.#options.directory && entry.type === "directory";
     if (this.#skipping) return;
-    const { uid, gid } = this.#options.owner?.(entry) ?? entry;
+    const { owner = entry, ids } = this.#options;
     const linkPath = entry.type === "link" ? this.#place(entry.linkPath) : entry.linkPath;
-    this.#inner.entry({ ...entry, path, uid, gid, linkPath });
+    const placed = { ...entry, path, uid: owner.uid, gid: owner.gid, linkPath };
+    // a hard link has the owner of what it names
+    this.#inner.entry(ids && entry.type !== "link" ? mapped(placed, ids(path)) : placed);
   }
 
   data(bytes: Uint8Array, offset: number): void {
@@ -55,6 +61,11 @@ class PlacedSink implements TarSink {
   end(): void {
     if (!this.#skipping) this.#inner.end();
   }
+}
+
+function mapped(entry: TarEntry, { uid, gid }: IdMap): TarEntry {
+  const xattrs = entry.xattrs.map((xattr) => mapXattr(xattr, uid, gid));
+  return { ...entry, uid: uid(entry.uid), gid: gid(entry.gid), xattrs };
 }
 
 /** In the words that docker has for it. */

@@ -5,7 +5,13 @@
  * entries in a directory changes its time.
  */
 import { GantryError } from "../base/error.ts";
-import { type ByteString, type TarEntry, type TarLimits, textOfByteString } from "../wire/tar-format.ts";
+import {
+  type ByteString,
+  type TarEntry,
+  type TarLimits,
+  type TarXattr,
+  textOfByteString,
+} from "../wire/tar-format.ts";
 import { TarReader, type TarSink } from "../wire/tar-reader.ts";
 import { cleanPath, parentOf, rootPath, whiteoutOf } from "./layer-path.ts";
 import type { LayerSession } from "./layer-session.ts";
@@ -74,6 +80,8 @@ export class LayerUnpacker implements TarSink {
   readonly #plain: boolean;
   readonly #seen = new Map<ByteString, Seen>([[rootPath, "directory"]]);
   readonly #directories = new Map<ByteString, Attributes>();
+  /** What is made in a directory gets these: so they come last. */
+  readonly #defaultAcls = new Map<ByteString, TarXattr>();
   readonly #opaque = new Set<ByteString>();
   readonly #implied = new Set<ByteString>([rootPath]);
   #sizeBytes = 0;
@@ -224,6 +232,8 @@ export class LayerUnpacker implements TarSink {
   /** Steps that come last; gives what is to be remembered of the layer. */
   finish(): Unpacked {
     const root = rootRegister;
+    for (const [path, { name, value }] of this.#defaultAcls)
+      this.#session.add("layer-xattr", { root, path, name, value });
     for (const [path, attributes] of this.#directories)
       this.#session.add("layer-attributes", { root, path, ...attributes });
     return {
@@ -259,6 +269,7 @@ export class LayerUnpacker implements TarSink {
   #forget(path: ByteString): void {
     if (this.#seen.get(path) === "directory") {
       this.#directories.delete(path);
+      this.#defaultAcls.delete(path);
       this.#opaque.delete(path);
       this.#implied.delete(path);
     }
@@ -313,9 +324,11 @@ export class LayerUnpacker implements TarSink {
   }
 
   #xattrs(path: ByteString, entry: TarEntry): void {
-    for (const { name, value } of entry.xattrs) {
+    for (const xattr of entry.xattrs) {
+      const { name, value } = xattr;
       if (!isForLayer(name)) continue;
-      this.#session.add("layer-xattr", { root: rootRegister, path, name, value });
+      if (name === "system.posix_acl_default") this.#defaultAcls.set(path, xattr);
+      else this.#session.add("layer-xattr", { root: rootRegister, path, name, value });
     }
   }
 }

@@ -19,6 +19,9 @@ export type View =
       /** Clock ticks since boot: it must be the same process still. */
       readonly startTime: number;
       readonly bare?: boolean;
+      /** Whose is first what is made in it: an id-mapped root knows no others than those of its container. */
+      readonly uid: number;
+      readonly gid: number;
     }
   /** Mounted for the session alone. Of one that takes writes nobody else may have a mount at the time. */
   | {
@@ -49,6 +52,8 @@ export function openView(session: StepTaker, view: View, root: number, options =
         pid: view.pid,
         start: view.startTime,
         bare: view.bare ? 1 : 0,
+        uid: view.uid,
+        gid: view.gid,
         options,
         root,
       });

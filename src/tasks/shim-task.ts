@@ -8,7 +8,7 @@ import { errnoName, errnoWords } from "../linux/errno.ts";
 import { attachmentOver, exitRecordOf } from "./attachment.ts";
 import { type ExitRecord, readExitRecord } from "./records.ts";
 import { connectShim } from "./shim-socket.ts";
-import type { Attachment, Cancellable, KillOptions, Task } from "./task.ts";
+import type { Attachment, Cancellable, KillOptions, Task, TaskHold } from "./task.ts";
 import { type TaskState, taskState } from "./task-state.ts";
 
 /** Looks again while a shim begins or ends, which takes milliseconds. */
@@ -85,6 +85,31 @@ export class ShimTask implements Task {
 
   async disown(options: Cancellable = {}): Promise<void> {
     await this.#ask({ kind: "disown" }, "let go of container", options);
+  }
+
+  async hold(options: Cancellable = {}): Promise<TaskHold> {
+    const connection = await this.#connect(options);
+    const ask = async (hold: boolean, within: Cancellable) => {
+      await connection.send({ kind: "hold", hold }, within);
+      await this.#answer(connection, within, "freeze container");
+    };
+    await ask(true, options);
+    return {
+      renew: async ({ pulse = false, ...within } = {}) => {
+        if (pulse) await ask(false, within);
+        await ask(true, within);
+      },
+      [Symbol.asyncDispose]: async () => {
+        try {
+          await ask(false, {});
+        } catch (error) {
+          // it has ended meanwhile, and with it what there was to hold
+          if (this.state().kind === "running") throw error;
+        } finally {
+          connection.close();
+        }
+      },
+    };
   }
 
   async #connect(options: Cancellable): Promise<FrameStream> {

@@ -41,6 +41,12 @@ export interface KillOptions extends Cancellable {
   readonly all?: boolean;
 }
 
+/** Keeps a container frozen until it is released, or whoever has it dies. */
+export interface TaskHold extends AsyncDisposable {
+  /** Asks for it once more, with a thaw in between if told: a freezer may need that (freezer-subsystem.txt). */
+  renew(options?: Cancellable & { readonly pulse?: boolean }): Promise<void>;
+}
+
 /** The process of one container. */
 export interface Task {
   readonly dir: string;
@@ -50,6 +56,8 @@ export interface Task {
   /** failed-precondition if the container has ended. */
   kill(signal: number, options?: KillOptions): Promise<void>;
   resize(rows: number, columns: number, options?: Cancellable): Promise<void>;
+  /** Begins to freeze it; its cgroup tells when all of it stands still. */
+  hold(options?: Cancellable): Promise<TaskHold>;
   /** It outlives every connection from now on, also those that own its process or stdin. */
   disown(options?: Cancellable): Promise<void>;
 }

@@ -62,7 +62,8 @@ function readRecord(
   global: boolean,
 ): void {
   if (key.startsWith(xattrPrefix)) {
-    const name = key.slice(xattrPrefix.length) as ByteString;
+    // as GNU tar writes them
+    const name = key.slice(xattrPrefix.length).replaceAll("%3D", "=").replaceAll("%25", "%") as ByteString;
     if (name.length === 0 || name.length > 255 || name.includes("\0"))
       malformed("extended header with an xattr whose name is not 1 to 255 bytes", offset);
     if (end - start > limits.xattrBytes)

@@ -7,6 +7,7 @@ import {
   type ByteString,
   blockBytes,
   type TarEntryType,
+  type TarExtent,
   type TarXattr,
   textOfByteString,
 } from "./tar-format.ts";
@@ -25,6 +26,8 @@ export interface TarMember {
   readonly major?: number;
   readonly minor?: number;
   readonly xattrs?: readonly TarXattr[];
+  /** Of a sparse file, whose data are those of these parts alone (GNU tar manual, "PAX Format, Version 1.0"). */
+  readonly extents?: readonly TarExtent[];
 }
 
 const flagOfType: Readonly<Record<TarEntryType, string>> = {
@@ -47,8 +50,29 @@ export function tarPadding(sizeBytes: number): Uint8Array {
   return new Uint8Array((blockBytes - (sizeBytes % blockBytes)) % blockBytes);
 }
 
-/** The header blocks of a member. */
+/** The header blocks of a member; of a sparse file with the map that stands before the data. */
 export function tarHeader(member: TarMember): Uint8Array {
+  const { extents, sizeBytes: realSizeBytes = 0 } = member;
+  if (!extents) return memberHeader(member, []);
+  const lines = extents.flatMap(({ offset, sizeBytes }) => [offset, sizeBytes]);
+  const map = Buffer.from([extents.length, ...lines].map((number) => `${number}\n`).join(""));
+  const dataBytes = extents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const padded = Buffer.concat([map, tarPadding(map.length)]);
+  const { path } = member;
+  const base = path.slice(path.lastIndexOf("/") + 1);
+  const records = [
+    paxRecord("GNU.sparse.major", Buffer.from("1")),
+    paxRecord("GNU.sparse.minor", Buffer.from("0")),
+    paxRecord("GNU.sparse.name", Buffer.from(path, "latin1")),
+    paxRecord("GNU.sparse.realsize", Buffer.from(String(realSizeBytes))),
+  ];
+  // the name by which it goes for who does not know the form
+  const shown = `${path.slice(0, path.length - base.length)}GNUSparseFile.0/${base}` as ByteString;
+  const header = memberHeader({ ...member, path: shown, sizeBytes: padded.length + dataBytes }, records);
+  return Buffer.concat([header, padded]);
+}
+
+function memberHeader(member: TarMember, records: Buffer[]): Uint8Array {
   const { path, linkPath = "" as ByteString } = member;
   const {
     uid = 0,
@@ -64,7 +88,6 @@ export function tarHeader(member: TarMember): Uint8Array {
       "invalid-argument",
       `write tar member ${JSON.stringify(textOfByteString(path))}: not a path`,
     );
-  const records: Buffer[] = [];
   const record = (key: string, value: Buffer) => records.push(paxRecord(key, value));
   const number = (key: string, value: number, octalDigits: number) => {
     if (Number.isSafeInteger(value) && value >= 0 && value < 8 ** octalDigits) return value;
@@ -101,7 +124,8 @@ export function tarHeader(member: TarMember): Uint8Array {
     throw new GantryError("invalid-argument", `write tar member "${textOfByteString(path)}": device number`);
   octal(major, 329, 8);
   octal(minor, 337, 8);
-  for (const { name, value } of member.xattrs ?? []) record(`SCHILY.xattr.${name}`, Buffer.from(value));
+  for (const { name, value } of member.xattrs ?? [])
+    record(`SCHILY.xattr.${escapeKey(name)}`, Buffer.from(value));
   checksum(block);
   if (records.length === 0) return block;
 
@@ -122,6 +146,11 @@ function checksum(block: Buffer): void {
   let sum = 0;
   for (const byte of block) sum += byte;
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, 8, "latin1");
+}
+
+/** As GNU tar writes a name that holds the sign which ends a key (its src/xheader.c, xattr_encode_keyword). */
+function escapeKey(name: ByteString): string {
+  return name.replaceAll("%", "%25").replaceAll("=", "%3D");
 }
 
 /** `length key=value\n`, where the length counts its own digits. */

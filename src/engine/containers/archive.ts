@@ -81,15 +81,19 @@ export async function existing(
   return { path: found.path, entry: found.entry };
 }
 
-function statOf(path: string, entry: TreeEntry, view: ContainerView): PathStat {
-  const { uid, gid } = view.inside(entry);
+function statOf(
+  path: string,
+  { path: resolved, entry }: { readonly path: ByteString; readonly entry: TreeEntry },
+  view: ContainerView,
+): PathStat {
+  const ids = view.inside(resolved);
   const milliseconds = entry.mtimeSeconds * 1000 + Math.floor(entry.mtimeNanoseconds / 1e6);
   return {
     name: topName(path),
     type: entry.type,
     sizeBytes: entry.sizeBytes,
     mode: entry.mode,
-    ...{ uid, gid },
+    ...{ uid: ids.uid(entry.uid), gid: ids.gid(entry.gid) },
     modified: new Date(milliseconds).toISOString(),
     ...(entry.type === "symlink" ? { linkTarget: textOfByteString(entry.linkPath) } : {}),
   };
@@ -113,15 +117,14 @@ export async function statContainerPath(
   using view = await openContainerView(internals, id, options);
   await using session = new TreeSession(internals.executor(), sessionName(view), options);
   const root = await session.open(view.whole(false));
-  const { entry } = await existing(session, root, view, path, options.followLink ?? false);
-  return statOf(path, entry, view);
+  return statOf(path, await existing(session, root, view, path, options.followLink ?? false), view);
 }
 
 /** Something in a container, with what it takes to read it. */
 export interface OpenedPath extends AsyncDisposable {
   readonly stat: PathStat;
   /** The archive of it, made while it is read, of the container as it is then. */
-  pack(name: string): AsyncIterable<Uint8Array>;
+  pack(name: string, holes?: boolean): AsyncIterable<Uint8Array>;
 }
 
 export async function openContainerPath(
@@ -138,9 +141,9 @@ export async function openContainerPath(
   const found = await existing(session, root, view, path, followLink);
   internals.events.append("container", "archive-path", id, containerAttributes(view.record));
   return scope.keep({
-    stat: statOf(path, found.entry, view),
-    pack: (name: string) =>
-      packTree(session, root, { path: found.path, name: byteStringOf(name), owner: view.inside }),
+    stat: statOf(path, found, view),
+    pack: (name: string, holes = false) =>
+      packTree(session, root, { path: found.path, name: byteStringOf(name), ids: view.inside, holes }),
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]();
       view[Symbol.dispose]();
@@ -212,7 +215,8 @@ export async function unpackIntoView(
   const user = toContainerUser ? userOf(internals, record) : undefined;
   await unpackInto(internals.executor(), `copy to container "${record.name}"`, view.whole(true), tar, {
     directory,
-    owner: (owner) => view.outside(user ?? owner),
+    owner: user,
+    ids: view.outside,
     staging: internals.layout.root,
     ...(signal ? { signal } : {}),
   });

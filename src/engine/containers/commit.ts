@@ -1,4 +1,5 @@
 /** Makes an image of a container: what it has changed becomes a layer on that which it was made of. */
+import { faultPoint } from "../../base/fault.ts";
 import { mergeEnvironment } from "../../bundle/command.ts";
 import { commitImage } from "../../images/commit.ts";
 import { type Image, openImage } from "../../images/image.ts";
@@ -11,8 +12,7 @@ import { sessionName } from "./archive.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { openContainerView } from "./container-view.ts";
 import { containerAttributes } from "./event-attributes.ts";
-import { pauseContainer, unpauseContainer } from "./freeze.ts";
-import { observe } from "./observe.ts";
+import { holdContainer } from "./freeze.ts";
 import { openLayerRoots, placeholders } from "./upper-layer.ts";
 
 export interface CommitOptions {
@@ -36,10 +36,9 @@ export async function commitContainer(
 ): Promise<Image> {
   const { name, author, message, execution = {}, pause = true, signal } = options;
   const cancellable = signal ? { signal } : {};
-  const observed = await observe(internals, id);
-  const pauses = pause && observed?.state.kind === "running" && !observed.state.paused;
-  if (pauses) await pauseContainer(internals, id, cancellable);
+  const hold = pause ? await holdContainer(internals, id, cancellable) : undefined;
   try {
+    faultPoint("commit-held");
     using view = await openContainerView(internals, id, cancellable);
     const { record } = view;
     const base = await openImage(internals, record.image.manifest, cancellable);
@@ -49,11 +48,12 @@ export async function commitContainer(
     const tar = packTree(session, roots.upper, {
       path: root,
       name: root,
-      owner: view.inside,
+      ids: (path, register) => (register === roots.merged ? view.inside(path) : view.stored),
       omit: (path) => omitted.has(path),
       layer: { merged: roots.merged },
     });
     const { content, images, leases, events } = internals;
+    faultPoint("commit-opened");
     await using layers = await internals.openLayers();
     const image = await commitImage({ content, images, leases, layers }, base, tar, {
       ...(name === undefined ? {} : { name }),
@@ -63,6 +63,7 @@ export async function commitContainer(
       execution: merged(execution, ownExecution(record, base)),
       ...cancellable,
     });
+    faultPoint("commit-stored");
     events.append("container", "commit", id, {
       ...containerAttributes(record),
       comment: message ?? "",
@@ -71,8 +72,7 @@ export async function commitContainer(
     });
     return image;
   } finally {
-    // it may have ended, or been let go on, by somebody else
-    if (pauses) await unpauseContainer(internals, id).catch(() => {});
+    await hold?.[Symbol.asyncDispose]();
   }
 }
 

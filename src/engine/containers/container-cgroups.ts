@@ -19,15 +19,33 @@ export function containerCgroups(internals: Internals, { cgroups }: StartRecord)
 
 /** Whether `pause` holds it: the kernel knows, whoever did that. */
 export function isFrozen(internals: Internals, start: StartRecord): boolean {
+  const { version, read } = freezerFiles(internals, start) ?? {};
+  const state = read?.(version === 1 ? "freezer.state" : "cgroup.freeze").trim() ?? "";
+  return ["FROZEN", "FREEZING", "1"].includes(state);
+}
+
+/** Whether all of it has come to a halt. One that has ended, or has no freezer, will never be stiller. */
+export function standsStill(internals: Internals, start: StartRecord): boolean {
+  const { version, read } = freezerFiles(internals, start) ?? {};
+  if (!read) return true;
+  return version === 1
+    ? read("freezer.state").trim() === "FROZEN"
+    : /^frozen 1$/m.test(read("cgroup.events"));
+}
+
+function freezerFiles(internals: Internals, start: StartRecord) {
   const freezer = freezerOf(containerCgroups(internals, start));
-  if (!freezer) return false;
+  if (!freezer) return undefined;
   const { cgroup, version } = freezer;
-  const path = `${cgroup.mount}${cgroup.path}/${version === 1 ? "freezer.state" : "cgroup.freeze"}`;
-  try {
-    return ["FROZEN", "FREEZING", "1"].includes(readFileSync(path, "utf8").trim());
-  } catch (error) {
-    // it has just ended, or has not begun
-    if (["ENOENT", "ENODEV"].includes(errnoOf(error) ?? "")) return false;
-    throw wrapErrno(error, "read", path);
-  }
+  const read = (file: string): string => {
+    const path = `${cgroup.mount}${cgroup.path}/${file}`;
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      // it has just ended, or has not begun
+      if (["ENOENT", "ENODEV"].includes(errnoOf(error) ?? "")) return "";
+      throw wrapErrno(error, "read", path);
+    }
+  };
+  return { version, read };
 }

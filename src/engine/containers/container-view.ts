@@ -1,10 +1,11 @@
 /** The root of a container for who looks into it or copies: as it is seen by its processes, or at rest. */
 import { existsSync } from "node:fs";
-import type { Owner } from "../../snapshots/pack.ts";
+import type { IdMap } from "../../snapshots/pack.ts";
 import type { View, ViewMount } from "../../snapshots/view.ts";
-import type { IdMapping } from "../../spec/runtime-mount.ts";
 import { taskState } from "../../tasks/task-state.ts";
+import type { ByteString } from "../../wire/tar-format.ts";
 import { type Internals, lockContainer } from "../internals.ts";
+import { containerIds, restingMaps, runningMaps } from "./container-ids.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { noSuchContainer } from "./container-store.ts";
 import { settleLocked } from "./observe.ts";
@@ -19,9 +20,12 @@ export interface ContainerView extends Disposable {
   whole(writable: boolean): View;
   /** What is its own: without mounts. */
   bare(): View;
-  /** Owners as the container sees them, of what a view shows, and the other way round. */
-  inside(owner: Owner): Owner;
-  outside(owner: Owner): Owner;
+  /** How the container sees owners at a path of a view. */
+  inside(path: ByteString): IdMap;
+  /** How those are written that it shall see: failed-precondition for one that its user namespace does not have. */
+  outside(path: ByteString): IdMap;
+  /** How it sees owners as they stand in its layers. */
+  readonly stored: IdMap;
 }
 
 /** Holds the lock of a container that does not run: nobody starts it while its root is open. */
@@ -35,22 +39,20 @@ export async function openContainerView(
     const record = await settleLocked(internals, id);
     if (!record) throw noSuchContainer(id);
     const task = taskState(internals.containers.stateDirectory(id));
-    const { userNamespace } = record.options;
-    const mappings = typeof userNamespace === "object" ? userNamespace : undefined;
-    const common = {
-      record,
-      inside: (owner: Owner) => translated(mappings, owner, "hostID", "containerID"),
-      outside: (owner: Owner) => translated(mappings, owner, "containerID", "hostID"),
-    };
     if (record.startedInBoot && task.kind === "running") {
       lock[Symbol.dispose]();
       const { pid, startTime } = task.start.init;
+      const ids = containerIds(runningMaps(pid));
+      const process = { kind: "process", pid, startTime, ...ids.root } as const;
       return {
-        ...common,
+        record,
         running: true,
         mounts: [],
-        whole: () => ({ kind: "process", pid, startTime }),
-        bare: () => ({ kind: "process", pid, startTime, bare: true }),
+        whole: () => process,
+        bare: () => ({ ...process, bare: true }),
+        inside: () => ids.fromHost,
+        outside: () => ids.toHost,
+        stored: ids.stored,
         [Symbol.dispose]: () => {},
       };
     }
@@ -58,8 +60,15 @@ export async function openContainerView(
     const mounts = mountsOf(internals, id);
     const own = internals.containers.stateDirectory(id);
     const isAsked = ({ source }: ViewMount) => !source.startsWith(`${own}/`);
+    const ids = containerIds(restingMaps(internals, id));
+    // of the host as they are: neither a layer, whose ids are the container's, nor shown with those
+    const isForeign = (path: ByteString) =>
+      mounts.some((mount) => !mount.mapped && `/${path}/`.startsWith(`${mount.path}/`));
     return {
-      ...common,
+      record,
+      inside: (path) => (isForeign(path) ? ids.fromHost : ids.stored),
+      outside: (path) => (isForeign(path) ? ids.toHost : ids.toStored),
+      stored: ids.stored,
       running: false,
       mounts,
       // places that no start has made yet are made, as the start would
@@ -79,29 +88,18 @@ export async function openContainerView(
 }
 
 /** What of the host is bound into it, as far as it is there: the files of a run are made when it starts. */
-function mountsOf(internals: Internals, id: string): readonly ViewMount[] {
+function mountsOf(internals: Internals, id: string): readonly (ViewMount & { readonly mapped: boolean })[] {
   return (readRuntimeConfig(internals, id).mounts ?? []).flatMap(
     ({ type, source, destination, options = [] }) =>
       type === "bind" && source !== undefined && existsSync(source)
-        ? [{ source, path: destination, readOnly: options.includes("ro") }]
+        ? [
+            {
+              source,
+              path: destination,
+              readOnly: options.includes("ro"),
+              mapped: options.some((option) => option === "idmap" || option === "ridmap"),
+            },
+          ]
         : [],
   );
-}
-
-type Side = "hostID" | "containerID";
-
-function translated(
-  mappings:
-    | { readonly uidMappings: readonly IdMapping[]; readonly gidMappings: readonly IdMapping[] }
-    | undefined,
-  owner: Owner,
-  from: Side,
-  to: Side,
-): Owner {
-  if (!mappings) return owner;
-  const one = (id: number, list: readonly IdMapping[]) => {
-    const found = list.find((mapping) => id >= mapping[from] && id < mapping[from] + mapping.size);
-    return found ? id - found[from] + found[to] : id;
-  };
-  return { uid: one(owner.uid, mappings.uidMappings), gid: one(owner.gid, mappings.gidMappings) };
 }

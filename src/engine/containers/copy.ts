@@ -67,7 +67,11 @@ export async function copyToContainer(
   await using session = new TreeSession(internals.executor(), `copy "${localPath}"`, cancellable);
   const root = await session.open({ kind: "directory", path: source.directory });
   const counted = counting(
-    packTree(session, root, { path: byteStringOf(source.base), name: byteStringOf(place.name) }),
+    packTree(session, root, {
+      path: byteStringOf(source.base),
+      name: byteStringOf(place.name),
+      holes: true,
+    }),
   );
   await unpackIntoView(internals, view, place.directory, counted.stream, {
     toContainerUser: options.archive ?? false,
@@ -116,7 +120,7 @@ export async function copyFromContainer(
   await using source = await openContainerPath(internals, id, containerPath, { followLink, ...cancellable });
   const { name, type } = source.stat;
   const place = placeOf({ name, isDirectory: type === "directory" }, destination);
-  const counted = counting(source.pack(place.name));
+  const counted = counting(source.pack(place.name, true));
   const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const directory = textOfByteString(place.directory);
   await unpackInto(
@@ -126,7 +130,7 @@ export async function copyFromContainer(
     counted.stream,
     {
       directory: byteStringOf(""),
-      ...(archive ? {} : { owner: () => own }),
+      ...(archive ? {} : { owner: own }),
       staging: internals.layout.root,
       ...cancellable,
     },

@@ -19,5 +19,5 @@ export async function* exportContainer(
   await using session = new TreeSession(internals.executor(), sessionName(view), options);
   const register = await session.open(view.bare());
   internals.events.append("container", "export", id, containerAttributes(view.record));
-  yield* packTree(session, register, { path: root, name: root, owner: view.inside });
+  yield* packTree(session, register, { path: root, name: root, ids: view.inside });
 }

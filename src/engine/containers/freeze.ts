@@ -1,11 +1,15 @@
 /** Stops the processes of a container in their tracks, and lets them go on. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { GantryError } from "../../base/error.ts";
+import { faultPoint } from "../../base/fault.ts";
+import { Scope } from "../../base/scope.ts";
 import { runPlan } from "../../launch/launch.ts";
 import { compileFreeze } from "../../plan/compile/freeze.ts";
+import { openTask } from "../../tasks/open-task.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { type Internals, lockContainer } from "../internals.ts";
-import { containerCgroups, isFrozen } from "./container-cgroups.ts";
+import { containerCgroups, isFrozen, standsStill } from "./container-cgroups.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
@@ -91,4 +95,51 @@ export async function thawForSignal(
     // the signal may have ended it by then
     if (taskState(internals.containers.stateDirectory(record.id)).kind === "running") throw error;
   }
+}
+
+/** As long as runc waits. */
+const freezeTimeoutMs = 10_000;
+/** After so many looks at a freezer that does not get there. */
+const pulseEvery = 50;
+
+/**
+ * Stops the processes of a container for as long as what comes back is not disposed of: its shim holds them, and lets
+ * them go also when this process is killed. Undefined if it does not run; one that is paused stays so.
+ */
+export async function holdContainer(
+  internals: Internals,
+  id: string,
+  options: Cancellable = {},
+): Promise<AsyncDisposable | undefined> {
+  using _ = await lockContainer(internals, id, options);
+  const record = await settleLocked(internals, id);
+  if (!record) throw noSuchContainer(id);
+  const dir = internals.containers.stateDirectory(id);
+  const task = taskState(dir);
+  if (!record.startedInBoot || task.kind !== "running") return undefined;
+  const { start } = task;
+  const paused = isFrozen(internals, start);
+  const tell = (action: "pause" | "unpause") => {
+    if (!paused) internals.events.append("container", action, id, containerAttributes(record));
+  };
+  await using scope = new Scope();
+  const hold = scope.use(await openTask(dir).hold(options));
+  faultPoint("hold-begun");
+  const until = performance.now() + freezeTimeoutMs;
+  for (let looks = 1; !standsStill(internals, start); looks++) {
+    if (taskState(dir).kind !== "running") return undefined;
+    if (performance.now() > until)
+      throw new GantryError("deadline-exceeded", `pause container "${record.name}": unable to freeze`, {
+        detail: { id },
+      });
+    await sleep(1, undefined, options);
+    await hold.renew({ ...options, pulse: looks % pulseEvery === 0 });
+  }
+  tell("pause");
+  return scope.keep({
+    async [Symbol.asyncDispose]() {
+      await hold[Symbol.asyncDispose]();
+      if (!isFrozen(internals, start)) tell("unpause");
+    },
+  });
 }

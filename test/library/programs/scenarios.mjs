@@ -394,7 +394,10 @@ const scenarios = {
     await c.wait();
     await c.remove();
     await watching;
-    assert.deepEqual(seen, ["container create", "container start", "container die", "container destroy"]);
+    assert.deepEqual(seen, [
+      ...["container create", "container attach", "container start"],
+      ...["container die", "container destroy"],
+    ]);
   },
 
   async flood(engine) {

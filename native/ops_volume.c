@@ -44,12 +44,15 @@ static int is_empty(int dir)
 	return empty;
 }
 
-static int copy_aside(int volume, int source)
+static int copy_aside(int volume, int source, bool durable)
 {
 	int to = make_directory(volume, UNFINISHED), links = to < 0 ? to : make_directory(volume, LINKS);
 	int r = links < 0 ? links : copy_tree(source, to, links);
 	if (r == 0)
 		r = remove_tree(volume, LINKS);
+	/* what has this name is whole, also after a power cut; one pass over the file system, not one a file */
+	if (r == 0 && durable && syncfs(to) < 0)
+		r = -errno;
 	if (r == 0 && renameat(volume, UNFINISHED, volume, WHOLE) < 0)
 		r = -errno;
 	if (to >= 0)
@@ -60,7 +63,7 @@ static int copy_aside(int volume, int source)
 }
 
 /* What somebody else has put there meanwhile stays. */
-static int move_in(int volume, int whole, int data)
+static int move_in(int volume, int whole, int data, bool durable)
 {
 	struct dirent *entry;
 	struct stat st;
@@ -79,16 +82,21 @@ static int move_in(int volume, int whole, int data)
 	closedir(list);
 	if (r == 0)
 		r = copy_directory_attributes(whole, data, &st);
-	return r < 0 ? r : remove_tree(volume, WHOLE);
+	/* the sign that something is still to be moved goes when that is done on the disk too */
+	if (r == 0)
+		r = durable && (fsync(data) < 0 || fsync(whole) < 0) ? -errno : 0;
+	if (r == 0)
+		r = remove_tree(volume, WHOLE);
+	return r == 0 && durable && fsync(volume) < 0 ? -errno : r;
 }
 
-static int populate(int volume, int data, int root, const char *path)
+static int populate(int volume, int data, int root, const char *path, bool durable)
 {
 	int whole = open_directory(volume, WHOLE), r = 0;
 	if (whole == -ENOENT) {
 		int source = open_in_root(root, path, O_RDONLY | O_DIRECTORY, 0), empty = is_empty(data);
 		if (source >= 0 && empty == 1)
-			r = copy_aside(volume, source);
+			r = copy_aside(volume, source, durable);
 		else if (source < 0 && source != -ENOENT && source != -ENOTDIR)
 			r = source;
 		if (source >= 0)
@@ -99,7 +107,7 @@ static int populate(int volume, int data, int root, const char *path)
 	}
 	if (whole < 0)
 		return whole;
-	r = move_in(volume, whole, data);
+	r = move_in(volume, whole, data, durable);
 	close(whole);
 	return r;
 }
@@ -108,7 +116,8 @@ int op_populate_volume(struct executor *x, const struct step *s)
 {
 	const char *volume = s->v[POPULATE_VOLUME_VOLUME].text.at, *path = s->v[POPULATE_VOLUME_PATH].text.at;
 	int dir = open_directory(AT_FDCWD, volume), data = dir < 0 ? dir : open_directory(dir, DATA);
-	int r = data < 0 ? data : populate(dir, data, reg(x, &s->v[POPULATE_VOLUME_ROOT]), path);
+	int r = data < 0 ? data : populate(dir, data, reg(x, &s->v[POPULATE_VOLUME_ROOT]), path,
+	                                        s->v[POPULATE_VOLUME_DURABLE].number);
 	if (data >= 0)
 		close(data);
 	if (dir >= 0)

@@ -89,7 +89,7 @@
   X(75, create_mount, "create-mount", "-844+", 3, 0) \
   X(76, take_mode, "take-mode", "ftf", 2, 1) \
   X(242, clone_below, "clone-below", "?tt4+", 3, 0) \
-  X(243, populate_volume, "populate-volume", "ftt", 1, 0) \
+  X(243, populate_volume, "populate-volume", "ftt4", 1, 0) \
   X(81, make_device, "make-device", "ft444444", 2, 1) \
   X(82, make_symlink_in_root, "make-symlink-in-root", "ftt", 2, 1) \
   X(83, set_cwd, "set-cwd", "t4", 2, 8) \
@@ -343,6 +343,7 @@
 #define POPULATE_VOLUME_ROOT 0
 #define POPULATE_VOLUME_PATH 1
 #define POPULATE_VOLUME_VOLUME 2
+#define POPULATE_VOLUME_DURABLE 3
 #define MAKE_DEVICE_ROOT 0
 #define MAKE_DEVICE_PATH 1
 #define MAKE_DEVICE_TYPE 2

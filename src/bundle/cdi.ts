@@ -4,20 +4,29 @@ import type { RuntimeConfig } from "../spec/runtime-config.ts";
 import { hookKinds } from "../spec/runtime-hooks.ts";
 import type { RuntimeMount } from "../spec/runtime-mount.ts";
 import { mergeEnvironment } from "./command.ts";
-import type { FoundDevice } from "./devices.ts";
+import { deviceRulesOf, type FoundDevice } from "./devices.ts";
 
 /** The edits of a spec or of a device in it; devices are complete. */
 export interface CdiEdits extends Omit<CdiContainerEdits, "deviceNodes"> {
   readonly devices: readonly FoundDevice[];
 }
 
-/** Devices themselves go the way of those that are asked for by path. */
-export function withCdi(config: RuntimeConfig, edits: readonly CdiEdits[]): RuntimeConfig {
-  return edits.reduce(apply, config);
+export function withCdi(
+  config: RuntimeConfig,
+  edits: readonly CdiEdits[],
+  options: { readonly privileged: boolean },
+): RuntimeConfig {
+  return edits.reduce((edited, edit) => apply(edited, edit, options), config);
 }
 
-function apply(config: RuntimeConfig, edit: CdiEdits): RuntimeConfig {
-  const { process } = config;
+function apply(
+  config: RuntimeConfig,
+  edit: CdiEdits,
+  options: { readonly privileged: boolean },
+): RuntimeConfig {
+  const { process, linux } = config;
+  const { resources } = linux ?? {};
+  const rules = deviceRulesOf(options, edit.devices) as (typeof resources & {})["devices"] & {};
   const mounts = (edit.mounts ?? []).map(
     ({ hostPath, containerPath, options = ["rbind", "ro", "nosuid", "nodev"], type }): RuntimeMount => ({
       destination: containerPath,
@@ -44,6 +53,11 @@ function apply(config: RuntimeConfig, edit: CdiEdits): RuntimeConfig {
         }
       : {}),
     mounts: [...kept, ...mounts],
+    linux: {
+      ...linux,
+      devices: [...(linux?.devices ?? []), ...edit.devices.map(({ device }) => device)],
+      resources: { ...resources, devices: [...(resources?.devices ?? []), ...rules] },
+    },
     ...(edit.hooks && edit.hooks.length > 0 ? { hooks: hooksOf(config, edit.hooks) } : {}),
   };
 }

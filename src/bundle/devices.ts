@@ -28,7 +28,7 @@ export function parseDeviceRule(text: string): LinuxDeviceCgroup {
 
 /** What comes after docker's own rules. A privileged container may do all as it is. */
 export function deviceRulesOf(
-  options: ContainerOptions,
+  options: Pick<ContainerOptions, "privileged" | "deviceCgroupRules">,
   found: readonly FoundDevice[],
 ): readonly LinuxDeviceCgroup[] {
   if (options.privileged) return [];

@@ -11,7 +11,6 @@ import type { SeccompArch } from "../linux/seccomp/policy.ts";
 import type { ImageExecution } from "../spec/image-config.ts";
 import { type RuntimeConfig, runtimeSpecVersion } from "../spec/runtime-config.ts";
 import type { RuntimeDevice, RuntimeLinux } from "../spec/runtime-linux.ts";
-import { type CdiEdits, withCdi } from "./cdi.ts";
 import { defaultPath, defaultTerm, mergeArgs, mergeEnvironment, workingDirectory } from "./command.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { type ContainerFiles, containerMounts } from "./mounts.ts";
@@ -28,8 +27,6 @@ export interface BundleHost extends ResourceHost {
   /** What the engine itself holds: "all" and "privileged" mean no more than that. */
   readonly capabilities: readonly Capability[];
   readonly hostname: string;
-  /** What the CDI specs say of the devices that were asked for by name. */
-  readonly cdiEdits?: readonly CdiEdits[] | undefined;
   /** Device nodes for privileged containers. */
   readonly devices?: readonly RuntimeDevice[] | undefined;
 }
@@ -131,7 +128,7 @@ export function buildRuntimeConfig(input: BundleInput): Bundle {
       : mounts,
     linux: linuxOf(input, security, capabilities),
   };
-  return { config: withCdi(config, host.cdiEdits ?? []), warnings: security.warnings };
+  return { config, warnings: security.warnings };
 }
 
 function oomScoreOf(value: number): number {

@@ -6,7 +6,6 @@ import type { ContainerOptions } from "../bundle/container-options.ts";
 import type { BundleHost } from "../bundle/runtime-config.ts";
 import { capabilitiesOfMask } from "../linux/capabilities.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
-import { findCdiDevices, gpuNames } from "./cdi-devices.ts";
 import { blockDeviceNumbers, findDevices, hostDevices } from "./host-devices.ts";
 
 export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleHost {
@@ -25,20 +24,17 @@ export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleH
   };
 }
 
-/** Devices that are asked for by path, and those of the CDI specs. */
-function askedDevices(options: ContainerOptions): Pick<BundleHost, "foundDevices" | "cdiEdits"> {
-  const { devices = [], cdiDevices = [], gpus, privileged = false } = options;
-  if (devices.length === 0 && cdiDevices.length === 0 && gpus === undefined) return {};
-  const names = [...cdiDevices, ...(gpus === undefined ? [] : gpuNames(gpus))];
-  const cdiEdits = names.length > 0 ? findCdiDevices(names) : [];
+/** Devices that are asked for by path; those of CDI specs are looked up when the container starts. */
+function askedDevices({
+  devices = [],
+  privileged = false,
+}: ContainerOptions): Pick<BundleHost, "foundDevices"> {
+  if (devices.length === 0) return {};
   // a privileged container has all devices under their own names
   const asked = privileged
     ? devices.filter(({ hostPath, containerPath }) => containerPath && containerPath !== hostPath)
     : devices;
-  return {
-    foundDevices: [...asked.flatMap(findDevices), ...cdiEdits.flatMap(({ devices: found }) => found)],
-    cdiEdits,
-  };
+  return { foundDevices: asked.flatMap(findDevices) };
 }
 
 /** CPUs of the machine: what the present process may use of them says nothing about its containers. */

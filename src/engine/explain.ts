@@ -4,6 +4,7 @@ import type { RuntimeConfig } from "../spec/runtime-config.ts";
 import { donorsFor, settleLog, startPlan } from "./containers/container-plan.ts";
 import { type CreateRequest, makeContainer } from "./containers/create.ts";
 import { discardContainer } from "./containers/discard.ts";
+import { settleDevices } from "./containers/settle-devices.ts";
 import type { Internals } from "./internals.ts";
 
 export interface Explanation {
@@ -23,7 +24,9 @@ export async function explainRun(
     internals,
     { ...unnamed, pull: "never" },
     { ...options, dry: true },
-    async ({ record, input }) => {
+    async ({ record, input: asked }) => {
+      const runtimeConfig = await settleDevices(internals, record, asked.runtimeConfig);
+      const input = { ...asked, runtimeConfig };
       const log = await settleLog(record, input.runtimeConfig);
       const donors = await donorsFor(internals, record, input.runtimeConfig);
       const plan = await startPlan(internals, record, { ...input, donors, log, unattended: false });

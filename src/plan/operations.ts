@@ -156,7 +156,7 @@ export const operations = {
   "take-mode": op(76, child, ["in-root"], { root: "fd", path: "text", mount: "fd" }, "gives the root of a detached mount the permission bits of the directory that it will cover; missing is fine"),
 
   "clone-below": op(242, both, [], { dir: "fd?", path: "text", below: "text", recursive: "u32", fd: "fd+" }, "a detached copy of the mount tree at a path below a directory (dir or, without it, a host path) that somebody else fills: nothing leads out of it"),
-  "populate-volume": op(243, host, [], { root: "fd", path: "text", volume: "text" }, "gives the empty directory _data of a volume a copy of what is at a path of the root, with owners, modes, times and extended attributes: made aside as a whole and then moved in; goes on with what was not moved in before; missing is fine"),
+  "populate-volume": op(243, host, [], { root: "fd", path: "text", volume: "text", durable: "u32" }, "gives the empty directory _data of a volume a copy of what is at a path of the root, with owners, modes, times and extended attributes: made aside as a whole and then moved in; goes on with what was not moved in before; missing is fine; durable 1: all of it is on the disk before it counts as whole, and as done"),
 
   // in the root
   "make-device": op(81, child, ["in-root"], { root: "fd", path: "text", type: "u32", major: "u32", minor: "u32", mode: "u32", uid: "u32", gid: "u32" }, "makes a device node or fifo (type: the S_IFMT bits of its mode); one that is there must be the same"),

@@ -295,6 +295,55 @@ test("devices by their names in CDI specs bring nodes, mounts, variables, groups
   }),
 );
 
+test("devices of CDI specs are looked up at each start, and limits stay", { skip }, () =>
+  withBusybox(async (box) => {
+    const specs = join(box.dir, "cdi");
+    mkdirSync(specs);
+    const env = { GANTRY_CDI_DIRS: specs };
+    const describe = (version: string) =>
+      writeFileSync(
+        join(specs, "acme.json"),
+        JSON.stringify({
+          cdiVersion: "0.6.0",
+          kind: "acme.com/unit",
+          devices: [
+            {
+              name: "0",
+              containerEdits: {
+                deviceNodes: [{ path: `/dev/unit-${version}`, hostPath: "/dev/zero" }],
+                env: [`UNIT=${version}`],
+              },
+            },
+          ],
+        }),
+      );
+    // nobody looks before it starts
+    await box.must(["create", "--name", "box", "--device", "acme.com/unit=0", "busybox", "sleep", "1000"], {
+      env,
+    });
+    const early = await box.gantry(["start", "box"], { env });
+    assert.deepEqual(
+      [early.code, early.stderr],
+      [1, "gantry: CDI device injection failed: unresolvable CDI devices acme.com/unit=0\n"],
+    );
+    describe("one");
+    await box.must(["start", "box"], { env });
+    const look = "echo $UNIT; ls /dev/unit*; head -c 1 /dev/unit* | wc -c";
+    assert.equal(await box.must(["exec", "box", "sh", "-c", look]), "one\n/dev/unit-one\n1");
+    await box.must(["update", "--pids-limit", "33", "box"]);
+    describe("two");
+    assert.match(await box.must(["exec", "box", "sh", "-c", look]), /^one/, "what runs stays as it is");
+    await box.must(["restart", "-t", "0", "box"], { env });
+    assert.equal(await box.must(["exec", "box", "sh", "-c", look]), "two\n/dev/unit-two\n1");
+    assert.equal(await box.must(["inspect", "-f", "{{.HostConfig.PidsLimit}}", "box"]), "33");
+    assert.match(await box.must(["exec", "box", "cat", "/proc/self/cgroup"]), /pids/);
+    const id = await box.must(["inspect", "-f", "{{.Id}}", "box"]);
+    const config = JSON.parse(readFileSync(join(box.root, "containers", id, "config.json"), "utf8"));
+    assert.equal(config.linux.resources.pids.limit, 33);
+    await box.must(["rm", "-f", "box"]);
+  }),
+);
+
 test("names: hosts, DNS, annotations and ports", { skip }, () =>
   withBusybox(async (box) => {
     const hosts = await sh(

@@ -145,7 +145,7 @@ export async function populateVolumes(
   internals: Internals,
   options: readonly MountOption[],
   mounts: SnapshotMounts,
-  { signal }: Cancellable,
+  { signal, autoRemove = false }: Cancellable & { readonly autoRemove?: boolean | undefined },
 ): Promise<void> {
   const cancellable = signal ? { signal } : {};
   for (const mount of options) {
@@ -153,14 +153,15 @@ export async function populateVolumes(
     const name = mount.source!;
     if (!volumeStore(internals).awaitsContent(name)) continue;
     using _ = await lockVolume(internals, name, cancellable);
-    await populate(internals, name, mount.target, mounts, cancellable);
+    // one that goes with its container is found by nobody after a power cut
+    const durable = !(mount.anonymous && autoRemove);
+    await populate(internals, { name, target: mount.target, durable }, mounts, cancellable);
   }
 }
 
 async function populate(
   internals: Internals,
-  name: string,
-  target: string,
+  { name, target, durable }: { readonly name: string; readonly target: string; readonly durable: boolean },
   { lower }: SnapshotMounts,
   cancellable: Cancellable,
 ): Promise<void> {
@@ -189,6 +190,7 @@ async function populate(
           root: fd,
           path: target,
           volume: volumeStore(internals).directory(name),
+          durable: durable ? 1 : 0,
         },
       ],
       child: [],

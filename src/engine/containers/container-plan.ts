@@ -23,18 +23,21 @@ export interface PlanInput {
   /** What a start settles about its log. */
   readonly log?: LogTarget | undefined;
   readonly donors?: EngineMode["donors"];
+  /** What other containers lend of volumes. */
+  readonly lent?: EngineMode["sources"];
 }
 
 /** Mounts that show an image or a part of a volume; loaded only for containers that have any. */
 async function sourcesOf(
   internals: Internals,
   { options }: ContainerRecord,
+  { lent }: PlanInput,
 ): Promise<Pick<EngineMode, "sources">> {
   const mounts = options.mounts ?? [];
   if (!mounts.some((mount) => mount.kind === "image" || (mount.kind === "volume" && mount.subpath)))
-    return {};
+    return lent && lent.size > 0 ? { sources: lent } : {};
   const { mountSources } = await import("./mount-sources.ts");
-  return { sources: await mountSources(internals, mounts) };
+  return { sources: new Map([...(await mountSources(internals, mounts)), ...(lent ?? [])]) };
 }
 
 /** Loaded only for a log whose entries carry something, or that goes to a daemon. */
@@ -124,7 +127,7 @@ export async function startRequest(
         ...input.log,
       },
       stopSignal: record.stopSignal,
-      ...(await sourcesOf(internals, record)),
+      ...(await sourcesOf(internals, record, input)),
       network: false,
       ...(record.healthCheck ? { onStart: internalCommand(internals, "keep") } : {}),
       onExit: programAtEnd(internals, record, input),

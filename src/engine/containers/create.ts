@@ -1,5 +1,5 @@
 /** Makes a container: image, name, snapshot, bundle, record. */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
@@ -13,7 +13,6 @@ import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
-import { exactJson } from "../../spec/runtime-integers.ts";
 import { bundleHost } from "../bundle-host.ts";
 import { claimName } from "../claim-name.ts";
 import { imageForContainer } from "../images/image-for-container.ts";
@@ -29,6 +28,8 @@ import { type HealthOptions, healthCheckOf } from "./health-check.ts";
 import { signalNumber } from "./kill.ts";
 import type { LogRequest } from "./log-config.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
+import { writeRuntimeConfig } from "./runtime-config-file.ts";
+import { namesDevices } from "./settle-devices.ts";
 import type { Shared } from "./shared-namespaces.ts";
 
 /** What a container is made from: the image, Docker's options in Gantry's terms, and what the engine does with it. */
@@ -243,7 +244,10 @@ async function withMounts<R extends CreateRequest>(
   if (!declared && !asked && !request.volumesFrom?.length) return request;
   const { populateVolumes, prepareMounts } = await import("./container-mounts.ts");
   const mounts = await prepareMounts(internals, id, image, request, options);
-  if (!options.dry) await populateVolumes(internals, mounts, root, options);
+  if (!options.dry) {
+    const { autoRemove } = request;
+    await populateVolumes(internals, mounts, root, { ...options, autoRemove });
+  }
   faultPoint("create-populated");
   return { ...request, mounts };
 }
@@ -319,12 +323,8 @@ async function makeBundle(
     ...(options.init ? { initProgram: copyInit(internals.executor(), dir) } : {}),
   });
   for (const warning of warnings) internals.logger.warn(warning, { id });
-  const path = join(dir, "config.json");
-  try {
-    writeFileSync(path, exactJson(config), { mode: 0o600 });
-  } catch (error) {
-    throw wrapErrno(error, "write runtime config", path);
-  }
+  writeRuntimeConfig(internals, id, config);
+  if (namesDevices({ options })) writeRuntimeConfig(internals, id, config, "created.json");
   return config;
 }
 

@@ -18,6 +18,7 @@ import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { removeTree } from "../record-store.ts";
+import type { SharedTmpfs } from "../volumes/shared-tmpfs.ts";
 import { writeContainerFiles } from "./container-files.ts";
 import { donorsFor, type PlanInput, settleLog, startPlan, startRequest } from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
@@ -25,7 +26,8 @@ import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 import { withoutRestarts } from "./restart-policy.ts";
-import { readRuntimeConfig } from "./runtime-config-file.ts";
+import { readCreatedConfig } from "./runtime-config-file.ts";
+import { settleDevices } from "./settle-devices.ts";
 
 export interface StartOptions {
   /** Connect to its streams from the first byte on; default true. */
@@ -74,7 +76,7 @@ export async function startLocked(
   await ensureUnpacked(internals, chainIds, image, cancellable);
   const mounts = await (await internals.snapshotter()).mounts(id, cancellable);
   if (record.autoRemove) forgetFailedMount(mounts);
-  const input = { runtimeConfig: readRuntimeConfig(internals, id), mounts };
+  const input = { runtimeConfig: readCreatedConfig(internals, id), mounts };
   using _pod = record.pod === undefined ? undefined : await holdPod(internals, record.pod, cancellable);
   try {
     return await launchLocked(internals, record, input, options);
@@ -91,7 +93,7 @@ export async function startLocked(
 export async function launchLocked(
   internals: Internals,
   record: ContainerRecord,
-  input: Omit<PlanInput, "unattended">,
+  asked: Omit<PlanInput, "unattended">,
   options: StartOptions,
 ): Promise<Attachment | undefined> {
   const { containers } = internals;
@@ -104,11 +106,16 @@ export async function launchLocked(
   const mounts = record.options.mounts ?? [];
   if (mounts.some((mount) => mount.kind === "bind" && mount.propagation))
     (await import("./propagation.ts")).checkPropagation(mounts);
+  const created = await settleDevices(internals, record, asked.runtimeConfig);
+  const input = { ...asked, runtimeConfig: created };
   const log = await settleLog(record, input.runtimeConfig);
   if (record.pod !== undefined) await readyPod(internals, record.pod, options.signal);
   const donors = await donorsFor(internals, record, input.runtimeConfig);
   const runtimeConfig = sized(input.runtimeConfig, options.terminalSize);
-  const plan = await startPlan(internals, record, { ...input, runtimeConfig, unattended, log, donors });
+  const cancellable = options.signal ? { signal: options.signal } : {};
+  using shared = await lentVolumes(internals, record, cancellable);
+  const lent = shared?.sources;
+  const plan = await startPlan(internals, record, { ...input, runtimeConfig, unattended, log, donors, lent });
   makeFreshDirectory(dir);
   if (record.runtime) await writeBundle(internals, record, { ...input, unattended, donors });
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? record.hostname ?? machineName());
@@ -122,16 +129,37 @@ export async function launchLocked(
     executor: internals.executor(),
     started: options.executor,
     ...(attach ? { attach } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
+    ...cancellable,
     onSync: (point) => faultPoint(`sync-${point}`),
   });
   internals.executors.prepare();
-  const { attachment } = await (record.runtime ? explained(starting, dir) : starting);
+  let attachment: Attachment | undefined;
+  try {
+    ({ attachment } = await (record.runtime ? explained(starting, dir) : starting));
+  } catch (error) {
+    if (!shared?.isLost(error)) throw error;
+    // who lent a volume has ended in the same moment: there may be somebody else, or it begins anew
+    shared[Symbol.dispose]();
+    if (record.autoRemove) forgetFailedMount(input.mounts);
+    const { executor: _, ...again } = options;
+    return await launchLocked(internals, record, asked, again);
+  }
   faultPoint("started");
   const attributes = containerAttributes(record);
   if (attachment) internals.events.append("container", "attach", id, attributes);
   internals.events.append("container", "start", id, attributes);
   return attachment;
+}
+
+/** Loaded only for volumes that are no directory. */
+async function lentVolumes(
+  internals: Internals,
+  record: ContainerRecord,
+  cancellable: { readonly signal?: AbortSignal },
+): Promise<SharedTmpfs | undefined> {
+  if (!record.options.mounts?.some((mount) => mount.kind === "volume" && mount.mounted)) return undefined;
+  const { shareTmpfs } = await import("../volumes/shared-tmpfs.ts");
+  return await shareTmpfs(internals, record, cancellable);
 }
 
 /** For another runtime. */

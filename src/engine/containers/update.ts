@@ -1,7 +1,5 @@
 /** New limits for a container: for the run that it is in, and for every later one. */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { writeFileAtomic } from "../../base/atomic-file.ts";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import type { ContainerOptions, ResourceOptions } from "../../bundle/container-options.ts";
 import { containerResources } from "../../bundle/resources.ts";
@@ -25,7 +23,7 @@ import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
-import { readRuntimeConfig } from "./runtime-config-file.ts";
+import { changeRuntimeConfigs, readRuntimeConfig } from "./runtime-config-file.ts";
 
 /** What is left out, or 0, stays as it is; for `pidsLimit` 0 and -1 take the limit away. */
 export interface UpdateRequest extends ResourceOptions {
@@ -94,8 +92,10 @@ async function updateLocked(
         throw explainRefusal(error, cgroups, patch);
       }
     }
-    const linux = { ...runtimeConfig.linux, resources: resources.merged as RuntimeResources };
-    writeFileAtomic(join(containers.directory(id), "config.json"), exactJson({ ...runtimeConfig, linux }));
+    changeRuntimeConfigs(internals, id, (config) => {
+      const { merged: changed } = updateResources(config.linux?.resources ?? {}, patch);
+      return { ...config, linux: { ...config.linux, resources: changed as RuntimeResources } };
+    });
   }
   const runs = record.startedInBoot && taskState(containers.stateDirectory(id)).kind === "running";
   if (restartPolicy && runs) askAtEnd(internals, id);

@@ -46,7 +46,8 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
     if (kind === "bind" && !mount.source) refuse(`${where}/source`, "a bind mount needs a source");
     if (kind === "new" && !mount.type) refuse(`${where}/type`, "a mount that is no bind mount needs a type");
     const ids = idsOf(draft, mount, options, where);
-    const byHost = kind === "bind" && privileged && inherited++ < inheritedLimit;
+    const byHost =
+      isLent(draft, destination, mount) || (kind === "bind" && privileged && inherited++ < inheritedLimit);
     if (ids !== "host" && !byHost)
       throw new GantryError(
         "permission-denied",
@@ -68,6 +69,10 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
       ids,
     };
   });
+}
+
+function isLent({ request: { mode } }: Draft, destination: string, { type }: RuntimeMount): boolean {
+  return mode.kind === "engine" && type === "tmpfs" && mode.sources?.get(destination)?.from !== undefined;
 }
 
 /** Which ids a bind mount shows: the host's, those of the container's user namespace, or by a map of its own. */

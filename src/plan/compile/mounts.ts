@@ -4,7 +4,7 @@
  * child, since proc, sysfs, mqueue and cgroup show the namespaces of who makes them.
  */
 import { posix } from "node:path";
-import { GantryError } from "../../base/error.ts";
+import { bug, GantryError } from "../../base/error.ts";
 import { idMapText, toHostId } from "../../linux/id-map.ts";
 import { mountAttr, mountFlag } from "../../linux/mount-options.ts";
 import type { Step } from "../plan.ts";
@@ -39,6 +39,20 @@ function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
       ...(single ? { set: options.attrSet, clear: options.attrClear } : {}),
     });
   if (!single) pushOptionAttributes(list, planned);
+}
+
+/** A tmpfs of another container. Of what is the mount's own it has what was asked for. */
+function openLent(draft: Draft, planned: PlannedMount): void {
+  const { phrase, register: fd, destination, options } = planned;
+  const where = `${planned.where}/source`;
+  const { mode } = draft.request;
+  const from = mode.kind === "engine" ? mode.sources?.get(destination)?.from : undefined;
+  if (!from) bug(`a mount at ${destination} that nobody lends`);
+  const process = donorRegister(draft, from, where);
+  draft.host.push({ op: "take-tree", where, phrase, process, path: from.path, type: tmpfsType, fd });
+  const set = options.attrSet | options.recAttrSet;
+  const clear = mountAttr.readonly & ~set;
+  pushAttributes(draft.host, planned, { set, clear, propagation: mountFlag.private });
 }
 
 /** The mount itself: of a path of the host, of an image's layers, or of a place in one of these. */
@@ -112,7 +126,8 @@ function pushOptionAttributes(list: Step[], planned: PlannedMount): void {
 export function openSources(draft: Draft, mounts: readonly PlannedMount[]): void {
   for (const planned of mounts) {
     if (!planned.inherited) continue;
-    openSource(draft, draft.host, planned);
+    if (planned.kind === "new") openLent(draft, planned);
+    else openSource(draft, draft.host, planned);
     if (planned.ids === "own") mapOwnIds(draft, planned);
   }
 }
@@ -303,6 +318,8 @@ export function placeMounts(
     }
     if (planned.kind === "bind") {
       if (!planned.inherited) openSource(draft, draft.child, planned);
+    } else if (planned.inherited) {
+      // it was lent, and is there
     } else if (bindsSys(draft, planned, namespaces)) {
       const { where, phrase, register: fd } = planned;
       draft.child.push({ op: "clone-tree", where, phrase, path: "/sys", recursive: 1, fd });

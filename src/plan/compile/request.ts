@@ -72,12 +72,14 @@ export interface ForeignRuntime {
   readonly env: readonly string[];
 }
 
-/** What a bind mount shows that is not just a path of the host. */
+/** What a mount shows that is neither just a path of the host nor a new file system. */
 export interface MountSource {
   /** Layers of an image, topmost first, in place of the source; at least two. */
   readonly lower?: readonly string[] | undefined;
   /** A path in what is mounted, which others fill: nothing leads out of it. */
   readonly below?: string | undefined;
+  /** In place of a new tmpfs, that which a container has at a path. */
+  readonly from?: (Donor & { readonly path: string }) | undefined;
 }
 
 /** The executor stays as the container's shim. */

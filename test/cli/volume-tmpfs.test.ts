@@ -1,0 +1,120 @@
+/** A volume of type tmpfs is one for all who use it at a time, and gone with the last of them. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { needs } from "../lib/needs.ts";
+import type { Sandbox } from "../lib/sandbox.ts";
+import { withBusybox } from "./busybox.ts";
+
+const skip = needs("root");
+
+async function makeVolume(box: Sandbox): Promise<void> {
+  await box.must([
+    "volume",
+    "create",
+    "-o",
+    "type=tmpfs",
+    "-o",
+    "device=tmpfs",
+    "-o",
+    "o=size=2m,mode=700",
+    "mem",
+  ]);
+}
+
+const start = (box: Sandbox, name: string, mount = "mem:/m", ...more: readonly string[]) =>
+  box.must(["run", "-d", "--name", name, "-v", mount, ...more, "busybox", "sleep", "1000"]);
+const shell = (box: Sandbox, name: string, script: string) => box.must(["exec", name, "sh", "-c", script]);
+
+test(
+  "containers that run share a tmpfs volume, each at its own place and with its own rights",
+  { skip },
+  () =>
+    withBusybox(async (box) => {
+      await makeVolume(box);
+      const before = readFileSync("/proc/self/mounts", "utf8");
+      await start(box, "one");
+      await shell(box, "one", "echo first > /m/note");
+      await start(box, "two", "mem:/other/place:ro");
+      assert.equal(
+        await shell(box, "two", "cat /other/place/note; df -k /other/place | tail -1 | awk '{print $2}'"),
+        "first\n2048",
+      );
+      const refused = await box.gantry(["exec", "two", "touch", "/other/place/x"]);
+      assert.match(refused.stderr, /Read-only file system/);
+      // of one that may only read another may have it to write
+      await box.must(["rm", "-f", "one"]);
+      await start(box, "three");
+      await shell(box, "three", "echo second >> /m/note");
+      assert.equal(await shell(box, "two", "cat /other/place/note"), "first\nsecond");
+      assert.equal(
+        await box.must(["run", "--rm", "-v", "mem:/m", "busybox", "cat", "/m/note"]),
+        "first\nsecond",
+      );
+      // one that starts again has it from the others
+      await box.must(["restart", "-t", "0", "three"]);
+      assert.equal(await shell(box, "three", "cat /m/note"), "first\nsecond");
+      assert.equal(readFileSync("/proc/self/mounts", "utf8"), before, "nothing is mounted on the host");
+      await box.must(["rm", "-f", "two", "three"]);
+      assert.equal(await box.must(["run", "--rm", "-v", "mem:/m", "busybox", "ls", "/m"]), "");
+      await box.must(["volume", "rm", "mem"]);
+    }),
+);
+
+test("of containers that start at once all have the same tmpfs", { skip }, () =>
+  withBusybox(async (box) => {
+    await makeVolume(box);
+    const names = ["a1", "b2", "c3", "d4"];
+    await Promise.all(names.map((name) => start(box, name)));
+    await Promise.all(names.map((name) => shell(box, name, `echo ${name} > /m/${name}`)));
+    for (const name of names) assert.equal(await shell(box, name, "ls /m"), names.join("\n"), name);
+    await box.must(["rm", "-f", ...names]);
+    await box.must(["volume", "rm", "mem"]);
+  }),
+);
+
+test("a shim or a client that is killed takes nothing from the others, and leaves nothing", { skip }, () =>
+  withBusybox(async (box) => {
+    await makeVolume(box);
+    const one = await start(box, "one");
+    await shell(box, "one", "echo kept > /m/note");
+    await start(box, "two");
+    const record = join(box.state, "containers", one, "start.json");
+    process.kill(JSON.parse(readFileSync(record, "utf8")).shim, "SIGKILL");
+    assert.equal(await box.must(["wait", "one"]), "137");
+    for (const point of ["start-recorded", "started"]) {
+      const { code } = await box.gantry(["start", "one"], { env: { GANTRY_FAULT: point } });
+      assert.equal(code, 137, point);
+      if (point !== "started") continue;
+      await box.must(["kill", "one"]);
+      await box.must(["wait", "one"]);
+    }
+    await box.must(["start", "one"]);
+    assert.equal(await shell(box, "one", "cat /m/note"), "kept");
+    await box.must(["rm", "-f", "one", "two"]);
+    await box.must(["volume", "rm", "mem"]);
+    assert.deepEqual(readdirSync(join(box.root, "volumes")), []);
+  }),
+);
+
+test("those that come and go while others start are no reason to fail", { skip }, () =>
+  withBusybox(async (box) => {
+    await makeVolume(box);
+    const short = [
+      "run",
+      "--rm",
+      "-v",
+      "mem:/m",
+      "busybox",
+      "sh",
+      "-c",
+      "df -k /m | tail -1 | awk '{print $2}'",
+    ];
+    const rounds = Array.from({ length: 3 }, async () => {
+      for (let round = 0; round < 8; round++) assert.equal(await box.must(short), "2048");
+    });
+    await Promise.all(rounds);
+    await box.must(["volume", "rm", "mem"]);
+  }),
+);

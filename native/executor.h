@@ -245,6 +245,8 @@ int sync_count(struct executor *x, const struct step *s, uint32_t count);
 /* --- ops_record.c --- */
 /* Waits for the good end of a program that was started, and kills it at the timeout (-1 for none). pid < 0: errno says why. */
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path);
+/* Forks and executes with these strings; `input` becomes descriptor 0, nothing from 3 on stays open. */
+pid_t start_program(const char *path, char **args, char **env, int input);
 /* Annotations of a config may be long; untouched pages cost nothing. */
 #define RECORD_LIMIT (1024 * 1024)
 /* A value that a plan could not know. */

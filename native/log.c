@@ -209,22 +209,63 @@ static void numbered(const struct log *log, char out[280], uint32_t number)
 	*at = 0;
 }
 
+void log_take_packed(struct log *log)
+{
+	char plain[280], packed[400], zipped[300];
+	struct stat st;
+	for (uint32_t i = 1; log->fd >= 0 && i < log->files; i++) {
+		numbered(log, plain, i);
+		if (fstatat(log->dir, plain, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		snprintf(packed, sizeof packed, "%s.packed.%llu.%llu%09lu", log->name, (unsigned long long)st.st_ino,
+		         (unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
+		snprintf(zipped, sizeof zipped, "%s.gz", plain);
+		/* for a moment both are there, and say the same */
+		if (renameat(log->dir, packed, log->dir, zipped) == 0 && unlinkat(log->dir, plain, 0) < 0)
+			lose(log, errno, 0);
+	}
+}
+
+/* Moves a file and what it may be compressed to; where nothing is there is nothing to move. */
+static void shift(struct log *log, uint32_t number)
+{
+	char from[300], to[300];
+	numbered(log, from, number - 1);
+	numbered(log, to, number);
+	if (renameat(log->dir, from, log->dir, to) < 0 && errno != ENOENT)
+		lose(log, errno, 0);
+	if (!log->packs || number == 1)
+		return;
+	strcat(from, ".gz");
+	strcat(to, ".gz");
+	if (renameat(log->dir, from, log->dir, to) < 0 && errno != ENOENT)
+		lose(log, errno, 0);
+}
+
+/* The oldest may be there in the other form than what comes in its place. */
+static void make_room(struct log *log)
+{
+	char oldest[300];
+	log_take_packed(log);
+	numbered(log, oldest, log->files - 1);
+	unlinkat(log->dir, oldest, 0);
+	strcat(oldest, ".gz");
+	unlinkat(log->dir, oldest, 0);
+}
+
 /*
  * name -> name.1 -> name.2 …; the oldest is overwritten, or goes where there is only one. Never by cutting a file off:
  * who reads it has it open, and finds its end before the next one.
  */
 static void rotate(struct log *log)
 {
-	char from[280], to[280];
 	flush(log);
 	if (log->files < 2 && unlinkat(log->dir, log->name, 0) < 0 && errno != ENOENT)
 		lose(log, errno, 0);
-	for (uint32_t i = log->files - 1; i > 0; i--) {
-		numbered(log, to, i);
-		numbered(log, from, i - 1);
-		if (renameat(log->dir, from, log->dir, to) < 0 && errno != ENOENT)
-			lose(log, errno, 0);
-	}
+	if (log->packs && log->files > 1)
+		make_room(log);
+	for (uint32_t i = log->files - 1; i > 0; i--)
+		shift(log, i);
 	int fd = open_file(log);
 	if (fd < 0) {
 		/* goes on in the old file rather than lose anything, and tries again a file's length later */
@@ -234,6 +275,7 @@ static void rotate(struct log *log)
 	}
 	close(log->fd);
 	log->fd = fd;
+	log->turned = true;
 }
 
 /* An entry with all that surrounds the line. */

@@ -38,6 +38,8 @@ struct log {
 	uint64_t size;  /* of the current file, with what is pending */
 	uint64_t lost;  /* bytes of entries that could not be written */
 	int error;      /* errno of the first loss */
+	bool packs;     /* files that are not written to any more may come compressed */
+	bool turned;    /* over since this was last set to false */
 	const char *attributes; /* JSON that stands in every entry of a json-file; NULL for none */
 	uint32_t attributes_bytes;
 	struct forward *forward; /* NULL for none */
@@ -56,6 +58,11 @@ size_t log_write(struct log *log, unsigned stream, const char *data, size_t byte
 /* The stream is over: an unfinished line is written as it is. */
 void log_end(struct log *log, unsigned stream);
 void log_close(struct log *log);
+/*
+ * Puts what somebody has compressed of rotated files in their places: NAME.packed.INODE.MTIME, whole, becomes NAME.1.gz
+ * and so on. Only the writer of the log moves its files, so nobody has to wait for anybody.
+ */
+void log_take_packed(struct log *log);
 /* The time now: RFC 3339 in UTC with as many digits of the second as it takes, as Go's RFC3339Nano prints it. */
 void log_time(char out[40]);
 

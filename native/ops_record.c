@@ -224,7 +224,7 @@ int op_await_exit(struct executor *x, const struct step *s)
 
 /* --- hooks and programs --- */
 
-static pid_t start_program(const char *path, char **args, char **env, int input)
+pid_t start_program(const char *path, char **args, char **env, int input)
 {
 	pid_t pid = fork();
 	if (pid != 0)

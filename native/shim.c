@@ -266,7 +266,7 @@ static void resume_stdin(struct shim *shim)
 	}
 }
 
-enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_LOG, AT_OOM, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
+enum { AT_CHILD, AT_SIGNAL, AT_LISTENER, AT_STDIN, AT_LOG, AT_OOM, AT_PACKER, AT_OUT, AT_CLIENTS = AT_OUT + 2 };
 
 static void gather(const struct shim *shim, int signals, struct pollfd p[])
 {
@@ -284,6 +284,7 @@ static void gather(const struct shim *shim, int signals, struct pollfd p[])
 	p[AT_LISTENER] = (struct pollfd){seat ? shim->listener : -1, POLLIN, 0};
 	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
 	p[AT_LOG] = (struct pollfd){held && forward ? forward->fd : -1, POLLOUT, 0};
+	p[AT_PACKER] = (struct pollfd){shim->packer > 0 ? shim->packer_end : -1, POLLIN, 0};
 	p[AT_OOM] = (struct pollfd){the_oom_watch.fd, the_oom_watch.events, 0};
 	for (unsigned i = 0; i < 2; i++)
 		p[AT_OUT + i] = (struct pollfd){room && !shim->hung_up ? shim->out[i] : -1, POLLIN, 0};
@@ -330,6 +331,9 @@ static void turn(struct shim *shim, int signals, int timeout_ms)
 			shim->hung_up |= shim->terminal && shim->out[i] >= 0;
 	if (p[AT_CHILD].revents)
 		reap(shim);
+	if (p[AT_PACKER].revents)
+		end_packing(shim);
+	begin_packing(shim);
 	rest_from_pour(shim);
 }
 
@@ -432,6 +436,19 @@ int op_label_log(struct executor *x, const struct step *s)
 		return fail(x, EINVAL, "label-log");
 	shim->log.attributes = attributes->at;
 	shim->log.attributes_bytes = attributes->length;
+	return 0;
+}
+
+int op_pack_log(struct executor *x, const struct step *s)
+{
+	struct shim *shim = &the_shim;
+	if (!shim->open || shim->log.packs)
+		return fail(x, EINVAL, "pack-log");
+	shim->log.packs = true;
+	/* what the shim before this one has left */
+	shim->log.turned = true;
+	shim->pack_args = s->v[PACK_LOG_ARGS].list;
+	shim->pack_env = s->v[PACK_LOG_ENV].list;
 	return 0;
 }
 

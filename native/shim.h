@@ -54,6 +54,9 @@ struct shim {
 	int in, out[2], listener, dir;
 	char name[128]; /* of the socket in dir */
 	bool open, terminal, exited;
+	struct list pack_args, pack_env; /* of the program that compresses what was turned over; none */
+	pid_t packer;                    /* 0: it does not run */
+	int packer_end;
 	bool was_frozen; /* before the first holder came: it stays so behind the last */
 	uint32_t stop_signal;
 	uint64_t head;     /* chunks filled so far */
@@ -101,6 +104,10 @@ struct chunk *free_chunk(struct shim *shim); /* NULL: a client must take somethi
 void publish_chunk(struct shim *shim, uint8_t type, uint32_t bytes);
 void answer(struct shim *shim, struct client *c, uint8_t type, const void *payload, uint32_t bytes);
 void close_stdin(struct shim *shim);
+
+/* --- pack_log.c --- */
+void begin_packing(struct shim *shim); /* if something was turned over, and nobody is at it */
+void end_packing(struct shim *shim); /* its program has ended */
 
 /* --- ops_events.c --- */
 void oom_look(bool woken, int64_t now_ms); /* tells of kills that have not been told */

@@ -124,6 +124,7 @@
   X(226, record_pid, "record-pid", "", 1, 128) \
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
   X(240, label_log, "label-log", "t", 1, 0) \
+  X(282, pack_log, "pack-log", "TT", 1, 0) \
   X(241, forward_log, "forward-log", "4t444ttb44", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
@@ -430,6 +431,8 @@
 #define OPEN_SHIM_LIMIT_BYTES 3
 #define OPEN_SHIM_FILES 4
 #define LABEL_LOG_ATTRIBUTES 0
+#define PACK_LOG_ARGS 0
+#define PACK_LOG_ENV 1
 #define FORWARD_LOG_PROTOCOL 0
 #define FORWARD_LOG_ADDRESS 1
 #define FORWARD_LOG_PORT 2

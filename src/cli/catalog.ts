@@ -315,6 +315,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: undefined,
     load: async () => (await import("./commands/internal-exited.ts")).internalExited,
   },
+  "internal pack-log": {
+    summary: "Compress the rotated log files of a container (started by its shim)",
+    group: undefined,
+    load: async () => (await import("./commands/internal-pack-log.ts")).internalPackLog,
+  },
 };
 
 /** Docker's longer names; what stands behind the name of the command are arguments of it. */

@@ -6,6 +6,7 @@ import { watch } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errnoOf, wrapErrno } from "../base/error.ts";
+import { identityOf, openUnpacked, packedIdentity } from "./packed-file.ts";
 
 export interface ReadLinesOptions {
   /** How many files there are at most, the current one included. */
@@ -25,7 +26,7 @@ const pollMs = 500;
 
 interface Place {
   readonly handle: FileHandle;
-  readonly inode: number;
+  readonly identity: string;
   offset: number;
 }
 
@@ -100,8 +101,9 @@ function nameAt(path: string, index: number): string {
 
 interface Found {
   readonly name: string;
-  readonly inode: number;
-  readonly size: number;
+  /** Of one that was compressed that of the file before. */
+  readonly identity: string;
+  readonly packed: boolean;
 }
 
 /**
@@ -112,27 +114,60 @@ async function search(path: string, files: number): Promise<Found[]> {
   const found: Found[] = [];
   for (let index = 0; index < files; index++) {
     const name = nameAt(path, index);
-    try {
-      const { ino, size } = await stat(name);
-      if (!found.some(({ inode }) => inode === ino)) found.push({ name, inode: ino, size });
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
-    }
+    // the compressed one is there before the other goes
+    const one = (await lookAt(name)) ?? (index > 0 ? await lookAtPacked(`${name}.gz`) : undefined);
+    if (one && !found.some(({ identity }) => identity === one.identity)) found.push(one);
   }
   return found;
 }
 
-/** The file at its beginning; undefined if its name has come to mean another one since the search. */
-async function openFound(found: Found): Promise<Place | undefined> {
-  let handle: FileHandle;
+async function lookAt(name: string): Promise<Found | undefined> {
   try {
-    handle = await open(found.name, "r");
+    return { name, identity: identityOf(await stat(name, { bigint: true })), packed: false };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;
   }
-  const { ino } = await handle.stat();
-  if (ino === found.inode) return { handle, inode: ino, offset: 0 };
+}
+
+async function lookAtPacked(name: string): Promise<Found | undefined> {
+  const handle = await openIfThere(name);
+  if (!handle) return undefined;
+  try {
+    const identity = (await packedIdentity(handle)) ?? identityOf(await handle.stat({ bigint: true }));
+    return { name, identity, packed: true };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openIfThere(name: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(name, "r");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** The file at its beginning; undefined if its name has come to mean another one since the search. */
+async function openFound(found: Found): Promise<Place | undefined> {
+  const { name, identity } = found;
+  if (found.packed) {
+    try {
+      const handle = await openUnpacked(name);
+      // it may have moved on while it was read
+      if ((await lookAtPacked(name))?.identity === identity) return { handle, identity, offset: 0 };
+      await handle.close();
+      return undefined;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+  const handle = await openIfThere(name);
+  if (!handle) return undefined;
+  if (identityOf(await handle.stat({ bigint: true })) === identity) return { handle, identity, offset: 0 };
   await handle.close();
   return undefined;
 }
@@ -155,9 +190,9 @@ async function following(
 ): Promise<Place | undefined> {
   for (;;) {
     const found = await search(path, files);
-    const at = found.findIndex(({ inode }) => inode === place.inode);
+    const at = found.findIndex(({ identity }) => identity === place.identity);
     // more may have come to it between the last read and its rotation, also to one that has no name any more
-    const { size } = at >= 0 ? found[at]! : await place.handle.stat();
+    const { size } = await place.handle.stat();
     if (size > place.offset) return place;
     const lacks = place.offset - size;
     // half a line that found no room on the disk is cut off again, and another one written in its place
@@ -187,7 +222,8 @@ async function placeOfTail(path: string, files: number, lines: number): Promise<
       }
       await place?.handle.close();
       place = older;
-      const at = await lineStart(place.handle, found.size, missing);
+      const { size } = await place.handle.stat();
+      const at = await lineStart(place.handle, size, missing);
       place.offset = at.offset;
       missing = at.missing;
       if (missing <= 0) return place;

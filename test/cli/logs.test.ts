@@ -1,8 +1,9 @@
 /** Logs: drivers, options, formats, rotation. What docker prints is docker 28's. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { gunzipSync } from "node:zlib";
 import { ended } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
@@ -188,11 +189,18 @@ test("size and number are capped: by default, and as asked for", limits, () =>
   }),
 );
 
-/** Starts a container that prints numbered lines; they begin when the function that comes back is called. */
-async function runCounter(box: Sandbox, lines: number, ...options: string[]): Promise<() => void> {
+const turnedOver = ["--log-opt", "max-size=20k", "--log-opt", "max-file=200"];
+
+/** Starts a container that prints numbered lines; they begin when the function that comes back is called. `also`: behind each. */
+async function runCounter(
+  box: Sandbox,
+  lines: number,
+  options: readonly string[],
+  also = ":",
+): Promise<() => void> {
   const shared = join(box.dir, "shared");
   const script = `until [ -e /shared/go ]; do sleep 0.02; done
-    i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); done`;
+    i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); ${also}; done`;
   const mount = ["-v", `${shared}:/shared`];
   await box.must(["run", "-d", "--name", "app", ...mount, ...options, "busybox", "sh", "-c", script]);
   return () => writeFileSync(join(shared, "go"), "");
@@ -200,7 +208,7 @@ async function runCounter(box: Sandbox, lines: number, ...options: string[]): Pr
 
 test("a follower loses no line over rotations", limits, () =>
   withBusybox(async (box) => {
-    const go = await runCounter(box, 20_000, "--log-opt", "max-size=20k", "--log-opt", "max-file=200");
+    const go = await runCounter(box, 20_000, turnedOver);
     const follower = box.spawn(["logs", "-f", "app"]);
     let text = "";
     follower.stdout!.on("data", (chunk) => {
@@ -218,7 +226,7 @@ test("a follower loses no line over rotations", limits, () =>
 
 test("a follower that sleeps through many rotations goes on where it was", limits, () =>
   withBusybox(async (box) => {
-    const go = await runCounter(box, 10_000, "--log-opt", "max-size=20k", "--log-opt", "max-file=200");
+    const go = await runCounter(box, 10_000, turnedOver);
     await box.must(["run", "--name", "noise", "busybox", "true"]);
     const follower = box.spawn(["logs", "-f", "app"]);
     let text = "";
@@ -233,6 +241,103 @@ test("a follower that sleeps through many rotations goes on where it was", limit
     assert.equal(await end, 0);
     assert.equal(text, Array.from({ length: 10_000 }, (_, index) => `line ${index}\n`).join(""));
     await box.must(["rm", "app", "noise"]);
+  }),
+);
+
+const compressed = ["compress=true", "max-size=20k", "max-file=200"].flatMap((option) => [
+  "--log-opt",
+  option,
+]);
+const counted = (lines: number) => Array.from({ length: lines }, (_, index) => `line ${index}\n`).join("");
+
+async function logFiles(box: Sandbox): Promise<readonly string[]> {
+  const dir = await box.must(["inspect", "-f", "{{.BundlePath}}", "app"]);
+  return readdirSync(dir).filter((name) => name.startsWith("log.json"));
+}
+
+test(
+  "with compress what was turned over is compressed, as docker names it, and read like the rest",
+  limits,
+  () =>
+    withBusybox(async (box) => {
+      const lines = 4000;
+      const script = `i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); done; sleep 1000`;
+      await box.must(["run", "-d", "--name", "app", ...compressed, "busybox", "sh", "-c", script]);
+      const all = await until("all but the newest to be compressed", async () => {
+        const files = await logFiles(box);
+        const isOver = files.every((name) => name === "log.json" || /^log\.json\.\d+\.gz$/.test(name));
+        return files.length > 10 &&
+          isOver &&
+          (await box.must(["logs", "--tail", "1", "app"])) === `line ${lines - 1}`
+          ? files
+          : undefined;
+      });
+      const dir = await box.must(["inspect", "-f", "{{.BundlePath}}", "app"]);
+      const numbers = all.flatMap((name) => /^log\.json\.(\d+)\.gz$/.exec(name)?.[1] ?? []).map(Number);
+      assert.deepEqual(
+        [...numbers].sort((a, b) => a - b),
+        Array.from({ length: numbers.length }, (_, index) => index + 1),
+      );
+      const oldest = gunzipSync(readFileSync(join(dir, `log.json.${Math.max(...numbers)}.gz`))).toString();
+      assert.match(oldest, /^\{"log":"line 0\\n","stream":"stdout","time":"/);
+      assert.ok(oldest.length >= 20_000 && oldest.endsWith("}\n"));
+      assert.equal(`${await box.must(["logs", "app"])}\n`, counted(lines));
+      const tail = await box.must(["logs", "--tail", "1500", "app"]);
+      assert.equal(tail.split("\n")[0], `line ${lines - 1500}`);
+      // the next run goes on where this one was
+      await box.must(["restart", "-t", "0", "app"]);
+      await until(
+        "both runs to be there",
+        async () => (await box.must(["logs", "app"])).split("\n").length === 2 * lines,
+      );
+      assert.equal(`${await box.must(["logs", "app"])}\n`, counted(lines) + counted(lines));
+      await box.must(["rm", "-f", "app"]);
+    }),
+);
+
+test("a follower loses no line over files that are compressed, awake or asleep", limits, () =>
+  withBusybox(async (box) => {
+    for (const sleeps of [false, true]) {
+      rmSync(join(box.dir, "shared/go"), { force: true });
+      const go = await runCounter(box, 8000, compressed, "[ $((i % 500)) -ne 0 ] || sleep 0.2");
+      const follower = box.spawn(["logs", "-f", "app"]);
+      let text = "";
+      follower.stdout!.on("data", (chunk) => {
+        text += chunk;
+      });
+      const end = ended(follower);
+      if (sleeps) follower.kill("SIGSTOP");
+      go();
+      await box.must(["wait", "app"]);
+      if (sleeps) follower.kill("SIGCONT");
+      assert.equal(await end, 0);
+      assert.equal(text, counted(8000));
+      assert.ok((await logFiles(box)).some((name) => name.endsWith(".gz")));
+      await box.must(["rm", "app"]);
+    }
+  }),
+);
+
+test("no more files are kept than were asked for, compressed or not", limits, () =>
+  withBusybox(async (box) => {
+    const options = ["compress=true", "max-size=10k", "max-file=3"].flatMap((option) => [
+      "--log-opt",
+      option,
+    ]);
+    const go = await runCounter(box, 6000, options);
+    go();
+    await box.must(["wait", "app"]);
+    const names = (await logFiles(box)).filter((name) => !name.includes(".packed."));
+    const numbers = new Set(names.map((name) => /^log\.json(?:\.(\d+))?(?:\.gz)?$/.exec(name)?.[1] ?? "0"));
+    assert.deepEqual([...numbers].sort(), ["0", "1", "2"]);
+    const lines = (await box.must(["logs", "app"])).split("\n");
+    assert.equal(lines.at(-1), "line 5999");
+    const first = Number(lines[0]!.slice(5));
+    assert.deepEqual(
+      lines,
+      Array.from({ length: 6000 - first }, (_, index) => `line ${first + index}`),
+    );
+    await box.must(["rm", "app"]);
   }),
 );
 

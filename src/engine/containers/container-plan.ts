@@ -125,6 +125,7 @@ export async function startRequest(
         files: record.log.files,
         path: containers.logPath(id, record.log.format),
         ...input.log,
+        ...(record.log.compress ? { packer: internalCommand(internals, "pack-log", id) } : {}),
       },
       stopSignal: record.stopSignal,
       ...(await sourcesOf(internals, record, input)),

@@ -40,6 +40,8 @@ const log = object({
   /** Size at which the file is turned over, 0 for never; and how many are kept. */
   limitBytes: integer(0),
   files: integer(1, 1000),
+  /** Whether those that are not written to any more are compressed. */
+  compress: optional(boolean),
 });
 
 const shape = object({

@@ -127,6 +127,12 @@ export class Container implements AsyncDisposable {
     return containerLogs(this.#internals, this.id, options);
   }
 
+  /** Compresses what its shim has turned over of its log, if that was asked for. */
+  async packLog(): Promise<void> {
+    const { packLog } = await import("./pack-log.ts");
+    await packLog(this.#internals, this.id);
+  }
+
   /** Asks it to end; kills it if it does not in time. */
   async stop(options: StopOptions = {}): Promise<void> {
     await stopContainer(this.#internals, this.id, options);

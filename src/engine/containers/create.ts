@@ -116,6 +116,11 @@ export async function makeContainer<T>(
     throw new GantryError("invalid-argument", "can't create 'AutoRemove' container with restart policy");
   const stopSignal = request.stopSignal === undefined ? undefined : signalNumber(request.stopSignal);
   const log = request.log && (await import("./log-config.ts")).logConfig(request.log);
+  if (log?.compress && !internals.helper)
+    throw new GantryError(
+      "unimplemented",
+      "compressed logs need a helper: who compresses them is nobody here",
+    );
   const image = await imageForContainer(internals, request, options);
   signal?.throwIfAborted();
   options.onImage?.();

@@ -41,7 +41,11 @@ test("what is kept follows from driver and options", () => {
 
 test("what is not there is said to be so, not passed over", () => {
   const unimplemented = (error: unknown) => isGantryError(error, "unimplemented");
-  assert.throws(() => logConfig({ options: { compress: "true" } }), unimplemented);
+  assert.throws(
+    () => logConfig({ options: { compress: "true" } }),
+    /compress cannot be true when max-file is less/,
+  );
+  assert.equal(logConfig({ options: { compress: "1", "max-size": "1m", "max-file": "3" } }).compress, true);
   assert.equal(logConfig({ options: { compress: "false" } }).format, "json");
   const address = "tcp+tls://host:6514";
   assert.throws(() => logConfig({ driver: "syslog", options: { "syslog-address": address } }), unimplemented);

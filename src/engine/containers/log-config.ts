@@ -48,16 +48,15 @@ export function logConfig(request: LogRequest): LogConfig {
   for (const key of Object.keys(options))
     if (!known.includes(key)) refuse(`unknown log opt '${key}' for ${driver} log driver`);
   for (const key of ["labels-regex", "env-regex"]) checkPattern(options[key]);
-  if (truth(options, "compress") || truth(options, "cache-compress"))
-    throw new GantryError(
-      "unimplemented",
-      "compressed logs are not available: leave the option compress out",
-    );
   if (driver === "syslog") checkSyslog(options);
   const local = driver === "json-file" || driver === "k8s-file";
+  const compress = truth(options, local ? "compress" : "cache-compress");
   const kept = fileLimits(local ? options : cacheOptions(options));
+  // docker's words
+  if (local && compress && (kept.files < 2 || options["max-size"] === undefined))
+    refuse("compress cannot be true when max-file is less than 2 or max-size is not set");
   const format = driver === "k8s-file" ? "cri" : !local && truth(options, "cache-disabled") ? "none" : "json";
-  return { driver, options, format, ...kept };
+  return { driver, options, format, ...kept, ...(compress && kept.files > 1 ? { compress } : {}) };
 }
 
 /** The file beside a daemon goes by the same options with another beginning. */

@@ -16,6 +16,7 @@ export function openShim({ host }: Draft, { log, state }: EngineMode): void {
     files: log.files,
   });
   if (log.attributes) host.push({ op: "label-log", where: "", attributes: log.attributes });
+  if (log.packer) host.push({ op: "pack-log", where: "", ...log.packer });
   const { forward } = log;
   if (!forward) return;
   host.push({

@@ -99,6 +99,8 @@ export interface EngineMode {
     /** A JSON object that every entry of a json-file carries. */
     readonly attributes?: string | undefined;
     readonly forward?: LogForward | undefined;
+    /** Compresses what was turned over. */
+    readonly packer?: HostProgram | undefined;
   };
   readonly stopSignal: number;
   /** By the destination of the mount. */

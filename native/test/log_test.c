@@ -294,6 +294,59 @@ static void rotation(void)
 	check(first_line(1, 20) == 0, "a log that is there is continued");
 }
 
+static bool is_there(const char *suffix)
+{
+	char name[120];
+	snprintf(name, sizeof name, "%s%s", path, suffix);
+	return access(name, F_OK) == 0;
+}
+
+/* A copy of path.NUMBER as one that compresses would leave it; `late` is added to the time in its name. */
+static void leave_copy(unsigned number, unsigned late)
+{
+	char from[80], to[160], command[300];
+	struct stat st;
+	snprintf(from, sizeof from, "%s.%u", path, number);
+	if (stat(from, &st) < 0)
+		abort();
+	snprintf(to, sizeof to, "%s.packed.%llu.%llu%09lu", path, (unsigned long long)st.st_ino,
+	         (unsigned long long)st.st_mtim.tv_sec + late, (unsigned long)st.st_mtim.tv_nsec);
+	snprintf(command, sizeof command, "cp %s %s", from, to);
+	if (system(command) != 0)
+		abort();
+}
+
+static void packing(void)
+{
+	char command[120];
+	snprintf(command, sizeof command, "rm -f %s*", path);
+	if (system(command) != 0)
+		abort();
+	begin(LOG_JSON, 1000, 4);
+	the_log.packs = true;
+	write_lines(0, 35);
+	check(is_there(".1") && is_there(".2") && !is_there(".3"), "packing: three files");
+	leave_copy(1, 0);
+	leave_copy(2, 7);
+	log_take_packed(&the_log);
+	check(is_there(".1.gz") && !is_there(".1"), "a copy takes the place of its file");
+	check(is_there(".2") && !is_there(".2.gz"), "that of another file of the same number does not");
+	the_log.turned = false;
+	for (long i = 35; !the_log.turned; i++)
+		write_lines(i, i + 1);
+	check(is_there(".1") && is_there(".2.gz") && is_there(".3"), "both forms move on together");
+	for (int turn = 0; turn < 2; turn++) {
+		the_log.turned = false;
+		for (long i = 100; !the_log.turned; i++)
+			write_lines(i, i + 1);
+	}
+	check(is_there(".3") && !is_there(".3.gz") && !is_there(".4") && !is_there(".4.gz"), "the oldest goes in either form");
+	log_close(&the_log);
+	the_log.packs = false;
+	if (system(command) != 0)
+		abort();
+}
+
 static void full_disk(void)
 {
 	struct rlimit limit = {10000, RLIM_INFINITY};
@@ -552,6 +605,7 @@ int main(void)
 	random_cri();
 	long_lines();
 	rotation();
+	packing();
 	full_disk();
 	attributes();
 	journal();

@@ -3,15 +3,21 @@ import {
   appendFileSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import test from "node:test";
+import { gzipSync } from "node:zlib";
+import { isGantryError } from "../base/error.ts";
 import { type ReadLinesOptions, readLines } from "./line-reader.ts";
+import { identityMember, identityOf } from "./packed-file.ts";
 
 const folder = () => {
   const dir = mkdtempSync(join(tmpdir(), "gantry-lines-"));
@@ -44,6 +50,53 @@ test("the tail is counted over the border between two files", async () => {
     [99, ["a", "b", "c", "d", "e"]],
   ] as const)
     assert.deepEqual(await collect(place.path, { files: 2, tail }), [...expected], `tail ${tail}`);
+});
+
+/** Puts a compressed file in the place of another, as a shim does. */
+function pack(path: string, withIdentity = true): void {
+  const head = withIdentity ? identityMember(identityOf(statSync(path, { bigint: true }))) : new Uint8Array();
+  writeFileSync(`${path}.gz`, Buffer.concat([head, gzipSync(readFileSync(path))]));
+  rmSync(path);
+}
+
+test("compressed files are read where others stand, also those of other programs", async () => {
+  using place = folder();
+  writeFileSync(`${place.path}.3`, "a\nb\n");
+  writeFileSync(`${place.path}.2`, "c\n");
+  writeFileSync(`${place.path}.1`, "d\n");
+  writeFileSync(place.path, "e\n");
+  pack(`${place.path}.3`, false);
+  pack(`${place.path}.2`);
+  assert.deepEqual(await collect(place.path, { files: 4 }), ["a", "b", "c", "d", "e"]);
+  assert.deepEqual(await collect(place.path, { files: 4, tail: 4 }), ["b", "c", "d", "e"]);
+  assert.deepEqual(readdirSync(dirname(place.path)).sort(), ["log", "log.1", "log.2.gz", "log.3.gz"]);
+});
+
+test("who has read a file to its end goes on behind it, whatever it has become meanwhile", async () => {
+  using place = folder();
+  writeFileSync(`${place.path}.1`, "a\nb\n");
+  writeFileSync(place.path, "c\n");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const lines: string[] = [];
+  for await (const line of readLines(place.path, { files: 4, ended: promise })) {
+    lines.push(line.toString());
+    if (lines.length === 1) {
+      // in the middle of the file
+      pack(`${place.path}.1`);
+      renameSync(`${place.path}.1.gz`, `${place.path}.2.gz`);
+      renameSync(place.path, `${place.path}.1`);
+      writeFileSync(place.path, "d\n");
+    } else if (line.toString() === "c") pack(`${place.path}.1`);
+    else if (line.toString() === "d") resolve();
+  }
+  assert.deepEqual(lines, ["a", "b", "c", "d"]);
+});
+
+test("a compressed file that is damaged is told as such", async () => {
+  using place = folder();
+  writeFileSync(`${place.path}.1.gz`, gzipSync("a\n").subarray(0, 12));
+  writeFileSync(place.path, "b\n");
+  await assert.rejects(collect(place.path, { files: 2 }), (error) => isGantryError(error, "data-loss"));
 });
 
 test("a tail further back than one read is found", async () => {

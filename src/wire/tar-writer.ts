@@ -26,7 +26,10 @@ export interface TarMember {
   readonly major?: number;
   readonly minor?: number;
   readonly xattrs?: readonly TarXattr[];
-  /** Of a sparse file, whose data are those of these parts alone (GNU tar manual, "PAX Format, Version 1.0"). */
+  /**
+   * Of a sparse file, whose data are those of these parts alone (GNU tar manual, "PAX Format, Version 1.0"): whole blocks
+   * of 512 bytes, but for the last.
+   */
   readonly extents?: readonly TarExtent[];
 }
 
@@ -54,8 +57,12 @@ export function tarPadding(sizeBytes: number): Uint8Array {
 export function tarHeader(member: TarMember): Uint8Array {
   const { extents, sizeBytes: realSizeBytes = 0 } = member;
   if (!extents) return memberHeader(member, []);
-  const lines = extents.flatMap(({ offset, sizeBytes }) => [offset, sizeBytes]);
-  const map = Buffer.from([extents.length, ...lines].map((number) => `${number}\n`).join(""));
+  const last = extents.at(-1);
+  // GNU tar takes the end of the last part for that of the file
+  const isOpen = !last || last.offset + last.sizeBytes < realSizeBytes;
+  const parts = isOpen ? [...extents, { offset: realSizeBytes, sizeBytes: 0 }] : extents;
+  const lines = parts.flatMap(({ offset, sizeBytes }) => [offset, sizeBytes]);
+  const map = Buffer.from([parts.length, ...lines].map((number) => `${number}\n`).join(""));
   const dataBytes = extents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const padded = Buffer.concat([map, tarPadding(map.length)]);
   const { path } = member;

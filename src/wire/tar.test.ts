@@ -190,6 +190,49 @@ test("GNU tar lists what the writer writes", () => {
   );
 });
 
+test("sparse files and odd names of attributes come back as they were, from GNU tar too", () => {
+  // GNU tar begins each part in a block of its own; those that a file system tells of are whole blocks but for the last
+  const extents = [
+    { offset: 4096, sizeBytes: 512 },
+    { offset: 102_400, sizeBytes: 2 },
+  ];
+  const xattrs = [{ name: bytes("user.a=b%3D%"), value: Buffer.from("=\0") }];
+  const sparse = (path: string, parts: typeof extents, data: string) => [
+    tarHeader({
+      path: bytes(path),
+      type: "file",
+      mode: 0o640,
+      sizeBytes: 200_000,
+      uid: 7,
+      xattrs,
+      extents: parts,
+    }),
+    Buffer.concat([Buffer.from(data), Buffer.alloc((512 - (data.length % 512)) % 512)]),
+  ];
+  const archive = Buffer.concat([
+    ...sparse("dir/some", extents, `${"x".repeat(512)}de`),
+    ...sparse(`${"deep/".repeat(40)}none`, [], ""),
+    tarEnd(),
+  ]);
+  const [some, none] = readAll(archive);
+  assert.deepEqual([some!.path, some!.sizeBytes, some!.uid], ["dir/some", 200_000, 7]);
+  assert.deepEqual(
+    some!.xattrs.map(({ name, value }) => [name, Buffer.from(value).toString()]),
+    [["user.a=b%3D%", "=\0"]],
+  );
+  const expected = Buffer.alloc(200_000);
+  expected.write("x".repeat(512), 4096);
+  expected.write("de", 102_400);
+  assert.ok(some!.data.equals(expected));
+  assert.deepEqual([none!.path, none!.sizeBytes], [`${"deep/".repeat(40)}none`, 200_000]);
+  assert.ok(none!.data.every((byte) => byte === 0));
+  inDirectory((dir) => {
+    writeFileSync(join(dir, "a.tar"), archive);
+    tar(dir, "-xf", "a.tar", "dir/some");
+    assert.ok(readFileSync(join(dir, "dir/some")).equals(expected));
+  });
+});
+
 for (const format of ["v7", "oldgnu", "gnu", "ustar", "posix"])
   test(`the reader reads what GNU tar writes in format ${format}`, () => {
     inDirectory((dir) => {

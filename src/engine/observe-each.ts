@@ -26,7 +26,7 @@ export async function observeEach<O extends Observed>(
     } catch (error) {
       // one damaged record must not hide all others
       if (!isGantryError(error)) throw error;
-      internals.logger.warn("a record cannot be read", { id, error: error.message });
+      internals.logger.warn(`a ${store.noun} cannot be read`, { id, error: error.message });
     }
   }
   return all.sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));

@@ -19,6 +19,7 @@ function withStore(act: (store: RecordStore<Thing>, dir: string) => void): void 
   try {
     const places = { records: join(dir, "things"), states: join(dir, "states"), names: join(dir, "names") };
     const store = new RecordStore<Thing>({
+      noun: "thing",
       form: { decoder: object({ id: recordId, name: string }), what: "thing record", limitBytes: 1024 },
       file: "thing.json",
       places,

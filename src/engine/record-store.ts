@@ -16,6 +16,8 @@ const idForm = /^[0-9a-f]{64}$/;
 export const recordId = pattern(idForm, "an id of 64 hexadecimal digits");
 
 export interface RecordKind<R> {
+  /** "container": for people. */
+  readonly noun: string;
   readonly form: RecordForm<R>;
   /** Name of the record's file. */
   readonly file: string;
@@ -29,6 +31,10 @@ export interface RecordKind<R> {
 export class RecordStore<R extends { readonly id: string; readonly name: string }> {
   readonly names: RecordNames;
   readonly #kind: RecordKind<R>;
+
+  get noun(): string {
+    return this.#kind.noun;
+  }
 
   constructor(kind: RecordKind<R>) {
     this.#kind = kind;

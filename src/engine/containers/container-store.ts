@@ -14,6 +14,7 @@ import { type ContainerRecord, containerRecordForm } from "./container-record.ts
 export class ContainerStore extends RecordStore<ContainerRecord> {
   constructor({ containers, taskStates, names }: StoreLayout) {
     super({
+      noun: "container",
       form: containerRecordForm,
       file: "container.json",
       places: { records: containers, states: taskStates, names },

@@ -16,6 +16,7 @@ import { type PodRecord, podRecordForm } from "./pod-record.ts";
 export class PodStore extends RecordStore<PodRecord> {
   constructor({ pods, podStates, podNames }: StoreLayout) {
     super({
+      noun: "pod",
       form: podRecordForm,
       file: "pod.json",
       places: { records: pods, states: podStates, names: podNames },

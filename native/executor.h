@@ -242,6 +242,10 @@ int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout
 /* Reports the point of a step, with a number in the place of the child's pid, and waits for the go. */
 int sync_count(struct executor *x, const struct step *s, uint32_t count);
 
+/* --- ops_memory.c --- */
+/* An eventfd that counts how often a v1 cgroup came to its limit, and once that it was removed. -errno after a note. */
+int watch_memory_v1(struct executor *x, int dir);
+
 /* --- ops_record.c --- */
 /* Waits for the good end of a program that was started, and kills it at the timeout (-1 for none). pid < 0: errno says why. */
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path);

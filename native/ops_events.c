@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,7 +78,6 @@ int op_watch_oom(struct executor *x, const struct step *s)
 {
 	struct oom_watch *w = &the_oom_watch;
 	int dir = reg(x, &s->v[WATCH_OOM_DIR]);
-	char line[64];
 	if (w->path)
 		return fail(x, EINVAL, "watch-oom stands twice");
 	*w = (struct oom_watch){.fd = -1, .counter = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC)};
@@ -89,16 +87,10 @@ int op_watch_oom(struct executor *x, const struct step *s)
 	/* a cgroup without a memory controller */
 	if (w->counter < 0)
 		return errno == ENOENT ? 0 : fail(x, errno, "memory.oom_control");
-	w->fd = v2 ? w->counter : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->fd = v2 ? w->counter : watch_memory_v1(x, dir);
 	w->events = v2 ? POLLPRI : POLLIN;
 	if (w->fd < 0)
-		return fail(x, errno, "eventfd");
-	if (!v2) {
-		int n = snprintf(line, sizeof line, "%d %d", w->fd, w->counter);
-		int r = write_file_at(dir, "cgroup.event_control", line, (size_t)n);
-		if (r < 0)
-			return fail(x, -r, "cgroup.event_control");
-	}
+		return w->fd;
 	w->told = kills(w);
 	w->path = s->v[WATCH_OOM_PATH].text.at;
 	w->limit = s->v[WATCH_OOM_LIMIT_BYTES].number;

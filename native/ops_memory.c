@@ -10,8 +10,7 @@
 /* How long the kernel may take until it tells of the end of a v1 cgroup that is gone: a grace period of RCU. */
 enum { REMOVAL_MS = 2000 };
 
-/* v1: an eventfd that counts how often the cgroup came to its limit, and once that it was removed. */
-static int watch_v1(struct executor *x, int dir)
+int watch_memory_v1(struct executor *x, int dir)
 {
 	char text[32];
 	int control = openat(dir, "memory.oom_control", O_RDONLY | O_CLOEXEC);
@@ -96,7 +95,7 @@ int op_watch_memory(struct executor *x, const struct step *s)
 	int dir = reg(x, &s->v[WATCH_MEMORY_DIR]), event = -1;
 	uint64_t version = s->v[WATCH_MEMORY_VERSION].number;
 	if (version > 0)
-		event = version == 1 ? watch_v1(x, dir) : watch_v2(x, dir);
+		event = version == 1 ? watch_memory_v1(x, dir) : watch_v2(x, dir);
 	if (version > 0 && event < 0)
 		return event;
 	int r = follow(x, s, dir, event);

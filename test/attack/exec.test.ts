@@ -88,7 +88,7 @@ const tracer: RunOptions = { options: { capAdd: ["SYS_PTRACE"] } };
 attack(
   "CVE-2016-9962: a process on its way in shows nothing to the container's own processes",
   async (cell) => {
-    const { plan, ending } = await target(cell, ["/probe", "lurk", "1500"]);
+    const { plan, ending } = await target(cell, ["/probe", "lurk", "15000"]);
     const { code, error } = await cell.runPlan(resting(plan(["/bin/true"]), born));
     assert.equal(code, 0, error);
     const { stdout } = await ending;
@@ -100,7 +100,7 @@ attack(
 attack(
   "CVE-2016-9962: who may trace it finds the container's root and nothing of the host's",
   async (cell) => {
-    const { plan, ending } = await target(cell, ["/probe", "lurk", "1500"], tracer);
+    const { plan, ending } = await target(cell, ["/probe", "lurk", "15000"], tracer);
     const { code, error } = await cell.runPlan(resting(plan(["/bin/true"]), born));
     assert.equal(code, 0, error);
     const { stdout } = await ending;
@@ -117,7 +117,7 @@ attack(
 );
 
 attack("the attack is real: born before it has joined, it would lend them the host's root", async (cell) => {
-  const { plan, ending } = await target(cell, ["/probe", "lurk", "1500"], tracer);
+  const { plan, ending } = await target(cell, ["/probe", "lurk", "15000"], tracer);
   const sound = plan(["/bin/true"]);
   const { pid } = namespaces;
   const early: Step = { op: "join-namespace", where: "", fd: "init", kind: pid.cloneFlag };
@@ -140,7 +140,7 @@ attack("the attack is real: born before it has joined, it would lend them the ho
 });
 
 attack("the attack is real: what it did not close would lead to the host", async (cell) => {
-  const { plan, ending } = await target(cell, ["/probe", "lurk", "1500"], tracer);
+  const { plan, ending } = await target(cell, ["/probe", "lurk", "15000"], tracer);
   const careless = without("close-others")(plan(["/bin/true"]));
   const { code, error } = await cell.runPlan(resting(careless, born));
   assert.equal(code, 0, error);

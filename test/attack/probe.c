@@ -135,19 +135,25 @@ static int watch(int ms)
 	return 0;
 }
 
+static long milliseconds(const struct timespec *from, const struct timespec *to)
+{
+	return (to->tv_sec - from->tv_sec) * 1000 + (to->tv_nsec - from->tv_nsec) / 1000000;
+}
+
 /*
- * Lies in wait for executors that come into the container, as long as told, and says what it could take of them: a
- * root that is not its own, descriptors and where they lead.
+ * Lies in wait for executors that come into the container, and says what it could take of them: a root that is not its
+ * own, descriptors and where they lead. At most as long as told, and not long behind the last one.
  */
 static void lurk(int ms)
 {
-	struct timespec from, now;
+	struct timespec from, last, now;
 	struct stat own, st;
 	struct dirent *entry, *inner;
 	char path[300], target[4096];
 	int seen = 0;
 	stat("/", &own);
 	clock_gettime(CLOCK_MONOTONIC, &from);
+	last = from;
 	puts("lurking");
 	do {
 		DIR *proc = opendir("/proc");
@@ -163,6 +169,7 @@ static void lurk(int ms)
 			if (!executor)
 				continue;
 			seen++;
+			clock_gettime(CLOCK_MONOTONIC, &last);
 			snprintf(path, sizeof path, "/proc/%d/root", pid);
 			if (stat(path, &st) == 0)
 				puts(st.st_dev == own.st_dev && st.st_ino == own.st_ino ? "root own" : "root foreign");
@@ -181,7 +188,7 @@ static void lurk(int ms)
 		}
 		closedir(proc);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+	} while (milliseconds(&from, &now) < ms && (!seen || milliseconds(&last, &now) < 1000));
 	puts(seen ? "seen some" : "seen none");
 }
 

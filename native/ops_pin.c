@@ -10,12 +10,33 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"
 
-enum { PIN_MOUNT = 0, PIN_NAMESPACE = 1 };
+enum { PIN_MOUNT = 0, PIN_NAMESPACE = 1, PIN_NEW = 2 };
+
+static int new_file(const char *path)
+{
+	return open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+}
+
+/* What can be mounted over: a directory takes a directory only, and a file anything else. fd, or -1. */
+static int place_for(int mount, const char *path, uint64_t kind)
+{
+	struct stat shown;
+	if (kind == PIN_NEW) {
+		if (fstat(mount, &shown) < 0)
+			return -1;
+		if (!S_ISDIR(shown.st_mode))
+			return new_file(path);
+		if (mkdir(path, 0700) < 0)
+			return -1;
+	}
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
 
 int op_pin(struct executor *x, const struct step *s)
 {
@@ -25,9 +46,9 @@ int op_pin(struct executor *x, const struct step *s)
 		mount = sys_open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 		if (mount < 0)
 			return fail(x, errno, "mount of a namespace");
-		place = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+		place = new_file(path);
 	} else
-		place = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		place = place_for(mount, path, s->v[PIN_KIND].number);
 	if (place < 0 || sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		r = -errno;
 	if (place >= 0)

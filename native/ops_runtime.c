@@ -8,17 +8,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 #include "executor.h"
 
 int op_prepare_runtime(struct executor *x, const struct step *s)
 {
-	(void)s;
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return fail(x, errno, "become a subreaper");
+	if (!s->v[PREPARE_RUNTIME_MOUNTS].number)
+		return 0;
 	x->host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (x->host_mounts < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return fail(x, errno, "mount namespace");
@@ -39,6 +44,9 @@ static void become_runtime(const struct step *s, const int fds[3], char **args, 
 		if (fds[target] >= 0 && dup2(fds[target], target) < 0)
 			_exit(127);
 	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	const char *directory = s->v[RUN_RUNTIME_DIRECTORY].text.at;
+	if (*directory && chdir(directory) < 0)
+		_exit(127);
 	execve(s->v[RUN_RUNTIME_PATH].text.at, args, env);
 	_exit(127);
 }
@@ -58,6 +66,84 @@ int op_run_runtime(struct executor *x, const struct step *s)
 	if (pid < 0)
 		return fail(x, error, "%s", path);
 	return await_program(x, pid, (int)s->v[RUN_RUNTIME_TIMEOUT_MS].number, path);
+}
+
+/* --- the terminal: a runtime makes it, and hands its master to who listens --- */
+
+/* What a runtime has sent when it was done is there already; it is waited for all the same. */
+#define CONSOLE_MS 10000
+
+int op_listen_console(struct executor *x, const struct step *s)
+{
+	const char *path = s->v[LISTEN_CONSOLE_DIR].text.at, *name = s->v[LISTEN_CONSOLE_NAME].text.at;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return fail(x, errno, "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
+	/* a path of any length */
+	int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name);
+	if ((size_t)length >= sizeof address.sun_path)
+		r = -ENAMETOOLONG;
+	else if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 1) < 0)
+		r = -errno;
+	close(dir);
+	if (r < 0) {
+		if (fd >= 0)
+			close(fd);
+		return fail(x, -r, "listen at %s/%s", path, name);
+	}
+	set_reg(x, &s->v[LISTEN_CONSOLE_FD], fd);
+	return 0;
+}
+
+/* The one descriptor of one message. fd or -errno. */
+static int take_descriptor(int socket)
+{
+	char text[4096];
+	struct iovec part = {text, sizeof text};
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct pollfd wait = {.fd = socket, .events = POLLIN};
+	int fd;
+	if (poll(&wait, 1, CONSOLE_MS) <= 0)
+		return -ETIMEDOUT;
+	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
+		return -errno;
+	struct cmsghdr *header = CMSG_FIRSTHDR(&m);
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+	    header->cmsg_len != CMSG_LEN(sizeof fd))
+		return -EPROTO;
+	memcpy(&fd, CMSG_DATA(header), sizeof fd);
+	return fd;
+}
+
+int op_accept_console(struct executor *x, const struct step *s)
+{
+	int listener = reg(x, &s->v[ACCEPT_CONSOLE_SOCKET]);
+	struct pollfd wait = {.fd = listener, .events = POLLIN};
+	int connection = -1, fd = -ETIMEDOUT;
+	unsigned number;
+	if (poll(&wait, 1, CONSOLE_MS) > 0) {
+		connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		fd = connection < 0 ? -errno : take_descriptor(connection);
+	}
+	close(listener);
+	set_reg(x, &s->v[ACCEPT_CONSOLE_SOCKET], -1);
+	if (connection >= 0)
+		close(connection);
+	/* a master, and nothing else that could be read from and written to */
+	if (fd >= 0 && ioctl(fd, TIOCGPTN, &number) < 0) {
+		close(fd);
+		fd = -ENOTTY;
+	}
+	if (fd < 0)
+		return fail(x, -fd, "the terminal that the runtime was to hand over");
+	set_reg(x, &s->v[ACCEPT_CONSOLE_FD], fd);
+	return 0;
 }
 
 /* The parent, field 4 of /proc/PID/stat; the name before it may hold anything. */

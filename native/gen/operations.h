@@ -154,9 +154,11 @@
   X(264, become_pause, "become-pause", "t", 2, 40) \
   X(265, open_process_namespace, "open-process-namespace", "f48+", 1, 0) \
   X(266, take_tree, "take-tree", "ft8+", 1, 0) \
-  X(267, prepare_runtime, "prepare-runtime", "", 1, 0) \
-  X(268, run_runtime, "run-runtime", "tTT???4", 5, 0) \
+  X(267, prepare_runtime, "prepare-runtime", "4", 1, 0) \
+  X(268, run_runtime, "run-runtime", "tTTt???4", 5, 0) \
   X(269, adopt_container, "adopt-container", "t", 1, 64) \
+  X(275, listen_console, "listen-console", "tt+", 1, 0) \
+  X(276, accept_console, "accept-console", "-+", 1, 0) \
   X(220, open_place, "open-place", "?t4+", 3, 0) \
   X(221, serve_criu, "serve-criu", "tt??", 2, 0) \
   X(222, await_criu, "await-criu", "bt", 1, 128) \
@@ -511,14 +513,21 @@
 #define TAKE_TREE_PATH 1
 #define TAKE_TREE_TYPE 2
 #define TAKE_TREE_FD 3
+#define PREPARE_RUNTIME_MOUNTS 0
 #define RUN_RUNTIME_PATH 0
 #define RUN_RUNTIME_ARGS 1
 #define RUN_RUNTIME_ENV 2
-#define RUN_RUNTIME_STDIN 3
-#define RUN_RUNTIME_STDOUT 4
-#define RUN_RUNTIME_STDERR 5
-#define RUN_RUNTIME_TIMEOUT_MS 6
+#define RUN_RUNTIME_DIRECTORY 3
+#define RUN_RUNTIME_STDIN 4
+#define RUN_RUNTIME_STDOUT 5
+#define RUN_RUNTIME_STDERR 6
+#define RUN_RUNTIME_TIMEOUT_MS 7
 #define ADOPT_CONTAINER_PID_FILE 0
+#define LISTEN_CONSOLE_DIR 0
+#define LISTEN_CONSOLE_NAME 1
+#define LISTEN_CONSOLE_FD 2
+#define ACCEPT_CONSOLE_SOCKET 0
+#define ACCEPT_CONSOLE_FD 1
 #define OPEN_PLACE_ROOT 0
 #define OPEN_PLACE_PATH 1
 #define OPEN_PLACE_DIRECTORY 2

@@ -226,7 +226,7 @@ export const operations = {
   "send-listener": op(205, host, ["with-child"], { fd: "fd-", path: "text", state: "text" }, "hands a seccomp notify descriptor with the state to the agent that listens at a unix socket; @PID@ in the state becomes the child's pid"),
 
   // what containers share: namespaces and mounts of a process, and those of a pod, which are pinned by mounts of the host
-  "pin": op(260, host, [], { fd: "fd", path: "text", kind: "u32" }, "attaches a detached mount to a directory of the host (kind 0), or the mount of a namespace to a file that is made for it (kind 1)"),
+  "pin": op(260, host, [], { fd: "fd", path: "text", kind: "u32" }, "attaches a detached mount to a directory of the host (kind 0), the mount of a namespace to a file that is made for it (kind 1), or a detached mount to what is made for it: a directory, or a file where it shows none (kind 2)"),
   "unpin": op(261, cleanup, [], { path: "text", kind: "u32" }, "takes away what pin has attached, and the file of a namespace (kind 1); missing is fine"),
   "end-child": op(262, host, ["with-child"], {}, "ends and reaps the child, which was needed only for what it was in; the plan goes on"),
   "stay": op(263, child, ["confined", "last"], {}, "stays in its namespaces until the host side ends it"),
@@ -235,9 +235,11 @@ export const operations = {
   "take-tree": op(266, host, [], { process: "fd", path: "text", type: "u64", fd: "fd+" }, "a detached copy of the mount, of a file system of that type (statfs(2)), at a path of the mount namespace that a process is in; crosses no symlink"),
 
   // containers of other OCI runtimes
-  "prepare-runtime": op(267, host, [], {}, "takes a mount namespace of its own, into which mounts of the host still come, and makes this process the parent of what the programs that it starts leave behind"),
-  "run-runtime": op(268, outside, [], { path: "text", args: "texts", env: "texts", stdin: "fd?", stdout: "fd?", stderr: "fd?", timeoutMs: "u32" }, "runs an OCI runtime with these descriptors on 0, 1 and 2 and waits for its end, which must be good"),
+  "prepare-runtime": op(267, host, [], { mounts: "u32" }, "makes this process the parent of what the programs that it starts leave behind; mounts 1: and takes a mount namespace of its own, into which mounts of the host still come"),
+  "run-runtime": op(268, outside, [], { path: "text", args: "texts", env: "texts", directory: "text", stdin: "fd?", stdout: "fd?", stderr: "fd?", timeoutMs: "u32" }, "runs an OCI runtime with these descriptors on 0, 1 and 2, in a directory if one is named, and waits for its end, which must be good"),
   "adopt-container": op(269, host, ["clone"], { pidFile: "text" }, "takes the process that a runtime has written down as the child; it must have been left to this process, which goes back to the mounts of the host"),
+  "listen-console": op(275, host, [], { dir: "text", name: "text", fd: "fd+" }, "listens at a unix socket that it makes in a directory of the host, at a path of any length"),
+  "accept-console": op(276, host, [], { socket: "fd-", fd: "fd+" }, "takes the master of a terminal that a runtime has sent to that socket, and closes the socket"),
 
   // checkpoint and restore: criu is the child's program, driven over its socket (criu's images/rpc.proto)
   "open-place": op(220, both, [], { root: "fd?", path: "text", directory: "u32", fd: "fd+" }, "opens a directory of the host as a path; with a root, a place in it, making what is missing: a directory (directory 1) or a file"),

@@ -22,6 +22,9 @@ export const stateFiles = {
   bundle: "bundle",
   runtimeLog: "runtime.log",
   runtimePid: "runtime.pid",
+  /** The process that it is to exec, and the socket at which it hands over the master of a terminal. */
+  runtimeProcess: "process.json",
+  consoleSocket: "console.sock",
   /** Directory of the socket at which the container says that it is ready. */
   notify: "notify",
   notifySocket: "notify.sock",

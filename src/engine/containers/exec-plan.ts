@@ -107,7 +107,10 @@ const moldLimit = 64;
 /** The plan of each exec of one kind, by its id. */
 export type ExecPlans = (execId: string) => ReadyPlan;
 
-/** `execs`: where the plan makes a directory, and takes it away at the end of one that is not detached. */
+/**
+ * `execs`: where the plan makes a directory, and takes it away at the end of one that is not detached; another runtime
+ * needs it before.
+ */
 export async function execPlans(
   internals: Internals,
   record: ContainerRecord,
@@ -163,6 +166,13 @@ export async function execPlans(
         pointer,
       }),
   });
+  if (record.runtime) {
+    const { foreignExecPlans } = await import("./foreign-runtime.ts");
+    return foreignExecPlans(internals, record, execs, (execId) => ({
+      ...unfiltered(execId),
+      filter: undefined,
+    }));
+  }
   const standIn = newExecId();
   const filter = await filterOf(internals.layout.filters, unfiltered(standIn));
   const plans = planMold(standIn, (execId) => compileExec({ ...unfiltered(execId), filter }));

@@ -1,14 +1,23 @@
 /** Containers that another OCI runtime makes: which it is, its bundle, its words for a failure. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeFileSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
-import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
+import { writeFileAtomic } from "../../base/atomic-file.ts";
+import { bug, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { runPlan } from "../../launch/launch.ts";
+import type { LinuxResources } from "../../linux/resources.ts";
 import { signalName } from "../../linux/signals.ts";
-import { compileForeign, foreignPlaces, runtimeStep } from "../../plan/compile/foreign.ts";
-import type { ContainerRequest, ForeignRuntime } from "../../plan/compile/request.ts";
+import { compileForeign } from "../../plan/compile/foreign.ts";
+import { compileForeignExec } from "../../plan/compile/foreign-exec.ts";
+import type { ContainerRequest, ExecRequest, ForeignRuntime } from "../../plan/compile/request.ts";
+import { foreignPlaces, runtimeStep } from "../../plan/compile/runtime-steps.ts";
+import type { Plan, Step } from "../../plan/plan.ts";
+import { type ReadyPlan, readyPlan } from "../../plan/ready-plan.ts";
 import { exactJson } from "../../spec/runtime-integers.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
+
+/** Of the end of a runtime's log, that is looked through. */
+const logBytes = 64 * 1024;
 
 /** Gantry itself, under the name that it has among runtimes. */
 const ownName = "gantry";
@@ -49,7 +58,11 @@ export function writeForeignBundle(request: Omit<ContainerRequest, "filter">): v
   const { state, runtime } = mode;
   const path = join(foreignPlaces.bundle(state), "config.json");
   try {
-    for (const dir of [foreignPlaces.root(state), foreignPlaces.namespaces(state), foreignPlaces.shm(state)])
+    for (const dir of [
+      foreignPlaces.root(state),
+      foreignPlaces.namespaces(state),
+      foreignPlaces.mounts(state),
+    ])
       mkdirSync(dir, { recursive: true, mode: 0o700 });
     mkdirSync(runtime.root, { recursive: true, mode: 0o700 });
     writeFileSync(path, exactJson(compileForeign({ ...request, filter: undefined }).config), { mode: 0o600 });
@@ -58,29 +71,116 @@ export function writeForeignBundle(request: Omit<ContainerRequest, "filter">): v
   }
 }
 
-/** A signal by the runtime's own `kill`: its containers may be more than processes of this machine. */
+/** The plan of each exec of one kind; makes its state directory, if the container is still there. */
+export function foreignExecPlans(
+  internals: Internals,
+  record: ContainerRecord,
+  execs: string,
+  requestOf: (execId: string) => ExecRequest,
+): (execId: string) => ReadyPlan {
+  const runtime = foreignRuntime(internals, record) ?? bug("a foreign exec without a runtime");
+  return (execId) => {
+    const request = requestOf(execId);
+    const plan = readyPlan(compileForeignExec(request, runtime));
+    const dir = join(execs, execId);
+    const path = foreignPlaces.process(dir);
+    try {
+      mkdirSync(dir, { mode: 0o700 });
+      writeFileSync(path, exactJson(request.config.process), { mode: 0o600 });
+    } catch (error) {
+      throw wrapErrno(error, "write process", path);
+    }
+    return plan;
+  };
+}
+
+function verbStep(internals: Internals, record: ContainerRecord, verb: readonly string[]): Step {
+  const runtime = foreignRuntime(internals, record) ?? bug("a verb for no other runtime");
+  return runtimeStep(runtime, internals.containers.stateDirectory(record.id), verb);
+}
+
+/** The runtime changes the state of a container of its own. */
+export async function runForeign(
+  internals: Internals,
+  record: ContainerRecord,
+  verb: readonly string[],
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const plan = { host: [verbStep(internals, record, verb)], child: [], cleanup: [] };
+  const dir = internals.containers.stateDirectory(record.id);
+  await explained(dir, () => runPlan(plan, { executor: internals.executor(), ...options }));
+}
+
+/** New limits: written into the cgroups as for one of ours, with the runtime, which keeps them in its state, as the last to agree. */
+export async function updateForeign(
+  internals: Internals,
+  record: ContainerRecord,
+  resources: LinuxResources,
+  ours: Plan,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const dir = internals.containers.stateDirectory(record.id);
+  const path = foreignPlaces.resources(dir);
+  writeFileAtomic(path, exactJson(resources));
+  const step = verbStep(internals, record, ["update", "--resources", path, record.id]);
+  const plan = { ...ours, host: [...ours.host, step] };
+  await explained(dir, () => runPlan(plan, { executor: internals.executor(), ...options }));
+}
+
+/** Its containers may be more than processes of this machine. */
 export async function killForeign(
   internals: Internals,
   record: ContainerRecord,
   signal: number,
+  options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
-  const runtime = foreignRuntime(internals, record);
-  if (!runtime) return;
-  const dir = internals.containers.stateDirectory(record.id);
-  const step = runtimeStep(runtime, dir, ["kill", record.id, signalName(signal) ?? String(signal)]);
+  await runForeign(internals, record, ["kill", record.id, signalName(signal) ?? String(signal)], options);
+}
+
+/**
+ * A failure of the runtime in that one's words, from its log in `dir`: what stands there already is about something
+ * else. The log is held open, since an exec that fails takes its directory with it.
+ */
+export async function explained<T>(dir: string, run: () => Promise<T>): Promise<T> {
+  const path = foreignPlaces.log(dir);
+  const log = openLog(path);
   try {
-    await runPlan({ host: [step], child: [], cleanup: [] }, { executor: internals.executor() });
+    const from = fstatSync(log).size;
+    try {
+      return await run();
+    } catch (error) {
+      throw foreignFailure(error, readFrom(log, from, path));
+    }
+  } finally {
+    closeSync(log);
+  }
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, "a+", 0o600);
   } catch (error) {
-    throw foreignFailure(error, dir);
+    throw wrapErrno(error, "open log of the runtime", path);
+  }
+}
+
+function readFrom(log: number, from: number, path: string): string {
+  try {
+    const { size } = fstatSync(log);
+    const start = Math.max(from, size - logBytes);
+    const bytes = Buffer.alloc(size - start);
+    return bytes.toString("utf8", 0, readSync(log, bytes, 0, bytes.length, start));
+  } catch (error) {
+    throw wrapErrno(error, "read log of the runtime", path);
   }
 }
 
 /** What the runtime has to say of a step of its own, with the status that docker gives it. */
-export function foreignFailure(error: unknown, dir: string): unknown {
+function foreignFailure(error: unknown, log: string): unknown {
   if (!isGantryError(error) || error.detail.op !== "run-runtime") return error;
-  const said = lastError(foreignPlaces.log(dir));
+  const said = lastError(log);
   if (said === undefined) return error;
-  const status = /executable file not found|no such file or directory/.test(said)
+  const status = /executable file .*not found|no such file or directory/i.test(said)
     ? 127
     : /permission denied|is a directory|exec format error/i.test(said)
       ? 126
@@ -93,16 +193,8 @@ export function foreignFailure(error: unknown, dir: string): unknown {
 }
 
 /** runc and crun write one JSON object a line; the last of level error is the reason. */
-function lastError(path: string): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw wrapErrno(error, "read log of the runtime", path);
-  }
-  return text
-    .slice(-64 * 1024)
+function lastError(log: string): string | undefined {
+  return log
     .split("\n")
     .flatMap((line): readonly string[] => {
       try {

@@ -47,9 +47,12 @@ async function setFrozen(
   frozen: boolean,
   options: Cancellable,
 ): Promise<void> {
-  const plan = compileFreeze(containerCgroups(internals, start), frozen);
   try {
-    await runPlan(plan, { executor: internals.executor(), ...options });
+    if ("runtime" in record && record.runtime) await runVerb(internals, record, frozen, options);
+    else {
+      const plan = compileFreeze(containerCgroups(internals, start), frozen);
+      await runPlan(plan, { executor: internals.executor(), ...options });
+    }
   } catch (error) {
     const { kind } = taskState(internals.containers.stateDirectory(record.id));
     throw kind === "running" ? error : refuse(record, "not running");
@@ -61,6 +64,16 @@ async function setFrozen(
       record.id,
       containerAttributes(record),
     );
+}
+
+async function runVerb(
+  internals: Internals,
+  record: ContainerRecord,
+  frozen: boolean,
+  options: Cancellable,
+): Promise<void> {
+  const { runForeign } = await import("./foreign-runtime.ts");
+  await runForeign(internals, record, [frozen ? "pause" : "resume", record.id], options);
 }
 
 export async function pauseContainer(

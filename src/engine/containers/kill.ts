@@ -44,7 +44,7 @@ export async function sendSignal(
   // the container's own signals go to its first process; KILL ends all of it, also what joined from outside
   const all = number === sigkill;
   if (record.runtime && !all)
-    await (await import("./foreign-runtime.ts")).killForeign(internals, record, number);
+    await (await import("./foreign-runtime.ts")).killForeign(internals, record, number, options);
   else await openTask(internals.containers.stateDirectory(id)).kill(number, { all, ...options });
   internals.events.append("container", "kill", id, {
     ...containerAttributes(record),

@@ -26,9 +26,10 @@ function makeExecsDirectory(internals: Internals, id: string): string {
   return execs;
 }
 
-/** What could not be started, in the words that callers of docker look for. */
+/** What could not be started, in the words that callers of docker look for; another runtime has its own. */
 function startError(error: unknown): unknown {
-  if (!isGantryError(error) || error.detail.stage === undefined) return error;
+  if (!isGantryError(error) || error.detail.stage === undefined || error.detail.op === "run-runtime")
+    return error;
   return new GantryError(error.code, `OCI runtime exec failed: exec failed: ${error.message}`, {
     detail: error.detail,
     cause: error,
@@ -39,6 +40,11 @@ function startError(error: unknown): unknown {
 function failedStatus(error: unknown): string {
   const status = isGantryError(error) ? error.detail.status : undefined;
   return String(status === 127 ? status : 126);
+}
+
+async function inWordsOfRuntime<T>(dir: string, start: () => Promise<T>): Promise<T> {
+  const { explained } = await import("./foreign-runtime.ts");
+  return await explained(dir, start);
 }
 
 function runningOf(observed: Observed | undefined, id: string) {
@@ -80,23 +86,26 @@ export async function startExec(
   let dir: string | undefined;
   let announced: Readonly<Record<string, string>> | undefined;
   try {
-    const { record, start } = runningOf(await observe(internals, id), id);
+    const { record, start: running } = runningOf(await observe(internals, id), id);
     const execId = newExecId();
     const told = { ...containerAttributes(record), execID: execId };
     const execs = makeExecsDirectory(internals, id);
     dir = join(execs, execId);
     if (detach) forgetEnded(internals, id);
-    const plan = (await execPlans(internals, record, start, request, execs))(execId);
+    const place = dir;
+    const plan = (await execPlans(internals, record, running, request, execs))(execId);
     const command = request.command.join(" ").slice(0, toldLength);
     for (const action of ["exec_create", "exec_start"] as const)
       internals.events.append("container", action, id, { ...told, command });
     announced = told;
-    const starting = startTask(plan, dir, {
-      executor: internals.executor(),
-      started,
-      ...(detach ? {} : { attach: attachedChoice }),
-      ...(signal ? { signal } : {}),
-    });
+    const start = () =>
+      startTask(plan, place, {
+        executor: internals.executor(),
+        started,
+        ...(detach ? {} : { attach: attachedChoice }),
+        ...(signal ? { signal } : {}),
+      });
+    const starting = record.runtime ? inWordsOfRuntime(place, start) : start();
     internals.executors.prepare();
     const { pid, attachment } = await starting;
     const onLost = (exitCode: number) =>

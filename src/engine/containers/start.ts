@@ -125,17 +125,19 @@ export async function launchLocked(
     options.attach === false
       ? undefined
       : { stdout: true, stderr: true, ...(options.stdin === false ? {} : stdinChoice(record)) };
-  const starting = startTask(readyPlan(plan), dir, {
-    executor: internals.executor(),
-    started: options.executor,
-    ...(attach ? { attach } : {}),
-    ...cancellable,
-    onSync: (point) => faultPoint(`sync-${point}`),
-  });
+  const start = () =>
+    startTask(readyPlan(plan), dir, {
+      executor: internals.executor(),
+      started: options.executor,
+      ...(attach ? { attach } : {}),
+      ...cancellable,
+      onSync: (point) => faultPoint(`sync-${point}`),
+    });
+  const starting = record.runtime ? inWordsOfRuntime(dir, start) : start();
   internals.executors.prepare();
   let attachment: Attachment | undefined;
   try {
-    ({ attachment } = await (record.runtime ? explained(starting, dir) : starting));
+    ({ attachment } = await starting);
   } catch (error) {
     if (!shared?.isLost(error)) throw error;
     // who lent a volume has ended in the same moment: there may be somebody else, or it begins anew
@@ -168,14 +170,9 @@ async function writeBundle(internals: Internals, record: ContainerRecord, input:
   writeForeignBundle(await startRequest(internals, record, input));
 }
 
-/** A failure of another runtime in that one's words. */
-async function explained<T>(starting: Promise<T>, dir: string): Promise<T> {
-  try {
-    return await starting;
-  } catch (error) {
-    const { foreignFailure } = await import("./foreign-runtime.ts");
-    throw foreignFailure(error, dir);
-  }
+async function inWordsOfRuntime<T>(dir: string, start: () => Promise<T>): Promise<T> {
+  const { explained } = await import("./foreign-runtime.ts");
+  return await explained(dir, start);
 }
 
 async function holdPod(internals: Internals, id: string, cancellable: { readonly signal?: AbortSignal }) {

@@ -87,7 +87,10 @@ async function updateLocked(
       const frozen = isFrozen(internals, task.start);
       const plan = compileUpdate({ cgroups, writes, before: readCgroupFile, frozen });
       try {
-        if (plan.host.length > 0) await runPlan(plan, { executor: internals.executor(), ...options });
+        if (record.runtime) {
+          const { updateForeign } = await import("./foreign-runtime.ts");
+          await updateForeign(internals, record, resources.effective, plan, options);
+        } else if (plan.host.length > 0) await runPlan(plan, { executor: internals.executor(), ...options });
       } catch (error) {
         throw explainRefusal(error, cgroups, patch);
       }

@@ -15,22 +15,22 @@
  * The container's processes see the new one from the moment it is in their pid namespace, and some may be allowed to
  * trace it. So it gets there last, by a fork, when its root is theirs already and it holds nothing of the host.
  */
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { toHostId } from "../../linux/id-map.ts";
 import { cloneFlags } from "../../linux/namespaces.ts";
 import type { Plan } from "../plan.ts";
-import { stateFiles } from "../state-files.ts";
 import { readCapabilities } from "./capabilities.ts";
 import { Draft } from "./draft.ts";
 import { enterControllerCgroups, openUnifiedCgroup } from "./exec-cgroups.ts";
-import { pidRecord, recordOfExit, recordOfStart } from "./life.ts";
+import { openExecShim, stayAsExecShim } from "./exec-shim.ts";
+import { pidRecord, recordOfStart } from "./life.ts";
 import { type NamespacePlan, readNamespaces } from "./namespaces.ts";
 import { becomeProgram, needsProcForProcess, processOf } from "./process.ts";
 import type { ExecRequest } from "./request.ts";
 import { setRlimits } from "./rlimits.ts";
 import { setAffinity } from "./scheduling.ts";
 import { checkListener } from "./seccomp-listener.ts";
-import { closeEnds, openShimStreams, supervise } from "./shim-streams.ts";
+import { closeEnds } from "./shim-streams.ts";
 import { attendChild, lendStdio, proveDescriptors, sendProcess } from "./streams.ts";
 import {
   connectConsole,
@@ -41,8 +41,6 @@ import {
 } from "./terminal.ts";
 
 const initRegister = "init";
-/** Of a host that shuts down, to a process that nobody has told what it stops at. */
-const stopSignal = 15;
 
 /** Compiles an exec. Throws invalid-argument with the JSON pointer of what is wrong. */
 export function compileExec(request: ExecRequest): Plan {
@@ -57,7 +55,7 @@ export function compileExec(request: ExecRequest): Plan {
   connectConsole(draft.host, mode);
   connectSocket(draft.host, mode.pidfdSocket, pidfdSocketRegister);
   lendStdio(draft, mode);
-  const stdio = openShim(draft);
+  const stdio = makeShim(draft);
   const { pid, start } = mode.init;
   const phrase = "cannot exec in a stopped container";
   draft.host.push({ op: "open-process", where: "", phrase, pid, start, fd: initRegister });
@@ -90,16 +88,13 @@ export function compileExec(request: ExecRequest): Plan {
   return draft.finish();
 }
 
-/** What the shim needs, before the clone: then it can no longer fail when the program runs. */
-function openShim(draft: Draft<ExecRequest>): readonly (string | undefined)[] {
+/** Before the clone; the directory is the plan's own. */
+function makeShim(draft: Draft<ExecRequest>): readonly (string | undefined)[] {
   const { shim } = draft.request.mode;
   if (!shim) return [];
   const [dir, name] = [dirname(shim.state), basename(shim.state)];
-  const socket = join(shim.state, stateFiles.socket);
   draft.host.push({ op: "make-state-directory", where: "", dir, name });
-  draft.host.push({ op: "open-shim", where: "", socket, log: "", format: 0, limitBytes: 0, files: 1 });
-  if (!shim.detached) draft.cleanup.push({ op: "remove-when-told", where: "", dir, name });
-  return openShimStreams(draft, shim.stdin);
+  return openExecShim(draft, shim);
 }
 
 /** At once: what comes into the container with the child is on 0, 1 and 2. */
@@ -174,10 +169,10 @@ function followProcess(draft: Draft<ExecRequest>): void {
   const { host, cleanup, request } = draft;
   const { shim } = request.mode;
   host.push({ op: "await-exec", where: "" });
-  if (shim) supervise(draft, shim.stdin, stopSignal);
-  else attendChild(host, request.mode);
+  if (shim) {
+    stayAsExecShim(draft, shim);
+    return;
+  }
+  attendChild(host, request.mode);
   cleanup.unshift({ op: "kill-child", where: "" });
-  if (!shim) return;
-  if (shim.onEnd) cleanup.push({ op: "append-line", where: "", ...shim.onEnd });
-  cleanup.push(recordOfExit(shim.state));
 }

@@ -60,7 +60,7 @@ export function openRoot(draft: Draft, namespaces: NamespacePlan): void {
   else draft.host.push(overlay(root));
 }
 
-export function overlay(root: Extract<RootFileSystem, { kind: "overlay" }>): Step {
+function overlay(root: Extract<RootFileSystem, { kind: "overlay" }>): Step {
   return {
     op: "make-mount",
     where,

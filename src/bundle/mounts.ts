@@ -20,12 +20,17 @@ export interface ContainerFiles {
   readonly resolvConf?: string | undefined;
 }
 
+/** Whether its ids are not the host's: those of a user namespace of its own, or of one that it joins. */
+function hasOwnUsers({ userNamespace }: ContainerOptions, shared?: SharedNamespaces): boolean {
+  return typeof userNamespace === "object" || shared?.users !== undefined;
+}
+
 function defaultMounts(options: ContainerOptions, shared?: SharedNamespaces): readonly RuntimeMount[] {
   const quiet = ["nosuid", "noexec", "nodev"];
   const readOnly = options.privileged ? [] : ["ro"];
   const shmBytes = options.shmSizeBytes ?? defaultShmBytes;
   const hostIpc = options.ipc === "host";
-  const ownUsers = typeof options.userNamespace === "object" || shared?.users !== undefined;
+  const ownUsers = hasOwnUsers(options, shared);
   return [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
     {
@@ -119,7 +124,7 @@ function destinationOf({ target: given }: MountOption): string {
   return target.replace(/\/$/, "");
 }
 
-function userMount(option: MountOption, options: ContainerOptions): RuntimeMount {
+function userMount(option: MountOption, ownUsers: boolean): RuntimeMount {
   const destination = destinationOf(option);
   switch (option.kind) {
     case "tmpfs":
@@ -127,7 +132,7 @@ function userMount(option: MountOption, options: ContainerOptions): RuntimeMount
     case "bind":
       return bindMount(option, destination);
     case "volume":
-      return volumeMount(option, destination, typeof options.userNamespace === "object");
+      return volumeMount(option, destination, ownUsers);
     case "image":
       // what is shown there, the engine tells the compiler of the plan
       return { destination, type: "bind", source: `/${option.view}`, options: ["bind", "ro", "rprivate"] };
@@ -188,7 +193,8 @@ export function containerMounts(
   files: ContainerFiles,
   shared?: SharedNamespaces,
 ): readonly RuntimeMount[] {
-  const own = (options.mounts ?? []).map((mount) => userMount(mount, options));
+  const ownUsers = hasOwnUsers(options, shared);
+  const own = (options.mounts ?? []).map((mount) => userMount(mount, ownUsers));
   const places = new Map<string, RuntimeMount>();
   for (const mount of own) {
     if (places.has(mount.destination))

@@ -6,35 +6,13 @@ import test from "node:test";
 import { command, ended } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import { gantryProgram, type Sandbox } from "../lib/sandbox.ts";
-import { Peer, terminalPeer } from "../lib/terminal-peer.ts";
+import { type Peer, terminalPeer } from "../lib/terminal-peer.ts";
 import { until } from "../lib/until.ts";
 import { withBusybox } from "./busybox.ts";
+import { driving, shown } from "./on-terminal.ts";
 
 const skip = needs("root", ...terminalPeer.needs);
 
-/** Runs gantry on a terminal of 40 rows and 120 columns. */
-async function onTerminal(box: Sandbox, args: readonly string[], which = "012"): Promise<Peer> {
-  const gantry = [gantryProgram, "--root", box.root, "--state", box.state, ...args];
-  return new Peer(await terminalPeer.build(), ["drive", which, "40", "120", ...gantry], { env: box.env });
-}
-
-/** The same for a test that ends it whatever happens. */
-async function driving(
-  box: Sandbox,
-  args: readonly string[],
-  body: (peer: Peer) => Promise<void>,
-  which?: string,
-): Promise<void> {
-  const peer = await onTerminal(box, args, which);
-  try {
-    await body(peer);
-  } finally {
-    peer.end();
-  }
-}
-
-/** Its first line is the driver's. */
-const shown = (peer: Peer) => peer.output.replace(/^.*\n/, "");
 const pidOf = async (peer: Peer) => Number((await peer.prints(/^pid=(\d+)/))[1]);
 const status = (box: Sandbox, name: string) => box.must(["inspect", "-f", "{{.State.Status}}", name]);
 const ready = "trap 'echo caught' INT; trap 'stty size' WINCH; trap 'exit 7' QUIT; echo ready;";

@@ -184,7 +184,6 @@ async function makeLocked(
   });
   faultPoint("create-snapshot");
   const request = await withMounts(internals, id, image, asked, mounts, { dry, ...cancellable });
-  if (runtime) refusePartialMounts(request);
   const shares = pod !== undefined || sharesAnything(request);
   const shared = shares ? await share(internals, optionsOf(request), pod) : undefined;
   const options = shared?.options ?? optionsOf(request);
@@ -223,16 +222,6 @@ async function makeLocked(
   };
   await checkLogTag(record, runtimeConfig);
   return { record, input: { runtimeConfig, mounts } };
-}
-
-/** What only a plan can mount. */
-function refusePartialMounts({ mounts = [] }: CreateRequest): void {
-  for (const mount of mounts)
-    if (mount.kind === "image" || (mount.kind === "volume" && mount.subpath !== undefined))
-      throw new GantryError(
-        "unimplemented",
-        `mount at "${mount.target}": another runtime cannot show images or parts of volumes`,
-      );
 }
 
 /** Volumes and images that are mounted; loaded only for containers that have any. */

@@ -2,10 +2,12 @@
 import { rmSync } from "node:fs";
 import { isGantryError } from "../../base/error.ts";
 import type { TerminalSize } from "../../bundle/exec-process.ts";
+import { endProcess } from "../../tasks/end-process.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { ExitRecord } from "../../tasks/records.ts";
 import { lostExit } from "../../tasks/recover.ts";
 import type { Attachment, Task } from "../../tasks/task.ts";
+import { taskState } from "../../tasks/task-state.ts";
 import { AttachedStreams, type ContainerInput } from "./attached-streams.ts";
 import { type SignalName, signalNumber } from "./kill.ts";
 import type { OutputStream } from "./output-stream.ts";
@@ -101,7 +103,9 @@ export class Exec implements AsyncDisposable {
       return await this.#task.wait(options);
     } catch (error) {
       if (!isGantryError(error, "data-loss")) throw error;
-      // the process ended with its shim, and what that would have removed is left
+      // the process ends with its shim, that of another runtime by us; what the shim would have removed is left
+      const state = taskState(this.#dir);
+      if (state.kind === "lost") await endProcess(state.start.init, `end exec "${this.id}"`, options.signal);
       rmSync(this.#dir, { recursive: true, force: true });
       const lost = lostExit();
       this.#onLost(lost.code);

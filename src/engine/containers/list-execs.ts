@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { array, boolean, decodeJson, object, string } from "../../base/decode.ts";
 import { bug, errnoOf, wrapErrno } from "../../base/error.ts";
-import { startRecordName } from "../../tasks/records.ts";
+import { type StartRecord, startRecordName } from "../../tasks/records.ts";
 import { lostExit } from "../../tasks/recover.ts";
 import { type TaskState, taskState } from "../../tasks/task-state.ts";
 import type { Internals } from "../internals.ts";
@@ -61,7 +61,7 @@ function isStale(dir: string, state: TaskState): boolean {
     case "exited":
       return ageMs(dir) > toldMs;
     case "lost":
-      // its process ends with its shim
+      // one of ours ends with its shim; that of another runtime was ended just now
       return !state.initAlive;
     case "running":
       return false;
@@ -71,9 +71,19 @@ function isStale(dir: string, state: TaskState): boolean {
   }
 }
 
+/** Nobody holds its streams any more, nor would tell of its end. */
+function endOrphan({ init }: StartRecord): void {
+  try {
+    process.kill(init.pid, "SIGKILL");
+  } catch (error) {
+    if (errnoOf(error) !== "ESRCH") throw wrapErrno(error, `kill process ${init.pid}`);
+  }
+}
+
 function summaryOf(internals: Internals, container: string, id: string): ExecSummary | undefined {
   const dir = join(internals.containers.execsDirectory(container), id);
   const state = taskState(dir);
+  if (state.kind === "lost" && state.initAlive) endOrphan(state.start);
   if (isStale(dir, state)) {
     removeTree(dir);
     if (state.kind === "lost") tellLost(internals, container, id);

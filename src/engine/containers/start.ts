@@ -117,7 +117,7 @@ export async function launchLocked(
   const lent = shared?.sources;
   const plan = await startPlan(internals, record, { ...input, runtimeConfig, unattended, log, donors, lent });
   makeFreshDirectory(dir);
-  if (record.runtime) await writeBundle(internals, record, { ...input, unattended, donors });
+  if (record.runtime) await writeBundle(internals, record, { ...input, runtimeConfig, unattended, donors });
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? record.hostname ?? machineName());
   containers.write({ ...record, startedInBoot: bootId() });
   faultPoint("start-recorded");

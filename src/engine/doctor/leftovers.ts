@@ -29,6 +29,7 @@ export async function findLeftovers(internals: Internals): Promise<readonly Left
   return [
     ...containers(internals),
     ...taskStates(internals),
+    ...execs(internals),
     ...pods(internals),
     ...mounts(internals),
     ...names(internals),
@@ -100,6 +101,24 @@ function taskStates(internals: Internals): readonly Leftover[] {
       detail: "its container is gone",
       remove: async () => await endTask(internals, join(dir, id)),
     }));
+}
+
+/** Further processes of containers that run, which nobody watches any more. */
+function execs(internals: Internals): readonly Leftover[] {
+  const { containers: store } = internals;
+  return store.ids().flatMap((id) =>
+    entries(store.execsDirectory(id)).flatMap((exec): readonly Leftover[] => {
+      const dir = join(store.execsDirectory(id), exec);
+      const task = taskState(dir);
+      if (task.kind !== "lost") return [];
+      const name = `exec ${short(exec)} of container ${short(id)}`;
+      const end = async () => {
+        await endProcess(task.start.init, `end ${name}`);
+        remove(dir);
+      };
+      return [{ name, detail: "its shim was killed", remove: end }];
+    }),
+  );
 }
 
 async function endTask(internals: Internals, dir: string): Promise<void> {

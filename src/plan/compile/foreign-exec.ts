@@ -7,6 +7,7 @@ import { bug } from "../../base/error.ts";
 import type { Plan } from "../plan.ts";
 import { Draft } from "./draft.ts";
 import { openExecShim, stayAsExecShim } from "./exec-shim.ts";
+import { standInForRoot } from "./lend.ts";
 import { recordOfStart } from "./life.ts";
 import type { ExecRequest, ForeignRuntime } from "./request.ts";
 import { foreignPlaces, launchSteps } from "./runtime-steps.ts";
@@ -26,7 +27,10 @@ export function compileForeignExec(request: ExecRequest, runtime: ForeignRuntime
     (options) => ["exec", "--detach", "--process", foreignPlaces.process(state), ...options, id],
     { directory: state, stdio, terminal: config.process.terminal ?? false },
   );
-  draft.host.push({ op: "prepare-runtime", where: "", mounts: 0 }, ...before, launch);
+  const isMapped = draft.linux.namespaces?.some(({ type }) => type === "user");
+  draft.host.push({ op: "prepare-runtime", where: "", mounts: isMapped ? 1 : 0 });
+  if (isMapped) standInForRoot(draft);
+  draft.host.push(...before, launch);
   closeEnds(draft.host, stdio);
   draft.host.push(
     { op: "adopt-container", where: "", pidFile: foreignPlaces.pid(state) },

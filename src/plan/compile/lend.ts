@@ -3,7 +3,7 @@
  * containers, an overlay with the ids of a user namespace, images and parts of volumes. The executor makes it, and the
  * runtime finds it as a path, in mounts that nobody else sees.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { bug } from "../../base/error.ts";
 import { idMapText } from "../../linux/id-map.ts";
 import { cloneFlags, namespaces as namespaceFacts } from "../../linux/namespaces.ts";
@@ -25,6 +25,7 @@ import { userNamespaceRegister } from "./user-namespace.ts";
  * runtime looks into: it makes terminals in the devpts of the container.
  */
 const publicPlace = "/dev/pts";
+const mappedRoot = join(publicPlace, "rootfs");
 
 /** Members of the config that are different for the runtime. */
 export interface Lent {
@@ -50,7 +51,7 @@ export function lend(draft: Draft, state: string): Lent {
     draft.host.push({ op: "close", where: "", fd: userNamespaceRegister });
     coverPublicPlace(draft);
   }
-  const root = isMapped ? join(publicPlace, "rootfs") : foreignPlaces.root(state);
+  const root = isMapped ? mappedRoot : foreignPlaces.root(state);
   show(draft, "", rootRegister, root, isMapped ? 2 : 0);
   const pathOf = (mount: PlannedMount) =>
     join(isMapped ? publicPlace : foreignPlaces.mounts(state), String(planned.indexOf(mount)));
@@ -94,11 +95,25 @@ function makeUserNamespace(draft: Draft, plan: NamespacePlan): void {
   });
 }
 
+const placeRegister = "public place";
+
 function coverPublicPlace(draft: Draft): void {
-  const fd = "public place";
+  const fd = placeRegister;
   const options = ["mode=0711", "source=gantry"];
   draft.host.push({ op: "make-mount", where: "", type: "tmpfs", options, attributes: 0, fd });
   show(draft, "", fd, publicPlace, 0);
+}
+
+/** A later call finds a directory where the root was shown, since there are runtimes that begin there (runc). */
+export function standInForRoot(draft: Draft): void {
+  coverPublicPlace(draft);
+  const [root, fd] = [placeRegister, rootRegister];
+  draft.host.push(
+    { op: "open-place", where: "", root: undefined, path: publicPlace, directory: 1, fd: root },
+    { op: "open-place", where: "", root, path: basename(mappedRoot), directory: 1, fd },
+    { op: "close", where: "", fd },
+    { op: "close", where: "", fd: root },
+  );
 }
 
 /** A runtime takes a path: that of a mount which shows the namespace of a process that was proved. */

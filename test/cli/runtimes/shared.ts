@@ -1,0 +1,144 @@
+/** What containers have of others, and what is no plain path of the host. */
+import assert from "node:assert/strict";
+import { readlinkSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Engine } from "../../../src/index.ts";
+import { findExecutor } from "../../../src/launch/executor.ts";
+import { until } from "../../lib/until.ts";
+import type { Case } from "./trial.ts";
+
+export const sharing: readonly Case[] = [
+  {
+    title: "namespaces of other containers and of a pod",
+    async run({ box, sh }) {
+      await box.must(["run", "-d", "--name", "donor", "--ipc", "shareable", "busybox", "sleep", "600"]);
+      const donor = await box.must([
+        "exec",
+        "donor",
+        "sh",
+        "-c",
+        "readlink /proc/self/ns/net; echo x > /dev/shm/note",
+      ]);
+      const joins = ["--network", "container:donor", "--ipc", "container:donor", "--pid", "container:donor"];
+      const seen = await sh("readlink /proc/self/ns/net; cat /dev/shm/note; ps -o args", ...joins);
+      assert.match(seen, new RegExp(`^${donor.replace(/[[\]]/g, "\\$&")}\nx\n[\\s\\S]*sleep 600`));
+      await box.must(["rm", "-f", "donor"]);
+      await box.must(["pod", "create", "--name", "web", "--share", "net,ipc,uts,pid"]);
+      const first = await sh("readlink /proc/self/ns/net; hostname; ps -o args", "--pod", "web");
+      assert.match(first, /^net:\[\d+\]\nweb\n[\s\S]*gantry-pause/);
+      await box.must(["pod", "rm", "web"]);
+    },
+  },
+  {
+    title: "an image and parts of a volume as mounts, which nothing leads out of",
+    async run({ box, sh }) {
+      const fill = "mkdir -p /v/a/b; echo in > /v/a/b/f; ln -s /etc /v/out; echo one > /v/file";
+      await sh(fill, "-v", "data:/v");
+      const part = (path: string) => ["--mount", `type=volume,src=data,dst=/part,volume-subpath=${path}`];
+      assert.equal(
+        await sh("cat /part/f; echo more >> /part/f; cat /part/f", ...part("a/b")),
+        "in\nin\nmore",
+      );
+      assert.equal(await sh("cat /part", ...part("file")), "one");
+      await assert.rejects(sh("ls /part", ...part("out")), /invalid cross-device link/);
+      await assert.rejects(sh("ls /part", ...part("nothing")), /nothing: no such file or directory/);
+      const image = (rest: string) => ["--mount", `type=image,src=busybox,dst=/image${rest}`];
+      assert.match(
+        await sh("ls /image/bin; touch /image/x 2>&1 || true", ...image("")),
+        /busybox[\s\S]*Read-only/,
+      );
+      assert.match(await sh("cat /image/passwd", ...image(",image-subpath=etc")), /^root:/);
+      assert.match(await sh("cat /image", ...image(",image-subpath=etc/passwd")), /^root:/);
+      await box.must(["volume", "rm", "data"]);
+    },
+  },
+  {
+    title: "a user namespace: ids, volumes, execs, terminals; and one that joins it",
+    needs: ["linux 6.15"],
+    async run({ box, runtime, options }) {
+      await using engine = await Engine.open({ root: box.root, state: box.state, executor: findExecutor() });
+      const ids = [{ containerID: 0, hostID: 200_000, size: 65_536 }];
+      const userNamespace = { uidMappings: ids, gidMappings: ids };
+      const mounts = [{ kind: "volume", source: "data", target: "/data" }] as const;
+      const script =
+        "id -u; cat /proc/self/uid_map; touch /data/mine /mine; chown 5:6 /data/mine; exec sleep 1000";
+      const container = await engine.run({
+        ...{ image: "busybox", name: "mapped", runtime, userNamespace, mounts },
+        command: ["sh", "-c", script],
+      });
+      const output = async () => await box.must(["logs", "mapped"]);
+      await until("it to print", async () => /^0\n +0 +200000 +65536$/.test(await output()));
+      const { mountpoint } = await engine.volume("data");
+      await until(
+        "it to write",
+        () => statSync(join(mountpoint, "mine"), { throwIfNoEntry: false })?.uid === 5,
+      );
+      assert.equal(statSync(join(mountpoint, "mine")).gid, 6, "not the host's ids of the namespace");
+      const pid = Number(await box.must(["inspect", "-f", "{{.State.Pid}}", "mapped"]));
+      assert.equal(statSync(`/proc/${pid}`).uid, 200_000);
+      const asked = await box.gantry([
+        "exec",
+        "-t",
+        "-u",
+        "1000",
+        "mapped",
+        "sh",
+        "-c",
+        "tty; id -u; exit 3",
+      ]);
+      assert.deepEqual([asked.stdout, asked.code], ["/dev/pts/0\r\n1000\r\n", 3]);
+      const joined = [
+        "run",
+        "--rm",
+        "--userns",
+        "container:mapped",
+        ...options,
+        "-v",
+        "data:/data",
+        "busybox",
+      ];
+      const seen = await box.must([
+        ...joined,
+        "sh",
+        "-c",
+        "readlink /proc/self/ns/user; id -u; ls -n /data; touch /x",
+      ]);
+      assert.match(seen, /\n0\n[\s\S]* 5 +6 .* mine$/);
+      assert.equal(seen.split("\n")[0], readlinkSync(`/proc/${pid}/ns/user`));
+      await box.must(["restart", "-t", "0", "mapped"]);
+      await box.must(["rm", "-f", "mapped"]);
+      await engine.removeVolume("data");
+      await container[Symbol.asyncDispose]();
+    },
+  },
+  {
+    title: "a tiny init, a seccomp profile of one's own, devices, and tmpfs",
+    async run({ box, sh }) {
+      const first = await sh(
+        "ps -o args | head -n 2; cat /proc/1/comm; sh -c 'sleep 0.01 & exit'; true",
+        "--init",
+      );
+      assert.match(first, /docker-init/);
+      const profile = join(box.dir, "profile.json");
+      const rules = [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 38 }];
+      writeFileSync(profile, JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: rules }));
+      const refused = await sh(
+        "mkdir /x 2>&1; grep Seccomp: /proc/self/status",
+        "--security-opt",
+        `seccomp=${profile}`,
+      );
+      assert.match(refused, /Function not implemented[\s\S]*Seccomp:\t2/);
+      assert.match(
+        await sh("grep Seccomp: /proc/self/status", "--security-opt", "seccomp=unconfined"),
+        /Seccomp:\t0/,
+      );
+      const devices = ["--device", "/dev/null:/dev/nothing:r", "--tmpfs", "/t:size=1m,mode=700"];
+      assert.equal(
+        await sh("cat /dev/nothing; stat -c %a /t; df -k /t | tail -n 1 | awk '{print $2}'", ...devices),
+        "700\n1024",
+      );
+      const privileged = await sh("mount -t tmpfs none /tmp && echo mounted", "--privileged");
+      assert.equal(privileged, "mounted");
+    },
+  },
+];

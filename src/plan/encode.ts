@@ -39,11 +39,14 @@ class Writer {
   u32(value: number): void {
     // cut to 32 bits an id or a mask would become another one
     if (value >>> 0 !== value) bug(`${value} as an operand of 32 bits`);
-    this.#view.setUint32(this.#room(4), value, true);
+    // first, since making room may put another view in the place of this one
+    const start = this.#room(4);
+    this.#view.setUint32(start, value, true);
   }
 
   u64(value: number | bigint): void {
-    this.#view.setBigUint64(this.#room(8), BigInt.asUintN(64, BigInt(value)), true);
+    const start = this.#room(8);
+    this.#view.setBigUint64(start, BigInt.asUintN(64, BigInt(value)), true);
   }
 
   bytes(value: Uint8Array): void {

@@ -21,6 +21,8 @@ export interface StoreLayout {
   readonly taskStates: string;
   /** What pods hold. */
   readonly podStates: string;
+  /** States of other OCI runtimes, a directory for each. */
+  readonly runtimes: string;
   readonly events: string;
   /** Compiled seccomp filters. */
   readonly filters: string;
@@ -59,6 +61,7 @@ export function storeLayout(root: string, state: string): StoreLayout {
     leases: join(root, "leases"),
     taskStates: join(state, "containers"),
     podStates: join(state, "pods"),
+    runtimes: join(state, "runtimes"),
     events: join(state, "events.log"),
     filters: join(state, "filters"),
   };

@@ -37,6 +37,10 @@ export async function discardContainer(
   }
   faultPoint("discard-snapshot");
   await mounts?.releaseMounts(internals, id);
+  if (existsSync(internals.layout.runtimes)) {
+    const { forgetForeign } = await import("./forget-foreign.ts");
+    forgetForeign(internals, id);
+  }
   faultPoint("discard-volumes");
   if ("name" in container) containers.names.release(container.name, id);
   else containers.releaseNames(id);

@@ -46,7 +46,7 @@ export function foreignRuntime(
   if (!runtime) return undefined;
   return {
     path: runtime.path,
-    root: join(internals.layout.state, "runtimes", runtime.name),
+    root: join(internals.layout.runtimes, runtime.name),
     env: [`PATH=${process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`],
   };
 }

@@ -117,7 +117,10 @@ export async function launchLocked(
   const lent = shared?.sources;
   const plan = await startPlan(internals, record, { ...input, runtimeConfig, unattended, log, donors, lent });
   makeFreshDirectory(dir);
-  if (record.runtime) await writeBundle(internals, record, { ...input, runtimeConfig, unattended, donors });
+  if (record.runtime) {
+    await forgetRuntimeState(internals, id);
+    await writeBundle(internals, record, { ...input, runtimeConfig, unattended, donors, lent });
+  }
   writeContainerFiles(dir, record.options, input.runtimeConfig.hostname ?? record.hostname ?? machineName());
   containers.write({ ...record, startedInBoot: bootId() });
   faultPoint("start-recorded");
@@ -162,6 +165,12 @@ async function lentVolumes(
   if (!record.options.mounts?.some((mount) => mount.kind === "volume" && mount.mounted)) return undefined;
   const { shareTmpfs } = await import("../volumes/shared-tmpfs.ts");
   return await shareTmpfs(internals, record, cancellable);
+}
+
+/** Of a run before, whose runtime could not be asked. */
+async function forgetRuntimeState(internals: Internals, id: string): Promise<void> {
+  const { forgetForeign } = await import("./forget-foreign.ts");
+  forgetForeign(internals, id);
 }
 
 /** For another runtime. */

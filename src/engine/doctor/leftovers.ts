@@ -13,6 +13,7 @@ import { readStartRecord } from "../../tasks/records.ts";
 import { recover } from "../../tasks/recover.ts";
 import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
+import { forgetForeign, rememberedContainers } from "../containers/forget-foreign.ts";
 import { clearHalfMade, observe } from "../containers/observe.ts";
 import { parseEvent } from "../events.ts";
 import { type Internals, tryLockContainer } from "../internals.ts";
@@ -30,6 +31,7 @@ export async function findLeftovers(internals: Internals): Promise<readonly Left
     ...containers(internals),
     ...taskStates(internals),
     ...execs(internals),
+    ...runtimeStates(internals),
     ...pods(internals),
     ...mounts(internals),
     ...names(internals),
@@ -119,6 +121,22 @@ function execs(internals: Internals): readonly Leftover[] {
       return [{ name, detail: "its shim was killed", remove: end }];
     }),
   );
+}
+
+/** What other runtimes have not forgotten of containers whose end is settled. */
+function runtimeStates(internals: Internals): readonly Leftover[] {
+  const { containers: store } = internals;
+  const isSettled = (id: string) => !store.exists(id) || store.read(id)?.startedInBoot === undefined;
+  return rememberedContainers(internals)
+    .filter(({ id }) => isIdle(internals, id) && isSettled(id))
+    .map(({ runtime, id }) => ({
+      name: `state of ${runtime} for container ${short(id)}`,
+      detail: store.exists(id) ? "which does not run" : "which is gone",
+      remove: async () => {
+        using lock = tryLockContainer(internals, id);
+        if (lock && isSettled(id)) forgetForeign(internals, id);
+      },
+    }));
 }
 
 async function endTask(internals: Internals, dir: string): Promise<void> {

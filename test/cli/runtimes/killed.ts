@@ -1,7 +1,9 @@
 /** Shims, clients and executors that are killed. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { programPath } from "../../lib/needs.ts";
+import type { Sandbox } from "../../lib/sandbox.ts";
 import { until } from "../../lib/until.ts";
 import { isOver } from "../../shim/reading.ts";
 import { type Case, remembered } from "./trial.ts";
@@ -14,6 +16,23 @@ function childrenOf(pid: number): readonly number[] {
   } catch {
     return [];
   }
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await run();
+  return performance.now() - begun;
+}
+
+/** A command that is killed after a while, with the executor that it has started. */
+async function killedAfter(box: Sandbox, args: readonly string[], afterMs: number): Promise<void> {
+  const client = box.spawn(args);
+  const over = new Promise((resolve) => client.once("exit", resolve));
+  const end = performance.now() + afterMs;
+  while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  for (const child of childrenOf(client.pid!)) process.kill(child, "SIGKILL");
+  client.kill("SIGKILL");
+  await over;
 }
 
 export const killings: readonly Case[] = [
@@ -44,36 +63,85 @@ export const killings: readonly Case[] = [
     },
   },
   {
-    title: "clients and executors killed in the middle of a start leave nothing",
+    title:
+      "clients and executors killed in the middle of a start leave nothing, with pipes and with a terminal",
     async run({ box, options }) {
-      const run = ["run", "-d", "--name", "one", ...options, "busybox", "sleep", "600"];
-      for (const point of ["start-recorded", "started"]) {
-        const dead = await box.gantry(run, { env: { GANTRY_FAULT: point } });
-        assert.equal(dead.code, 137);
+      for (const streams of [[], ["-t"]]) {
+        const run = ["run", "-d", "--name", "one", ...streams, ...options, "busybox", "sleep", "600"];
+        for (const point of ["start-recorded", "started"]) {
+          const dead = await box.gantry(run, { env: { GANTRY_FAULT: point } });
+          assert.equal(dead.code, 137);
+          await box.must(["rm", "-f", "one"]);
+          assert.deepEqual(remembered(box), []);
+        }
+        const wholeMs = await timed(() => box.must(run));
         await box.must(["rm", "-f", "one"]);
-        assert.deepEqual(remembered(box), []);
+        for (let round = 0; round < 6; round++) {
+          await killedAfter(box, run, ((round + 2) / 8) * wholeMs);
+          await until("it can be removed", async () => {
+            const removed = await box.gantry(["rm", "-f", "one"]);
+            return removed.code === 0 || /No such container/.test(removed.stderr);
+          });
+          await until("nothing to be left", async () => {
+            await box.gantry(["doctor", "--fix"]);
+            return remembered(box).length === 0 && readdirSync(join(box.root, "containers")).length === 0;
+          });
+        }
       }
-      const begun = performance.now();
-      await box.must(run);
-      const wholeMs = performance.now() - begun;
+    },
+  },
+  {
+    title:
+      "clients and executors killed in the middle of an exec leave the container as it was, and it can go",
+    async run({ box, options }) {
+      const id = await box.must(["run", "-d", "--name", "one", ...options, "busybox", "sleep", "600"]);
+      for (const streams of [[], ["-t"], ["-d"]]) {
+        const exec = ["exec", ...streams, "one", "sh", "-c", "exit 3"];
+        const wholeMs = await timed(() => box.gantry(exec));
+        for (let round = 0; round < 5; round++)
+          await killedAfter(box, ["exec", ...streams, "one", "sleep", "601"], ((round + 1) / 5) * wholeMs);
+        assert.equal((await box.gantry(exec)).code, streams.includes("-d") ? 0 : 3);
+      }
+      assert.equal(await box.must(["inspect", "-f", "{{.State.Status}}", "one"]), "running");
+      const pids = (await box.must(["top", "one", "-o", "pid"])).split("\n").slice(1).map(Number);
       await box.must(["rm", "-f", "one"]);
-      for (let round = 0; round < 6; round++) {
-        const client = box.spawn(run);
-        const over = new Promise((resolve) => client.once("exit", resolve));
-        const end = performance.now() + ((round + 2) / 8) * wholeMs;
-        while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
-        for (const child of childrenOf(client.pid!)) process.kill(child, "SIGKILL");
-        client.kill("SIGKILL");
-        await over;
-        await until("it can be removed", async () => {
-          const removed = await box.gantry(["rm", "-f", "one"]);
-          return removed.code === 0 || /No such container/.test(removed.stderr);
-        });
-        await until("nothing to be left", async () => {
-          await box.gantry(["doctor", "--fix"]);
-          return remembered(box).length === 0 && readdirSync(join(box.root, "containers")).length === 0;
-        });
-      }
+      for (const pid of pids) assert.ok(isOver(pid), `process ${pid}`);
+      assert.equal(existsSync(join(box.state, "containers", id)), false);
+    },
+  },
+  {
+    title: "a runtime that is gone from the machine keeps no container from its end",
+    async run({ box, runtime }) {
+      if (runtime === "gantry") return;
+      const program = join(box.dir, "runtime-of-test");
+      const path = runtime.includes("/") ? runtime : programPath(runtime)!;
+      writeFileSync(program, `#!/bin/sh\nexec ${path} "$@"\n`, { mode: 0o755 });
+      const run = (name: string) =>
+        box.must(["run", "-d", "--name", name, "--runtime", program, "busybox", "sleep", "600"]);
+      const [one] = [await run("one"), await run("two"), await run("three")];
+      rmSync(program);
+      const start = JSON.parse(readFileSync(join(box.state, "containers", one!, "start.json"), "utf8")) as {
+        readonly pid: number;
+        readonly shim: number;
+      };
+      process.kill(start.shim, "SIGKILL");
+      await until("its shim to end", () => isOver(start.shim));
+      const { stderr } = await box.gantry(["inspect", "-f", "{{.State.Status}}", "one"]);
+      assert.match(
+        stderr,
+        /a runtime cannot delete a container, which is ended without it .*runtime-of-test/,
+      );
+      assert.ok(isOver(start.pid));
+      assert.equal(remembered(box).length, 2);
+      await box.must(["kill", "two"]);
+      await box.must(["wait", "two"]);
+      const found = (await box.gantry(["doctor"])).stdout;
+      assert.match(found, /state of runtime-of-test for container [0-9a-f]{12}/);
+      await box.gantry(["doctor", "--fix"]);
+      assert.equal(remembered(box).length, 1);
+      const refused = await box.gantry(["start", "two"]);
+      assert.match(refused.stderr, /OCI runtime create failed: .*runtime-of-test/);
+      await box.must(["rm", "-f", "one", "two", "three"]);
     },
   },
 ];

@@ -11,6 +11,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
 import { criuCases } from "./criu-cases.ts";
 import { hybridHost, limitedHost, plainHost, unprivilegedHost, v1Host, v2Host } from "./hosts.ts";
+import { runtimeCases } from "./runtime-cases.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -125,6 +126,7 @@ const hook = (name: string) => [{ path: `/hooks/${name}`, timeout: 5 }];
 
 export const cases: readonly GoldenCase[] = [
   ...criuCases,
+  ...runtimeCases,
   golden("minimal", {}),
   engineCase("engine-default", {}, v2Host),
   engineCase("engine-terminal", { terminal: true, user: "7" }, plainHost),

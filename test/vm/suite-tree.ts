@@ -2,6 +2,7 @@
 import { copyFileSync, cpSync, globSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { rootTar } from "../cli/busybox.ts";
 import { compiled } from "../lib/compiled.ts";
 import { busyboxTar } from "../lib/fixtures.ts";
 import { top } from "../lib/sandbox.ts";
@@ -18,8 +19,10 @@ export async function withSuiteTree<T>(body: (tree: string) => Promise<T>): Prom
       copyFileSync(join(top, program), join(tree, "dist", basename(program)));
     copyFileSync(join(top, "node_modules/.bin/bun"), join(tree, "node_modules/.bin/bun"));
     copyFileSync(await busyboxTar(), join(tree, "busybox.tar"));
-    copyFileSync(join(top, "packaging/gantry.service"), join(tree, "gantry.service"));
     mkdirSync(join(tree, "build/fixtures"), { recursive: true });
+    const image = await rootTar();
+    copyFileSync(image, join(tree, "build/fixtures", basename(image)));
+    copyFileSync(join(top, "packaging/gantry.service"), join(tree, "gantry.service"));
     for (const program of [terminalPeer, compiled("test/kernel/agent.c")]) {
       const path = await program.build();
       copyFileSync(path, join(tree, "build/fixtures", basename(path)));

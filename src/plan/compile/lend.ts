@@ -38,7 +38,7 @@ export function lend(draft: Draft, state: string): Lent {
   const plan = readNamespaces(draft);
   const isMapped = plan.private.has("user");
   const namespaces = lendNamespaces(draft, state);
-  if (plan.own.has("user")) makeUserNamespace(draft, plan);
+  if (isMapped) openUserNamespace(draft, plan);
   openRoot(draft, plan);
   const planned = readMounts(draft);
   const lent = planned.filter((mount) => isLent(draft, mount, isMapped));
@@ -83,16 +83,21 @@ function show(draft: Draft, where: string, fd: string, path: string, kind: numbe
   draft.host.push({ op: "pin", where, fd, path, kind }, { op: "close", where, fd });
 }
 
-/** With the ids that the runtime will give to the one that it makes. */
-function makeUserNamespace(draft: Draft, plan: NamespacePlan): void {
+/** For the ids of mounts. That of another container is open already. */
+function openUserNamespace(draft: Draft, plan: NamespacePlan): void {
+  const fd = userNamespaceRegister;
+  const joined = plan.joined.get("user");
+  if (joined?.donor) return;
+  if (joined) {
+    const { path, where } = joined;
+    draft.host.push({ op: "open-namespace", where, path, kind: namespaceFacts.user.cloneFlag, fd });
+    return;
+  }
+  // one with the ids that the runtime will give to the one that it makes
+  const where = plan.where.get("user") ?? "";
   const { uidMappings = [], gidMappings = [] } = draft.linux;
-  draft.host.push({
-    op: "make-user-namespace",
-    where: plan.where.get("user") ?? "",
-    uidMap: idMapText(uidMappings),
-    gidMap: idMapText(gidMappings),
-    fd: userNamespaceRegister,
-  });
+  const [uidMap, gidMap] = [idMapText(uidMappings), idMapText(gidMappings)];
+  draft.host.push({ op: "make-user-namespace", where, uidMap, gidMap, fd });
 }
 
 const placeRegister = "public place";

@@ -107,6 +107,25 @@ export const sharing: readonly Case[] = [
       assert.equal(seen.split("\n")[0], readlinkSync(`/proc/${pid}/ns/user`));
       await box.must(["restart", "-t", "0", "mapped"]);
       await box.must(["rm", "-f", "mapped"]);
+      await engine.createPod({ name: "mapped-pod", users: userNamespace });
+      const inPod = [
+        "run",
+        "--rm",
+        "--pod",
+        "mapped-pod",
+        ...options,
+        "-v",
+        "data:/data",
+        "busybox",
+        "sh",
+        "-c",
+      ];
+      const other = await box.must([
+        ...inPod,
+        "cat /proc/self/uid_map; ls -n /data; touch /x /data/y; hostname",
+      ]);
+      assert.match(other, /^ +0 +200000 +65536\n[\s\S]* 5 +6 .* mine\nmapped-pod$/);
+      await box.must(["pod", "rm", "mapped-pod"]);
       await engine.removeVolume("data");
       await container[Symbol.asyncDispose]();
     },

@@ -43,7 +43,7 @@ function failedStatus(error: unknown): string {
 }
 
 async function inWordsOfRuntime<T>(dir: string, start: () => Promise<T>): Promise<T> {
-  const { explained } = await import("./foreign-runtime.ts");
+  const { explained } = await import("./runtime-words.ts");
   return await explained(dir, start);
 }
 

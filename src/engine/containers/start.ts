@@ -180,7 +180,7 @@ async function writeBundle(internals: Internals, record: ContainerRecord, input:
 }
 
 async function inWordsOfRuntime<T>(dir: string, start: () => Promise<T>): Promise<T> {
-  const { explained } = await import("./foreign-runtime.ts");
+  const { explained } = await import("./runtime-words.ts");
   return await explained(dir, start);
 }
 

@@ -56,6 +56,11 @@ function killProcesses(pids: readonly number[]): void {
   }
 }
 
+/** On v1 a process that is frozen ends when it goes on (the kernel's freezer-subsystem.rst); on v2 where it stands. */
+export function thawCgroup(dir: string): void {
+  writeIfThere(join(dir, "freezer.state"), "THAWED");
+}
+
 /**
  * Kills every process of the cgroup directory `dir`, also those that fork meanwhile (a v1 freezer that holds them is a
  * hierarchy of its own, which the caller names too); deadline-exceeded

@@ -9,7 +9,7 @@ import { isGantryError } from "../base/error.ts";
 import { type LaunchOptions, runPlan } from "../launch/launch.ts";
 import type { Plan } from "../plan/plan.ts";
 import { endProcess } from "./end-process.ts";
-import { killCgroup } from "./kill-cgroup.ts";
+import { killCgroup, thawCgroup } from "./kill-cgroup.ts";
 import { type ExitRecord, type StartRecord, startRecordName, writeExitRecord } from "./records.ts";
 import type { Cancellable } from "./task.ts";
 import { taskState } from "./task-state.ts";
@@ -32,6 +32,14 @@ export function lostExit(): ExitRecord {
   };
 }
 
+/** It gets its signal before it is let go on, where it was paused. */
+async function endInit(dir: string, { init, cgroups }: StartRecord, signal?: AbortSignal): Promise<void> {
+  const thaw = async () => {
+    for (const { mount, path } of cgroups) thawCgroup(join(mount, path));
+  };
+  await Promise.all([endProcess(init, `recover container "${dir}"`, signal), thaw()]);
+}
+
 /** Ends what a killed shim left of a container and runs its clean-up. May be repeated. */
 async function endAndCleanUp(
   dir: string,
@@ -41,7 +49,7 @@ async function endAndCleanUp(
   const cgroups = start?.cgroups ?? [];
   if (start) {
     // init first: with it a pid namespace ends
-    await endProcess(start.init, `recover container "${dir}"`, options.signal);
+    await endInit(dir, start, options.signal);
     for (const { mount, path } of cgroups) await killCgroup(join(mount, path), options);
   }
   options.signal?.throwIfAborted();

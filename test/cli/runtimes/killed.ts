@@ -37,29 +37,32 @@ async function killedAfter(box: Sandbox, args: readonly string[], afterMs: numbe
 
 export const killings: readonly Case[] = [
   {
-    title: "a shim that is killed takes its container with it, and nothing stays",
+    title: "a shim that is killed takes its container with it, paused or not, and nothing stays",
     async run({ box, options }) {
-      const id = await box.must(["run", "-d", "--name", "one", ...options, "busybox", "sleep", "600"]);
-      const start = JSON.parse(readFileSync(join(box.state, "containers", id, "start.json"), "utf8")) as {
-        pid: number;
-        shim: number;
-      };
-      const status = readFileSync(`/proc/${start.shim}/status`, "utf8");
-      assert.ok(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) < 1024, "the shim stays small");
-      assert.equal(
-        readlinkSync(`/proc/${start.shim}/ns/mnt`),
-        readlinkSync("/proc/self/ns/mnt"),
-        "it keeps no mount of the host in use",
-      );
-      process.kill(start.shim, "SIGKILL");
-      await until("its end to be seen", async () => (await box.must(["ps", "-q"])) === "");
-      assert.equal(
-        await box.must(["inspect", "-f", "{{.State.ExitCode}} {{.State.Error}}", "one"]),
-        "137 shim was killed",
-      );
-      assert.ok(isOver(start.pid));
-      assert.deepEqual(remembered(box), []);
-      await box.must(["rm", "one"]);
+      for (const paused of [false, true]) {
+        const id = await box.must(["run", "-d", "--name", "one", ...options, "busybox", "sleep", "600"]);
+        const start = JSON.parse(readFileSync(join(box.state, "containers", id, "start.json"), "utf8")) as {
+          pid: number;
+          shim: number;
+        };
+        const status = readFileSync(`/proc/${start.shim}/status`, "utf8");
+        assert.ok(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) < 1024, "the shim stays small");
+        assert.equal(
+          readlinkSync(`/proc/${start.shim}/ns/mnt`),
+          readlinkSync("/proc/self/ns/mnt"),
+          "it keeps no mount of the host in use",
+        );
+        if (paused) await box.must(["pause", "one"]);
+        process.kill(start.shim, "SIGKILL");
+        await until("its end to be seen", async () => (await box.must(["ps", "-q"])) === "");
+        assert.equal(
+          await box.must(["inspect", "-f", "{{.State.ExitCode}} {{.State.Error}}", "one"]),
+          "137 shim was killed",
+        );
+        assert.ok(isOver(start.pid));
+        assert.deepEqual(remembered(box), []);
+        await box.must(["rm", "one"]);
+      }
     },
   },
   {

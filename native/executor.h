@@ -264,6 +264,19 @@ void undo_records(struct executor *x); /* of a start that failed: nothing may te
 /* Copies `text` with every @PID@ replaced by the child's. Returns the length, or -1 if it does not fit. */
 long fill_in_pid(const struct executor *x, const char *text, char *out, size_t size);
 
+/* --- ops_filesystem.c --- */
+/* Descriptors that stand for long paths while a file system is configured. */
+struct held {
+	int fds[64];
+	size_t count;
+};
+void let_go(struct held *held);
+/*
+ * Kernels before 6.8 know no lowerdir+: all layers in one value, each by descriptor. They are the texts of the list
+ * that begin with `prefix`, without that. 0 or -errno.
+ */
+int set_joined_layers(int fs, struct list texts, const char *prefix, struct held *held);
+
 /* --- ops_network.c --- */
 void undo_links(struct executor *x); /* of a start that failed: what was moved goes back */
 void forget_links(struct executor *x); /* of one that went well: nothing keeps the namespace alive */

@@ -13,13 +13,7 @@
 /* fsconfig takes values shorter than this; longer paths go in as /proc/self/fd/N. */
 #define VALUE_LIMIT 256
 
-/* Descriptors that stand for long paths while a file system is configured. */
-struct held {
-	int fds[64];
-	size_t count;
-};
-
-static void let_go(struct held *held)
+void let_go(struct held *held)
 {
 	while (held->count > 0)
 		close(held->fds[--held->count]);
@@ -42,15 +36,15 @@ static const char *short_path(struct held *held, const char *path, size_t limit,
 	return buffer;
 }
 
-/* Kernels before 6.8 know no lowerdir+: all layers in one value, each by descriptor. */
-static int set_joined_layers(int fs, struct list options, struct held *held)
+int set_joined_layers(int fs, struct list texts, const char *prefix, struct held *held)
 {
 	char value[VALUE_LIMIT] = "", buffer[32];
-	while (options.count > 0) {
-		const char *option = next_text(&options).at;
-		if (strncmp(option, "lowerdir+=", 10) != 0)
+	size_t length = strlen(prefix);
+	while (texts.count > 0) {
+		const char *text = next_text(&texts).at;
+		if (strncmp(text, prefix, length) != 0)
 			continue;
-		const char *path = short_path(held, option + 10, 0, buffer);
+		const char *path = short_path(held, text + length, 0, buffer);
 		if (!path || strlen(value) + strlen(path) + 2 > sizeof value)
 			return path ? -E2BIG : -errno;
 		if (*value)
@@ -99,7 +93,7 @@ static int fill_fs(int fs, struct list all, bool joined, struct held *held, cons
 			r = set_option(fs, *option, held);
 		else if (!layers_set) {
 			layers_set = true;
-			r = set_joined_layers(fs, all, held);
+			r = set_joined_layers(fs, all, "lowerdir+=", held);
 		}
 	}
 	if (r < 0)

@@ -4,9 +4,14 @@
  * it is moved in, which can be gone on with.
  */
 #include <dirent.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"
 
@@ -125,6 +130,34 @@ int op_populate_volume(struct executor *x, const struct step *s)
 	return r < 0 ? fail(x, -r, "%s from %s", volume, path) : 0;
 }
 
+/*
+ * A copy of the tree at a place of a detached mount. Before Linux 6.15 there is none of what is attached nowhere, so the
+ * mount is attached where nobody sees it, by a process that shares descriptors with this one and has mounts of its own.
+ */
+static int clone_detached(int top, int place, unsigned flags)
+{
+	struct {
+		int fd;
+	} *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (told == MAP_FAILED)
+		return -errno;
+	int status = 0;
+	told->fd = -EIO;
+	/* as fork(2), but with the same table of descriptors */
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    sys_move_mount(top, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			told->fd = -errno;
+		else if ((told->fd = sys_open_tree(place, "", flags)) < 0)
+			told->fd = -errno;
+		_exit(0);
+	}
+	int fd = pid < 0 ? -errno : waitpid(pid, &status, 0) < 0 ? -errno : told->fd;
+	munmap(told, sizeof *told);
+	return fd;
+}
+
 int op_clone_below(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[CLONE_BELOW_PATH].text.at, *below = s->v[CLONE_BELOW_BELOW].text.at;
@@ -136,6 +169,8 @@ int op_clone_below(struct executor *x, const struct step *s)
 	int place = top < 0 ? -1 : sys_openat2(top, below, &how);
 	if (place < 0 || (fd = sys_open_tree(place, "", flags)) < 0)
 		r = -errno;
+	if (place >= 0 && r == -EINVAL && own < 0)
+		r = fd = clone_detached(top, place, flags);
 	if (place >= 0)
 		close(place);
 	if (own >= 0)

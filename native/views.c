@@ -19,10 +19,14 @@ static int set_option(int context, const char *key, const char *value)
 	return sys_fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
 }
 
-static int make_overlay(struct list lower, const char *upper, const char *work)
+/* `joined`: all layers in one value. */
+static int try_overlay(struct list lower, const char *upper, const char *work, bool joined)
 {
+	struct held held = {.count = 0};
 	int context = sys_fsopen("overlay", FSOPEN_CLOEXEC), r = context < 0 ? -errno : 0, fd = -1;
-	while (r == 0 && lower.count > 0)
+	if (r == 0 && joined)
+		r = set_joined_layers(context, lower, "", &held);
+	while (r == 0 && !joined && lower.count > 0)
 		r = set_option(context, "lowerdir+", next_text(&lower).at);
 	if (r == 0 && *upper) {
 		r = set_option(context, "upperdir", upper);
@@ -35,9 +39,16 @@ static int make_overlay(struct list lower, const char *upper, const char *work)
 		fd = sys_fsmount(context, FSMOUNT_CLOEXEC, *upper ? 0 : MOUNT_ATTR_RDONLY);
 		r = fd < 0 ? -errno : 0;
 	}
+	let_go(&held);
 	if (context >= 0)
 		close(context);
 	return r < 0 ? r : fd;
+}
+
+static int make_overlay(struct list lower, const char *upper, const char *work)
+{
+	int fd = try_overlay(lower, upper, work, false);
+	return fd == -EINVAL ? try_overlay(lower, upper, work, true) : fd;
 }
 
 int op_view_overlay(struct executor *x, const struct step *s)

@@ -14,7 +14,7 @@ import { withSuiteTree } from "./suite-tree.ts";
 const skip = machineMissing() || needs("root", gantryOciProgram);
 
 /** The slowest first: two run at a time. */
-const runtimes = ["crun", "runc", "gantry-oci", "gantry"];
+const runtimes = ["runc", "crun", "gantry-oci", "gantry"];
 
 /** Overlays whose layers are mapped: Debian's kernel is older. */
 const known = /^needs linux 6\.15$/;

@@ -12,7 +12,8 @@ import { terminalPeer } from "../lib/terminal-peer.ts";
 export async function withSuiteTree<T>(body: (tree: string) => Promise<T>): Promise<T> {
   const tree = mkdtempSync(join(tmpdir(), "gantry-suite-"));
   try {
-    for (const folder of ["src", "test", "scripts"]) cpSync(join(top, folder), join(tree, folder), { recursive: true });
+    for (const folder of ["src", "test", "scripts"])
+      cpSync(join(top, folder), join(tree, folder), { recursive: true });
     for (const file of ["package.json", "tsconfig.json"]) copyFileSync(join(top, file), join(tree, file));
     for (const folder of ["dist", "node_modules/.bin"]) mkdirSync(join(tree, folder), { recursive: true });
     for (const program of globSync("dist/gantry*", { cwd: top }))

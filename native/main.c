@@ -126,10 +126,19 @@ static bool is_executor(const char *self)
 	return !name || strcmp(name + 1, "gantry-executor") == 0 || strncmp(self, "/memfd:", 7) == 0;
 }
 
+/* Before anything is written: where huge pages are given unasked, the first byte of a buffer for long records would cost 2 MiB for as long as a shim stays. */
+static void keep_small(void)
+{
+	extern char __bss_start[], _end[];
+	uintptr_t page = 4096, start = ((uintptr_t)__bss_start + page - 1) & -page;
+	madvise((void *)start, (uintptr_t)_end - start, MADV_NOHUGEPAGE);
+}
+
 int main(int argc, char **argv)
 {
 	static struct executor x;
 	static char self[4096];
+	keep_small();
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return run_init(argc, argv);
 	if (readlink("/proc/self/exe", self, sizeof self - 1) > 0 && !is_executor(self))

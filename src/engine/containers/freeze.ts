@@ -5,6 +5,7 @@ import { faultPoint } from "../../base/fault.ts";
 import { Scope } from "../../base/scope.ts";
 import { runPlan } from "../../launch/launch.ts";
 import { compileFreeze } from "../../plan/compile/freeze.ts";
+import { isAlive } from "../../tasks/liveness.ts";
 import { openTask } from "../../tasks/open-task.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import { taskState } from "../../tasks/task-state.ts";
@@ -105,8 +106,9 @@ export async function thawForSignal(
   try {
     await setFrozen(internals, record, task.start, false, options);
   } catch (error) {
-    // the signal may have ended it by then
-    if (taskState(internals.containers.stateDirectory(record.id)).kind === "running") throw error;
+    // the signal may have ended it by then, and its shim be cleaning up
+    const now = taskState(internals.containers.stateDirectory(record.id));
+    if (now.kind === "running" && isAlive(now.start.init)) throw error;
   }
 }
 

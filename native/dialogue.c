@@ -83,17 +83,6 @@ void exit_payload(const struct executor *x, uint32_t out[3])
 	out[2] = x->oom_killed;
 }
 
-void await_elder(struct executor *x)
-{
-	char none;
-	if (x->elder < 0)
-		return;
-	while (read(x->elder, &none, 1) < 0 && errno == EINTR)
-		;
-	close(x->elder);
-	x->elder = -1;
-}
-
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd)
 {
 	uint32_t message[2] = {kind, number};
@@ -103,7 +92,6 @@ int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd)
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	await_elder(x);
 	/* a filter that is loaded by now is likelier to let write pass */
 	if (fd < 0)
 		return write_all(x->peer, message, sizeof message);

@@ -105,7 +105,6 @@ struct executor {
 	int registers[REGISTER_LIMIT]; /* descriptor or -1 */
 	int controller; /* dialogue socket or -1 */
 	int starter; /* in the child: who let the program go on, until it runs; or -1 */
-	int elder; /* in a child that was forked again: says by its end that the host side knows of it; or -1 */
 	int peer; /* host side: socket to the child; child: socket to the host side */
 	uint32_t stage; /* STAGE_* that runs now */
 	pid_t child;
@@ -192,7 +191,6 @@ uint32_t failure_payload(const struct failure *failure, uint8_t out[FAILURE_LIMI
 void report_failure(struct executor *x);
 /* {u32 code 0-255, u32 signal, u32 oom}; the code is the executor's own exit status as well. */
 void exit_payload(const struct executor *x, uint32_t out[3]);
-void await_elder(struct executor *x); /* before the first word of a child that was forked again */
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd);
 /* Waits for the message; a failure of the other side arrives as x->failure and -ECANCELED, its end as -EPIPE. */
 int peer_receive(struct executor *x, uint32_t kind, uint32_t number, int *fd);

@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 		prctl(PR_SET_DUMPABLE, 0);
 	int fd = atoi(argv[2]);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	x.trace = x.host_mounts = x.controller = x.peer = x.elder = x.child_pidfd = x.starter = x.criu.socket = x.criu.passed = -1;
+	x.trace = x.host_mounts = x.controller = x.peer = x.child_pidfd = x.starter = x.criu.socket = x.criu.passed = -1;
 	memset(x.registers, 0xff, sizeof x.registers);
 	x.compiler = argc > 3 ? atoi(argv[3]) : 0;
 	x.pid_file = argc > 4 ? argv[4] : NULL;

@@ -63,28 +63,30 @@ int op_clone(struct executor *x, const struct step *s)
 
 int op_fork_again(struct executor *x, const struct step *s)
 {
-	int pidfd = -1, elder[2];
-	if (pipe2(elder, O_CLOEXEC) < 0)
+	int pidfd = -1, told[2];
+	char none;
+	if (pipe2(told, O_CLOEXEC) < 0)
 		return fail(x, errno, "pipe");
 	/* with CLONE_PARENT the kernel takes the exit signal of the caller's own birth */
 	pid_t pid = clone_process(s->v[FORK_AGAIN_NAMESPACES].number | CLONE_PARENT, 0, -1, &pidfd);
-	if (pid < 0) {
-		int error = errno;
-		close(elder[0]);
-		close(elder[1]);
-		return fail(x, error, "clone");
-	}
+	int error = errno;
+	close(told[pid == 0]);
 	if (pid == 0) {
-		/* both have the same socket: what the new process says must come behind the word of it */
-		close(elder[1]);
-		x->elder = elder[0];
+		/* both have the same socket: what this one says must come behind the word of it */
+		while (read(told[0], &none, 1) < 0 && errno == EINTR)
+			;
+		close(told[0]);
 		return 0;
 	}
 	/* seen from here the new process has its number on the host side: only its children see others */
-	int r = peer_send(x, PEER_CHILD, (uint32_t)pid, pidfd);
+	int r = pid < 0 ? 0 : peer_send(x, PEER_CHILD, (uint32_t)pid, pidfd);
+	if (r < 0)
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+	close(told[1]);
+	if (pid < 0)
+		return fail(x, error, "clone");
 	if (r == 0)
 		_exit(0);
-	sys_pidfd_send_signal(pidfd, SIGKILL);
 	return fail(x, -r, "hand over the new process");
 }
 

@@ -94,7 +94,6 @@ void run_child(struct executor *x)
 		uint32_t kind, number;
 		struct failure failure;
 	} message = {PEER_FAILED, 0, x->failure};
-	await_elder(x);
 	write_all(x->peer, &message, sizeof message);
 	_exit(EXIT_FAILED);
 }

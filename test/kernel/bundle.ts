@@ -18,7 +18,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CommandOptions, command, type Outcome } from "../lib/command.ts";
-import { needs, programPath } from "../lib/needs.ts";
+import { needs, programPath, skipped } from "../lib/needs.ts";
 import { gantryOciProgram } from "../lib/sandbox.ts";
 import { patience } from "../lib/until.ts";
 
@@ -131,6 +131,11 @@ export function containerId(): string {
 }
 
 /** Global flags that say who makes the cgroups: on a machine whose first process is systemd both ways are tried. */
+/** A whole container that ends, with its cgroup and what that has counted, may be gone before anybody can look. */
+export const cgroupVanishes = () =>
+  process.env.GANTRY_TEST_CGROUPS === "systemd" &&
+  skipped("systemd takes a cgroup away as soon as it is empty, and its count with it");
+
 const driver = process.env.GANTRY_TEST_CGROUPS === "systemd" ? ["--systemd-cgroup"] : [];
 
 /** A value of linux.cgroupsPath in the form that these flags want. */

@@ -5,9 +5,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
-import { skipped } from "../lib/needs.ts";
 import { until } from "../lib/until.ts";
-import { unready } from "./bundle.ts";
+import { cgroupVanishes, unready } from "./bundle.ts";
 import { both, type Living, withLiving } from "./living.ts";
 
 const MB = 1 << 20;
@@ -140,14 +139,9 @@ for (const name of both) {
   );
 }
 
-/** A whole container that ends, with its cgroup and what that has counted, may be gone before anybody can look. */
-const vanishes =
-  process.env.GANTRY_TEST_CGROUPS === "systemd" &&
-  skipped("systemd takes a cgroup away as soon as it is empty, and its count with it");
-
 test(
   "a container that is killed as a whole is told as oom before events end",
-  { skip: unready || vanishes },
+  { skip: unready || cgroupVanishes() },
   () =>
     withLiving(
       "gantry-oci",

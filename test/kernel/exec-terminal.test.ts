@@ -72,7 +72,7 @@ for (const name of both) {
           await peer.prints(/^listening$/m);
           const file = join(running.files, "process.json");
           const script =
-            "tty; stat -c '%u %t:%T' /dev/pts/0; cut -d' ' -f7 /proc/self/stat; trap 'stty size' WINCH; echo ready; while read line; do echo $line; done";
+            "tty; stat -c '%u %t:%T' /dev/pts/0; cut -d' ' -f7 /proc/self/stat; trap 'stty size' WINCH; echo ready; while :; do sleep 0.1; done";
           writeFileSync(
             file,
             JSON.stringify({

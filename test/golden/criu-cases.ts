@@ -1,8 +1,8 @@
 /** Golden plans of checkpoint and restore. */
 import { parseMountinfo } from "../../src/linux/mountinfo.ts";
 import { compileCheckpoint } from "../../src/plan/compile/checkpoint.ts";
-import type { CriuFlags } from "../../src/plan/compile/criu-request.ts";
 import { compileRestore } from "../../src/plan/compile/restore.ts";
+import { plainCriuFlags as flags } from "../../src/plan/compile/testing.ts";
 import type { HostFacts } from "../../src/plan/host-facts.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { runtimeConfig } from "../../src/spec/runtime-config.ts";
@@ -30,20 +30,6 @@ const config = runtimeConfig(
   },
   "",
 );
-
-const flags: CriuFlags = {
-  tcpEstablished: false,
-  tcpSkipInFlight: false,
-  tcpClose: false,
-  linkRemap: false,
-  extUnixSk: false,
-  shellJob: false,
-  lazyPages: false,
-  fileLocks: false,
-  autoDedup: false,
-  cgroupMode: "soft",
-  emptyNamespaces: 0,
-};
 
 const criu = { program: "/usr/sbin/criu", env: ["PATH=/usr/sbin"], images: "/img", work: "/work" };
 

@@ -1,6 +1,7 @@
 /** checkpoint and restore of what criu brings back only when it is told to: locks, connections, sockets, cgroups. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { skipped } from "../lib/needs.ts";
 import { both, namespaces, script, skip, timeout, useMachine } from "./checkpoint-machine.ts";
 
 useMachine();
@@ -190,7 +191,9 @@ const restored = {
 for (const runtime of both)
   for (const mode of ["ignore", "soft", "full", "strict"] as const)
     test(`${runtime}: --manage-cgroups-mode ${mode} comes to criu, and the limits are the config's`, {
-      skip: skip || (runtime === "runc" && mode === "ignore" && "runc 1.1 does not know the mode"),
+      skip:
+        skip ||
+        (runtime === "runc" && mode === "ignore" && skipped("runc 1.1 does not know the cgroup mode ignore")),
       timeout,
     }, async () => {
       const told = await script(`

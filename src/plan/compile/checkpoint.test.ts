@@ -3,21 +3,8 @@ import test from "node:test";
 import { namespaces } from "../../linux/namespaces.ts";
 import { runtimeConfig } from "../../spec/runtime-config.ts";
 import { compileCheckpoint } from "./checkpoint.ts";
-import { type CriuFlags, encodeCriuRequest } from "./criu-request.ts";
-
-const flags: CriuFlags = {
-  tcpEstablished: false,
-  tcpSkipInFlight: false,
-  tcpClose: false,
-  linkRemap: false,
-  extUnixSk: false,
-  shellJob: false,
-  lazyPages: false,
-  fileLocks: false,
-  autoDedup: false,
-  cgroupMode: "soft",
-  emptyNamespaces: 0,
-};
+import { encodeCriuRequest } from "./criu-request.ts";
+import { plainCriuFlags as flags } from "./testing.ts";
 
 /** Whether criu is asked for an empty network instead of this one. */
 function isLeftOut(hooks: object, network: object, networkDevices: readonly string[]): boolean {

@@ -1,20 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type CriuFlags, encodeCriuRequest } from "./criu-request.ts";
-
-const flags: CriuFlags = {
-  tcpEstablished: false,
-  tcpSkipInFlight: false,
-  tcpClose: false,
-  linkRemap: false,
-  extUnixSk: false,
-  shellJob: false,
-  lazyPages: false,
-  fileLocks: false,
-  autoDedup: false,
-  cgroupMode: "soft",
-  emptyNamespaces: 0,
-};
+import { encodeCriuRequest } from "./criu-request.ts";
+import { plainCriuFlags as flags } from "./testing.ts";
 
 type Decoded = Map<number, (number | Buffer)[]>;
 

@@ -345,6 +345,29 @@ static int remove_below(int parent, const char *name, int depth, int *patience)
 	return 0;
 }
 
+/* Empties a v2 cgroup. Its maker is told so by the kernel, and must still find it then: only what lies below goes. */
+static int empty_below(int parent, const char *name, int *patience)
+{
+	char events[256];
+	int r = 0, dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (int tries = 0;; tries++) {
+		kill_members(dir);
+		remove_children(dir, 0, patience);
+		/* where it cannot be read the cgroup is gone */
+		if (read_file_at(dir, "cgroup.events", events, sizeof events) <= 0 || strstr(events, "populated 0"))
+			break;
+		if (--*patience < 0) {
+			r = -EBUSY;
+			break;
+		}
+		pause_ms(tries > 4 ? 5 : 1);
+	}
+	close(dir);
+	return r;
+}
+
 /* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */
 static bool oom_killed_in(int cgroup)
 {
@@ -364,6 +387,8 @@ static bool same_text(const union operand *a, const union operand *b)
 {
 	return strcmp(a->text.at, b->text.at) == 0;
 }
+
+_Static_assert(REMOVE_CGROUP_MOUNT == EMPTY_CGROUP_MOUNT && REMOVE_CGROUP_PATH == EMPTY_CGROUP_PATH, "one serves both");
 
 /* True if this plan was to make the cgroup and did not come to it: it may be somebody else's then. */
 static bool was_not_made(const struct executor *x, const struct step *s)
@@ -425,7 +450,8 @@ void note_kills(struct executor *x)
 	char name[256];
 	for (uint32_t i = 0; i < x->plan.cleanup.steps; i++) {
 		plan_next(&x->plan, &cursor, &s);
-		if (s.operation->run != op_remove_cgroup || was_not_made(x, &s))
+		bool cleans = s.operation->run == op_remove_cgroup || s.operation->run == op_empty_cgroup;
+		if (!cleans || was_not_made(x, &s))
 			continue;
 		int parent = open_above(x, &s, name);
 		if (parent < 0)
@@ -435,7 +461,7 @@ void note_kills(struct executor *x)
 	}
 }
 
-int op_remove_cgroup(struct executor *x, const struct step *s)
+static int clean_up(struct executor *x, const struct step *s, int (*remove)(int, const char *, int *))
 {
 	char name[256];
 	int patience = 400; /* two seconds */
@@ -445,7 +471,22 @@ int op_remove_cgroup(struct executor *x, const struct step *s)
 	if (parent < 0)
 		return parent == -ENOENT ? 0 : parent;
 	look_for_kills(x, parent, name);
-	int r = remove_below(parent, name, 0, &patience);
+	int r = remove(parent, name, &patience);
 	close(parent);
 	return r < 0 ? fail(x, -r, "%s", s->v[REMOVE_CGROUP_PATH].text.at) : 0;
+}
+
+static int remove_whole(int parent, const char *name, int *patience)
+{
+	return remove_below(parent, name, 0, patience);
+}
+
+int op_remove_cgroup(struct executor *x, const struct step *s)
+{
+	return clean_up(x, s, remove_whole);
+}
+
+int op_empty_cgroup(struct executor *x, const struct step *s)
+{
+	return clean_up(x, s, empty_below);
 }

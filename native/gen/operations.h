@@ -44,6 +44,7 @@
   X(24, enter_cgroup, "enter-cgroup", "tt", 2, 0) \
   X(25, set_device_filter, "set-device-filter", "fb", 5, 0) \
   X(26, remove_cgroup, "remove-cgroup", "tt", 4, 0) \
+  X(27, empty_cgroup, "empty-cgroup", "tt", 4, 0) \
   X(181, freeze_cgroup, "freeze-cgroup", "f444", 5, 0) \
   X(270, watch_memory, "watch-memory", "44?f", 1, 256) \
   X(182, write_cgroup_either, "write-cgroup-either", "ftttt", 5, 0) \
@@ -229,6 +230,8 @@
 #define SET_DEVICE_FILTER_PROGRAM 1
 #define REMOVE_CGROUP_MOUNT 0
 #define REMOVE_CGROUP_PATH 1
+#define EMPTY_CGROUP_MOUNT 0
+#define EMPTY_CGROUP_PATH 1
 #define FREEZE_CGROUP_DIR 0
 #define FREEZE_CGROUP_VERSION 1
 #define FREEZE_CGROUP_FROZEN 2

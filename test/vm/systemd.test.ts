@@ -431,6 +431,29 @@ KILL
     assert.deepEqual(out, ["137", "gone"]);
   });
 
+test("the scope of a run whose command was killed ends with the program", options, async () => {
+  const rounds = 20;
+  const name = (round: string) => `orphan-${round}`;
+  const made = config("echo ready; exec sleep 1000", { cgroupsPath: ":pre:orphan" });
+  const out = await lines(
+    { orphan: made },
+    `for round in $(seq ${rounds}); do
+       sed s/pre:orphan/pre:${name("$round")}/ -i.before /tmp/orphan/config.json
+       ${oci} run --bundle /tmp/orphan ${name("$round")} > /tmp/orphan/out 2>&1 & command=$!
+       await 'grep -q ready /tmp/orphan/out'
+       pid=$(gantry-oci state ${name("$round")} | grep '"pid"' | tr -dc 0-9)
+       kill -9 $command
+       kill -9 $pid
+       mv /tmp/orphan/config.json.before /tmp/orphan/config.json
+     done
+     await '[ -z "$(pgrep gantry-executor)" ]'
+     await '[ -z "$(units "pre-orphan-*")" ]' || units "pre-orphan-*"
+     ls /run/gantry-oci
+     ls -d /sys/fs/cgroup/system.slice/pre-orphan-* 2> /dev/null || echo gone`,
+  );
+  assert.deepEqual(out, ["gone"]);
+});
+
 test("a user's own systemd holds a container of a user without privileges", options, async () => {
   const ids = (inside: number) => [
     { containerID: inside, hostID: 1000, size: 1 },

@@ -149,7 +149,9 @@ function makeCgroup(draft: Draft, cgroup: ContainerCgroup): void {
     init: foreignCgroups(draft) ? 0 : cgroup.controllers.includes("cpuset") ? 1 : 2,
     dir: cgroup.register,
   });
-  draft.cleanup.push({ op: "remove-cgroup", where, mount: cgroup.hierarchy.mountPoint, path: cgroup.path });
+  // systemd ends a unit when it sees that its cgroup is empty, which it cannot when the cgroup is gone
+  const op = foreignCgroups(draft) ? "empty-cgroup" : "remove-cgroup";
+  draft.cleanup.push({ op, where, mount: cgroup.hierarchy.mountPoint, path: cgroup.path });
 }
 
 /** What is done before the clone; says which register the clone takes. */

@@ -1,9 +1,9 @@
 /** What a bundle depends on of this machine; the costly parts are looked at only if the options ask for them. */
 import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism, hostname } from "node:os";
 import { join } from "node:path";
 import type { ContainerOptions } from "../bundle/container-options.ts";
 import type { BundleHost } from "../bundle/runtime-config.ts";
+import { machineName } from "../host/hostname.ts";
 import { capabilitiesOfMask } from "../linux/capabilities.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
 import { blockDeviceNumbers, findDevices, hostDevices } from "./host-devices.ts";
@@ -15,7 +15,7 @@ export function bundleHost(facts: HostFacts, options: ContainerOptions): BundleH
     architecture,
     kernel: [kernel.major, kernel.minor],
     capabilities: capabilitiesOfMask(facts.capabilities),
-    hostname: hostname(),
+    hostname: machineName(),
     swapLimit: limitsMemory && limitsSwap(facts),
     cpuCount: onlineCpus(),
     ...(options.privileged ? { devices: hostDevices("/dev") } : {}),
@@ -43,7 +43,7 @@ function onlineCpus(): number {
   try {
     text = readFileSync("/sys/devices/system/cpu/online", "utf8");
   } catch {
-    return availableParallelism();
+    return navigator.hardwareConcurrency;
   }
   return text.split(",").reduce((sum, range) => {
     const [first, last = first] = range.split("-").map(Number);

@@ -8,7 +8,7 @@ import type { ImportOptions } from "../images/import-tar.ts";
 import type { RemovedImage } from "../images/remove.ts";
 import { Container } from "./containers/container.ts";
 import type { CreateOptions, CreateRequest } from "./containers/create.ts";
-import { type ContainerSummary, type ListOptions, listContainers } from "./containers/list.ts";
+import type { ContainerSummary, ListOptions } from "./containers/list.ts";
 import { observeAll } from "./containers/observe.ts";
 import type { RunRequest } from "./containers/run.ts";
 import type { ExamineOptions } from "./doctor/examine.ts";
@@ -98,6 +98,7 @@ export class Engine implements AsyncDisposable {
 
   /** Running containers, newest first; with `all` every one. */
   async containers(options: ListOptions = {}): Promise<readonly ContainerSummary[]> {
+    const { listContainers } = await import("./containers/list.ts");
     return await listContainers(this.#internals, options);
   }
 
@@ -136,11 +137,12 @@ export class Engine implements AsyncDisposable {
   async pull(reference: string, options: PullImageOptions = {}): Promise<Image> {
     const { imageForContainer } = await import("./images/image-for-container.ts");
     const { policy = "always", platform, onProgress, ...rest } = options;
-    return await imageForContainer(
+    await imageForContainer(
       this.#internals,
       { image: reference, pull: policy, platform },
       { ...rest, ...(onProgress ? { onPull: onProgress } : {}) },
     );
+    return await openImage(this.#internals, reference, rest);
   }
 
   async images(options: Cancellable = {}): Promise<readonly Image[]> {

@@ -8,7 +8,7 @@ import { oneOf, record, string } from "../base/decode.ts";
 import { errnoOf, wrapErrno } from "../base/error.ts";
 import { lateText } from "../plan/compile/late-text.ts";
 import type { AppendedLine } from "../plan/compile/request.ts";
-import { type ReadLinesOptions, readLines } from "./line-reader.ts";
+import type { ReadLinesOptions } from "./line-reader.ts";
 import { makePrivateDirectory } from "./store-layout.ts";
 
 const kinds = ["container", "image", "pod", "volume"] as const;
@@ -145,6 +145,8 @@ export class EventLog implements Disposable {
       ...(future ? { ended: stop.promise } : {}),
       ...(signal ? { signal } : {}),
     };
+    // it brings what inflates rotated files, which a start has no use for
+    const { readLines } = await import("./line-reader.ts");
     try {
       for await (const line of readLines(this.#path, lines)) {
         const event = parseEvent(line.toString());

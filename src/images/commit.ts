@@ -9,7 +9,7 @@ import type { ImageConfig, ImageExecution } from "../spec/image-config.ts";
 import { mediaTypes } from "../spec/media-types.ts";
 import { parseReference } from "../spec/reference.ts";
 import { decompress } from "./decompress.ts";
-import { type Image, openImage } from "./image.ts";
+import { type Image, type ImageContent, openImage } from "./image.ts";
 import { imageName, setName } from "./naming.ts";
 import type { ImageDeps } from "./pull-options.ts";
 
@@ -50,7 +50,7 @@ async function storeTar(deps: ImageDeps, tar: AsyncIterable<Uint8Array>, signal:
 /** `tar`: the layer, not compressed. It is unpacked before the image gets its name. */
 export async function commitImage(
   deps: ImageDeps,
-  base: Image,
+  base: ImageContent,
   tar: AsyncIterable<Uint8Array>,
   options: CommitImageOptions,
 ): Promise<Image> {
@@ -98,7 +98,7 @@ export async function commitImage(
 }
 
 function imageConfigOf(
-  { imageConfig }: Image,
+  { imageConfig }: ImageContent,
   options: CommitImageOptions,
   created: string,
   diffIds: readonly Digest[],
@@ -130,7 +130,7 @@ async function requireBlobs(deps: ImageDeps, digests: readonly Digest[]): Promis
 
 async function unpack(
   deps: ImageDeps,
-  base: Image,
+  base: ImageContent,
   layer: { readonly digest: Digest; readonly sizeBytes: number; readonly diffId: Digest },
   chainId: Digest,
   signal: AbortSignal | undefined,

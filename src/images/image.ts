@@ -22,16 +22,10 @@ import {
 } from "../spec/reference.ts";
 import type { ImageRecord, ImageStore } from "./image-store.ts";
 
-export interface Image {
+/** What a container is made from. */
+export interface ImageContent {
   /** The digest of the config, as `docker images` shows it. */
   readonly id: Digest;
-  /** Every name of the image in its complete form. */
-  readonly names: readonly string[];
-  /** `busybox:latest` */
-  readonly repoTags: readonly string[];
-  /** `busybox@sha256:…` */
-  readonly repoDigests: readonly string[];
-  readonly target: Descriptor;
   readonly manifestDescriptor: Descriptor;
   readonly manifest: ImageManifest;
   readonly imageConfig: ImageConfig;
@@ -39,6 +33,17 @@ export interface Image {
   readonly diffIds: readonly Digest[];
   /** One per layer, lowest first; the last names the whole root file system. Empty for an image without layers. */
   readonly chainIds: readonly Digest[];
+}
+
+/** The same with what is known of its names, for which all names in the store are read. */
+export interface Image extends ImageContent {
+  /** Every name of the image in its complete form. */
+  readonly names: readonly string[];
+  /** `busybox:latest` */
+  readonly repoTags: readonly string[];
+  /** `busybox@sha256:…` */
+  readonly repoDigests: readonly string[];
+  readonly target: Descriptor;
   /** Compressed layers and config, as the registry counts. */
   readonly contentSizeBytes: number;
   /** When a name of it was last set, RFC 3339. */
@@ -79,6 +84,24 @@ function isUntagged(record: ImageRecord): boolean {
   return isDigest(record.name);
 }
 
+async function contentOf(
+  content: ContentStore,
+  manifestDescriptor: Descriptor,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ImageContent> {
+  const { manifest, imageConfig } = await readImageDocuments(content, manifestDescriptor, options);
+  const diffIds = diffIdsOf(imageConfig);
+  return {
+    id: manifest.config.digest,
+    manifestDescriptor,
+    manifest,
+    imageConfig,
+    platform: platformOf(imageConfig),
+    diffIds,
+    chainIds: await chainIdsOf(diffIds),
+  };
+}
+
 /** Builds the image of records that share one manifest. */
 async function imageFromRecords(
   content: ContentStore,
@@ -86,12 +109,12 @@ async function imageFromRecords(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Image> {
   const [first] = records;
-  const { manifest, imageConfig } = await readImageDocuments(content, first.manifest, options);
+  const image = await contentOf(content, first.manifest, options);
   const named = records.filter((record) => !isUntagged(record));
   const references = named.map((record) => ({ record, reference: parseReferenceExactly(record.name) }));
-  const diffIds = diffIdsOf(imageConfig);
+  const { layers, config } = image.manifest;
   return {
-    id: manifest.config.digest,
+    ...image,
     names: named.map((record) => record.name),
     repoTags: references
       .filter(({ reference }) => reference.tag)
@@ -102,13 +125,7 @@ async function imageFromRecords(
       ),
     ],
     target: first.target,
-    manifestDescriptor: first.manifest,
-    manifest,
-    imageConfig,
-    platform: platformOf(imageConfig),
-    diffIds,
-    chainIds: await chainIdsOf(diffIds),
-    contentSizeBytes: manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size),
+    contentSizeBytes: layers.reduce((sum, layer) => sum + layer.size, config.size),
     updated: records
       .map((record) => record.updated)
       .sort()
@@ -116,25 +133,28 @@ async function imageFromRecords(
   };
 }
 
-/** The records behind what a user wrote: a reference, an image ID or the beginning of one. */
+/** The records behind what a user wrote, the one that it names first: all that share its manifest. */
 export function findRecords(images: ImageStore, text: string): readonly [ImageRecord, ...ImageRecord[]] {
-  const missing = (): never => {
-    throw new GantryError("not-found", `No such image: ${withTag(text)}`, { detail: { image: text } });
-  };
-  const sameManifest = (record: ImageRecord): readonly [ImageRecord, ...ImageRecord[]] => [
+  const record = findRecord(images, text);
+  return [
     record,
     ...images
       .list()
       .filter((other) => other.manifest.digest === record.manifest.digest && other.name !== record.name),
   ];
+}
+
+/** The record behind a reference, an image ID or the beginning of one. */
+function findRecord(images: ImageStore, text: string): ImageRecord {
+  const missing = (): never => {
+    throw new GantryError("not-found", `No such image: ${withTag(text)}`, { detail: { image: text } });
+  };
   const idText = text.startsWith("sha256:") ? text.slice("sha256:".length) : text;
   const mayBeId = /^[0-9a-f]{1,64}$/.test(idText);
   const onlyId = mayBeId && (idText !== text || idText.length === 64);
   if (!onlyId) {
-    const record = images.get(nameOf(text, mayBeId));
-    if (record) return sameManifest(record);
-    const byDigest = recordByDigest(images, text);
-    if (byDigest) return sameManifest(byDigest);
+    const record = images.get(nameOf(text, mayBeId)) ?? recordByDigest(images, text);
+    if (record) return record;
   }
   if (!mayBeId) return missing();
   const all = images.list();
@@ -154,8 +174,7 @@ export function findRecords(images: ImageStore, text: string): readonly [ImageRe
         detail: { image: text, ids: [...ids] },
       },
     );
-  const [record] = found;
-  return record ? sameManifest(record) : missing();
+  return found[0] ?? missing();
 }
 
 /** As docker names what it does not find: with the tag that it has looked for. */
@@ -203,6 +222,15 @@ export async function openImage(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Image> {
   return await imageFromRecords(deps.content, findRecords(deps.images, text), options);
+}
+
+/** The same for who makes a container of it, and asks for no names: the store may have thousands. */
+export async function openImageContent(
+  deps: { readonly content: ContentStore; readonly images: ImageStore },
+  text: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ImageContent> {
+  return await contentOf(deps.content, findRecord(deps.images, text).manifest, options);
 }
 
 /** All images, one per manifest, newest name first. */

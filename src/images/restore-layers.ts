@@ -4,13 +4,13 @@
  */
 import { GantryError } from "../base/error.ts";
 import { applyStoredBlob, checkLayerType } from "./apply-blob.ts";
-import type { Image } from "./image.ts";
+import type { ImageContent } from "./image.ts";
 import type { ImageDeps } from "./pull-options.ts";
 
 /** data-loss if a blob is gone, too: then only a pull brings the layer back. */
 export async function restoreLayers(
   deps: Omit<ImageDeps, "images">,
-  image: Image,
+  image: ImageContent,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   const { content, layers, leases } = deps;

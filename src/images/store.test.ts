@@ -10,7 +10,7 @@ import { sampleBytes } from "../content/contract.ts";
 import { digestHex, digestOf } from "../spec/digest.ts";
 import { parsePlatform } from "../spec/platform.ts";
 import { collectGarbage } from "./garbage.ts";
-import { listImages, openImage } from "./image.ts";
+import { listImages, openImage, openImageContent } from "./image.ts";
 import { ImageStore } from "./image-store.ts";
 import { importTar } from "./import-tar.ts";
 import { tagImage } from "./naming.ts";
@@ -41,8 +41,10 @@ test("an image is found by name, ID, ID prefix and digest", async () => {
     `sha256:${hex.slice(0, 4)}`,
     image.target.digest,
     image.repoDigests[0]!,
-  ])
+  ]) {
     assert.equal((await openImage(stores, text)).id, image.id, text);
+    assert.deepEqual((await openImageContent(stores, text)).chainIds, image.chainIds, text);
+  }
   for (const text of [
     "other",
     "app:2",

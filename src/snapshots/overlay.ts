@@ -3,7 +3,6 @@ import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync, writeFil
 import { GantryError, wrapErrno } from "../base/error.ts";
 import { faultPoint } from "../base/fault.ts";
 import type { Digest } from "../spec/digest.ts";
-import { diskUsage } from "./disk-usage.ts";
 import { inheritAttributes } from "./inherit.ts";
 import { OverlayStore, type OverlayStoreOptions } from "./overlay-store.ts";
 import { type RootLayer, readInRoot } from "./read-in-root.ts";
@@ -121,6 +120,7 @@ export class OverlaySnapshotter implements Snapshotter {
     if (record.kind === "view")
       throw new GantryError("failed-precondition", `commit snapshot "${key}": a view takes no writes`);
     const directory = store.snapshotDirectory(key);
+    const { diskUsage } = await import("./disk-usage.ts");
     const usage = await diskUsage(`${directory}/fs`, options);
     options.signal?.throwIfAborted();
     const aside = store.stagingPath();
@@ -166,6 +166,7 @@ export class OverlaySnapshotter implements Snapshotter {
     const record = this.#store.snapshot(key);
     if (!record) throw notFound(key);
     if (record.kind === "view") return { sizeBytes: 0, inodes: 0 };
+    const { diskUsage } = await import("./disk-usage.ts");
     return await diskUsage(`${this.#store.snapshotDirectory(key)}/fs`, options);
   }
 

@@ -1,8 +1,6 @@
 /** Removes trees that containers or archives have filled. */
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { errnoOf, wrapErrno } from "../base/error.ts";
-import { byteStringOf } from "../wire/tar-format.ts";
-import { LayerSession } from "./layer-session.ts";
 
 /** Entries that are removed here; starting the executor costs as much as a few dozen. */
 const smallTree = 64;
@@ -35,6 +33,10 @@ export async function removeTree(directory: string, name: string, executor: () =
   } catch (error) {
     if (!beyondNode.includes(errnoOf(error) ?? "")) throw wrapErrno(error, "remove", path);
   }
+  const [{ LayerSession }, { byteStringOf }] = await Promise.all([
+    import("./layer-session.ts"),
+    import("../wire/tar-format.ts"),
+  ]);
   await using session = new LayerSession(executor(), "remove tree");
   session.add("remove-tree", { dir: byteStringOf(directory), name: byteStringOf(name) });
   await session.finish();

@@ -2,7 +2,7 @@
 import { faultPoint } from "../../base/fault.ts";
 import { mergeEnvironment } from "../../bundle/command.ts";
 import { commitImage } from "../../images/commit.ts";
-import { type Image, openImage } from "../../images/image.ts";
+import { type Image, type ImageContent, openImageContent } from "../../images/image.ts";
 import { packTree } from "../../snapshots/pack.ts";
 import { TreeSession } from "../../snapshots/tree-session.ts";
 import type { ImageExecution } from "../../spec/image-config.ts";
@@ -41,7 +41,7 @@ export async function commitContainer(
     faultPoint("commit-held");
     using view = await openContainerView(internals, id, cancellable);
     const { record } = view;
-    const base = await openImage(internals, record.image.manifest, cancellable);
+    const base = await openImageContent(internals, record.image.manifest, cancellable);
     await using session = new TreeSession(internals.executor(), sessionName(view), cancellable);
     const roots = await openLayerRoots(internals, id, session, view, cancellable);
     const omitted = await placeholders(internals, id, session, roots);
@@ -77,7 +77,7 @@ export async function commitContainer(
 }
 
 /** What the container itself runs, as defaults of an image. */
-function ownExecution(record: ContainerRecord, base: Image): ImageExecution {
+function ownExecution(record: ContainerRecord, base: ImageContent): ImageExecution {
   const { options, args, entrypointLength } = record;
   const below = base.imageConfig.config ?? {};
   const env = mergeEnvironment(below.Env ?? [], options.env ?? []);

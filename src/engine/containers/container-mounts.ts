@@ -11,7 +11,7 @@ import type {
   MountOption,
   VolumeMountOption,
 } from "../../bundle/container-options.ts";
-import type { Image } from "../../images/image.ts";
+import type { ImageContent } from "../../images/image.ts";
 import { runPlan } from "../../launch/launch.ts";
 import { mountAttr } from "../../linux/mount-options.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
@@ -38,7 +38,7 @@ interface PrepareOptions extends Cancellable {
 export async function prepareMounts(
   internals: Internals,
   id: string,
-  image: Image,
+  image: ImageContent,
   request: Request,
   { dry, ...cancellable }: PrepareOptions,
 ): Promise<readonly MountOption[]> {

@@ -14,16 +14,16 @@ import type { CopyOptions } from "./copy.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import type { Exec } from "./exec.ts";
 import type { ExecRequest } from "./exec-plan.ts";
-import { type ContainerInspection, inspectContainer } from "./inspect.ts";
-import { killContainer, type SignalName } from "./kill.ts";
+import type { ContainerInspection } from "./inspect.ts";
+import type { SignalName } from "./kill.ts";
 import type { LogEntry } from "./log-reader.ts";
-import { containerLogs, type LogsOptions } from "./logs.ts";
+import type { LogsOptions } from "./logs.ts";
 import { settleLocked } from "./observe.ts";
 import type { OutputStream } from "./output-stream.ts";
-import { type RemoveOptions, removeContainer } from "./remove.ts";
+import type { RemoveOptions } from "./remove.ts";
 import type { StartOptions } from "./start.ts";
 import type { ContainerStats, StatsOptions } from "./stats.ts";
-import { type StopOptions, stopContainer } from "./stop.ts";
+import type { StopOptions } from "./stop.ts";
 import type { ProcessTable } from "./top.ts";
 import type { UpdateRequest } from "./update.ts";
 import { type ContainerExit, settleExit, waitForContainer } from "./wait.ts";
@@ -123,8 +123,9 @@ export class Container implements AsyncDisposable {
   }
 
   /** What it has printed, from its log, and with `follow` what it goes on to print. */
-  logs(options: LogsOptions = {}): AsyncIterable<LogEntry> {
-    return containerLogs(this.#internals, this.id, options);
+  async *logs(options: LogsOptions = {}): AsyncGenerator<LogEntry> {
+    const { containerLogs } = await import("./logs.ts");
+    yield* containerLogs(this.#internals, this.id, options);
   }
 
   /** Compresses what its shim has turned over of its log, if that was asked for. */
@@ -135,6 +136,7 @@ export class Container implements AsyncDisposable {
 
   /** Asks it to end; kills it if it does not in time. */
   async stop(options: StopOptions = {}): Promise<void> {
+    const { stopContainer } = await import("./stop.ts");
     await stopContainer(this.#internals, this.id, options);
   }
 
@@ -234,14 +236,17 @@ export class Container implements AsyncDisposable {
   }
 
   async kill(signalName: SignalName = "KILL", options: Cancellable = {}): Promise<void> {
+    const { killContainer } = await import("./kill.ts");
     await killContainer(this.#internals, this.id, signalName, options);
   }
 
   async remove(options: RemoveOptions = {}): Promise<void> {
+    const { removeContainer } = await import("./remove.ts");
     await removeContainer(this.#internals, this.id, options);
   }
 
   async inspect(options: Cancellable = {}): Promise<ContainerInspection> {
+    const { inspectContainer } = await import("./inspect.ts");
     return await inspectContainer(this.#internals, this.id, options);
   }
 

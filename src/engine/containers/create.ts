@@ -8,7 +8,7 @@ import type { ContainerOptions } from "../../bundle/container-options.ts";
 import { buildRuntimeConfig } from "../../bundle/runtime-config.ts";
 import { isShared } from "../../bundle/shared-namespaces.ts";
 import { resolveUser } from "../../bundle/user.ts";
-import type { Image } from "../../images/image.ts";
+import type { ImageContent } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
@@ -170,7 +170,7 @@ interface MakeSettings {
 async function makeLocked(
   internals: Internals,
   id: string,
-  image: Image,
+  image: ImageContent,
   asked: CreateRequest & { readonly stopSignal: number | undefined },
   { pod, log, dry, ...cancellable }: MakeSettings,
 ): Promise<MadeContainer> {
@@ -228,7 +228,7 @@ async function makeLocked(
 async function withMounts<R extends CreateRequest>(
   internals: Internals,
   id: string,
-  image: Image,
+  image: ImageContent,
   request: R,
   root: SnapshotMounts,
   options: { readonly dry: boolean | undefined; readonly signal?: AbortSignal },
@@ -253,7 +253,7 @@ async function checkLogTag(record: ContainerRecord, runtimeConfig: RuntimeConfig
   logTag(record, record.log.options, runtimeConfig.process?.env ?? []);
 }
 
-function entrypointOf(image: Image, { entrypoint }: CreateRequest): readonly string[] {
+function entrypointOf(image: ImageContent, { entrypoint }: CreateRequest): readonly string[] {
   return (entrypoint ?? image.imageConfig.config?.Entrypoint ?? []).filter(
     (part, index) => index > 0 || part !== "",
   );
@@ -297,7 +297,7 @@ async function share(internals: Internals, options: ContainerOptions, pod: PodRe
 async function makeBundle(
   internals: Internals,
   id: string,
-  image: Image,
+  image: ImageContent,
   options: ContainerOptions,
   shared: Shared | undefined,
 ) {

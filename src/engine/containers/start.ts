@@ -1,11 +1,11 @@
 /** Starts a container that does not run. */
 import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { hostname as machineName } from "node:os";
 import { join } from "node:path";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import type { TerminalSize } from "../../bundle/exec-process.ts";
-import { openImage } from "../../images/image.ts";
+import { machineName } from "../../host/hostname.ts";
+import { openImageContent } from "../../images/image.ts";
 import type { Dialogue } from "../../launch/dialogue.ts";
 import type { AttachChoice } from "../../launch/messages.ts";
 import { readyPlan } from "../../plan/ready-plan.ts";
@@ -72,7 +72,7 @@ export async function startLocked(
     await checkDisk(internals, limit, `start container "${record.name}"`, undefined, cancellable);
   }
   const { chainIds, manifest } = record.image;
-  const image = async () => await openImage(internals, manifest, cancellable);
+  const image = async () => await openImageContent(internals, manifest, cancellable);
   await ensureUnpacked(internals, chainIds, image, cancellable);
   const mounts = await (await internals.snapshotter()).mounts(id, cancellable);
   if (record.autoRemove) forgetFailedMount(mounts);

@@ -1,5 +1,5 @@
 /** Sees to it that the layers below a container are there: a power cut may have taken some. */
-import type { Image } from "../../images/image.ts";
+import type { ImageContent } from "../../images/image.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { Internals } from "../internals.ts";
 
@@ -7,7 +7,7 @@ import type { Internals } from "../internals.ts";
 export async function ensureUnpacked(
   internals: Internals,
   chainIds: readonly Digest[],
-  image: () => Promise<Image>,
+  image: () => Promise<ImageContent>,
   options: { readonly signal?: AbortSignal },
 ): Promise<void> {
   const snapshotter = await internals.snapshotter();

@@ -1,6 +1,6 @@
 /** Gets an image as containers need it, unpacked: the one that is here, or else the one that a registry has. */
 import { GantryError, isGantryError } from "../../base/error.ts";
-import { type Image, openImage } from "../../images/image.ts";
+import { type ImageContent, openImageContent } from "../../images/image.ts";
 import type { OnPullEvent } from "../../images/progress.ts";
 import type { PullPolicy } from "../../images/pull-options.ts";
 import { formatPlatform, parsePlatform, platformDistance } from "../../spec/platform.ts";
@@ -23,7 +23,7 @@ export async function imageForContainer(
   internals: Internals,
   wanted: WantedImage,
   options: Options,
-): Promise<Image> {
+): Promise<ImageContent> {
   const { onPull, ...rest } = options;
   const policy = wanted.pull ?? "missing";
   if (policy !== "always") {
@@ -44,10 +44,10 @@ async function presentImage(
   internals: Internals,
   { image: text, pull, platform }: WantedImage,
   { signal }: Options,
-): Promise<Image | undefined> {
+): Promise<ImageContent | undefined> {
   const cancellable = signal ? { signal } : {};
   try {
-    const image = await openImage(internals, text, cancellable);
+    const image = await openImageContent(internals, text, cancellable);
     if (platform !== undefined && platformDistance(parsePlatform(platform), image.platform) === undefined)
       throw new GantryError(
         "not-found",

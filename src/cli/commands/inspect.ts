@@ -2,11 +2,10 @@
 import { GantryError, isGantryError } from "../../base/error.ts";
 import { defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { messageOf } from "../error-text.ts";
-import { compileTemplate } from "../format/template.ts";
 import { inspectContainerView } from "../inspect-container.ts";
+import { formatOption, inspectEach } from "../inspect-each.ts";
 import { inspectImageView } from "../inspect-image.ts";
-import { flag, parsed, text } from "../options.ts";
+import { flag, parsed } from "../options.ts";
 import { inspectVolumeView } from "../volume-columns.ts";
 
 const types = ["container", "image", "volume"] as const;
@@ -16,7 +15,7 @@ export const inspect = defineCommand({
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
   summary: "Return low-level information on containers, images and volumes",
   options: {
-    format: text("Format output: 'json' or a Go TEMPLATE", { short: "f" }),
+    format: formatOption,
     type: parsed("Only inspect objects of the given type: container, image or volume", "string", (given) => {
       const type = types.find((known) => known === given);
       if (!type) throw new Error(`unknown type: ${JSON.stringify(given)}`);
@@ -30,29 +29,14 @@ export const inspect = defineCommand({
     ["gantry inspect -f '{{.State.Pid}}' web", "Its process on the host"],
     ["gantry inspect --type image -f '{{json .Config.Env}}' busybox", "A part of an image"],
   ],
-  async run(context, { values, positionals }) {
-    const template =
-      values.format === undefined || values.format === "json" ? undefined : compileTemplate(values.format);
-    const views: object[] = [];
-    let status = 0;
-    for (const name of positionals) {
-      try {
-        views.push(await viewOf(context, name, values.type));
-      } catch (error) {
-        if (!isGantryError(error)) throw error;
-        context.err(`gantry: ${messageOf(error)}\n`);
-        status = 1;
-      }
-    }
-    if (template) for (const view of views) context.out(`${template.run(view)}\n`);
-    else if (values.format === "json") for (const view of views) context.out(`${JSON.stringify(view)}\n`);
-    else context.out(`${JSON.stringify(views, undefined, 4)}\n`);
-    return status;
+  async run(context, { values, positionals: names }) {
+    const viewOf = (name: string) => lookUp(context, name, values.type);
+    return await inspectEach(context, { names, format: values.format, viewOf });
   },
 });
 
 /** Containers come before images and these before volumes, as with docker. */
-async function viewOf(
+async function lookUp(
   context: CommandContext,
   name: string,
   type: (typeof types)[number] | undefined,

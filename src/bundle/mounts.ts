@@ -2,6 +2,7 @@
 import { posix } from "node:path";
 import { bug, GantryError } from "../base/error.ts";
 import type { RuntimeMount } from "../spec/runtime-mount.ts";
+import { devMount, mqueueMount, ptsMount, quiet, shmMount } from "../spec/usual-mounts.ts";
 import type {
   BindMountOption,
   ContainerOptions,
@@ -26,58 +27,30 @@ function hasOwnUsers({ userNamespace }: ContainerOptions, shared?: SharedNamespa
 }
 
 function defaultMounts(options: ContainerOptions, shared?: SharedNamespaces): readonly RuntimeMount[] {
-  const quiet = ["nosuid", "noexec", "nodev"];
   const readOnly = options.privileged ? [] : ["ro"];
   const shmBytes = options.shmSizeBytes ?? defaultShmBytes;
   const hostIpc = options.ipc === "host";
+  const shm = hostIpc ? "/dev/shm" : shared?.shm;
   const ownUsers = hasOwnUsers(options, shared);
   return [
     { destination: "/proc", type: "proc", source: "proc", options: quiet },
-    {
-      destination: "/dev",
-      type: "tmpfs",
-      source: "tmpfs",
-      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-    },
-    {
-      destination: "/dev/pts",
-      type: "devpts",
-      source: "devpts",
-      options: [
-        "nosuid",
-        "noexec",
-        "newinstance",
-        "ptmxmode=0666",
-        "mode=0620",
-        ...ptsGroup(options, shared),
-      ],
-    },
+    devMount,
+    ptsMount(ptsGroup(options, shared)),
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, ...readOnly] },
     // mqueue shows the IPC namespace that it is mounted in; a user namespace may not mount that of the host
-    hostIpc && ownUsers
-      ? {
-          destination: "/dev/mqueue",
-          type: "bind",
-          source: "/dev/mqueue",
-          options: ["rbind", ...quiet, "rprivate"],
-        }
-      : { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
-    ...(options.ipc === "none" ? [] : [shmMount(hostIpc ? "/dev/shm" : shared?.shm, shmBytes)]),
+    hostIpc && ownUsers ? ofOthers("/dev/mqueue", "/dev/mqueue") : mqueueMount,
+    ...(options.ipc === "none" ? [] : [shm === undefined ? shmMount(shmBytes) : ofOthers("/dev/shm", shm)]),
   ];
 }
 
-/** That of the host, of a pod or of another container goes with their IPC namespace. */
-function shmMount(source: string | undefined, bytes: number): RuntimeMount {
-  const destination = "/dev/shm";
-  const quiet = ["nosuid", "noexec", "nodev"];
-  if (source !== undefined)
-    return { destination, type: "bind", source, options: ["rbind", ...quiet, "rprivate"] };
-  return { destination, type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${bytes}`] };
+/** What goes with the IPC namespace of the host, of a pod or of another container. */
+function ofOthers(destination: string, source: string): RuntimeMount {
+  return { destination, type: "bind", source, options: ["rbind", ...quiet, "rprivate"] };
 }
 
 /** Comes late: the container waits for its cgroups before it can mount them, and does all else meanwhile. */
 function cgroupMount({ privileged }: ContainerOptions): RuntimeMount {
-  const options = [...(privileged ? [] : ["ro"]), "nosuid", "noexec", "nodev"];
+  const options = [...(privileged ? [] : ["ro"]), ...quiet];
   return { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options };
 }
 

@@ -1,12 +1,12 @@
 /** The config.json that `spec` writes: runc's example, without ambient capabilities that cannot be raised. */
 import { type RuntimeConfig, runtimeSpecVersion } from "../spec/runtime-config.ts";
+import { devMount, mqueueMount, ptsMount, quiet, shmMount } from "../spec/usual-mounts.ts";
 
 const capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
 export function defaultSpec(
   rootless: { readonly uid: number; readonly gid: number } | undefined,
 ): RuntimeConfig {
-  const quiet = ["nosuid", "noexec", "nodev"];
   return {
     ociVersion: runtimeSpecVersion,
     process: {
@@ -23,32 +23,10 @@ export function defaultSpec(
     hostname: "gantry",
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
-      {
-        destination: "/dev",
-        type: "tmpfs",
-        source: "tmpfs",
-        options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-      },
-      {
-        destination: "/dev/pts",
-        type: "devpts",
-        source: "devpts",
-        options: [
-          "nosuid",
-          "noexec",
-          "newinstance",
-          "ptmxmode=0666",
-          "mode=0620",
-          ...(rootless ? [] : ["gid=5"]),
-        ],
-      },
-      {
-        destination: "/dev/shm",
-        type: "tmpfs",
-        source: "shm",
-        options: [...quiet, "mode=1777", "size=65536k"],
-      },
-      { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+      devMount,
+      ptsMount(rootless ? [] : ["gid=5"]),
+      shmMount("65536k"),
+      mqueueMount,
       rootless
         ? { destination: "/sys", type: "none", source: "/sys", options: ["rbind", ...quiet, "ro"] }
         : { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },

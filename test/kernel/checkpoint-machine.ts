@@ -36,7 +36,7 @@ export function useMachine(): void {
   });
 }
 
-type Runtime = "runc" | "gantry-oci";
+export type Runtime = "runc" | "gantry-oci";
 export const both: readonly Runtime[] = ["runc", "gantry-oci"];
 const quiet = ["nosuid", "noexec", "nodev"];
 export const namespaces = ["pid", "network", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type }));

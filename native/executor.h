@@ -9,8 +9,8 @@
  *   ops_*.c     one function per operation, named op_<operation>
  *   copy_tree.c a directory with all that is in it, copied
  *   layer.c     the operations that unpack a layer
- *   shim.c      what stays when the container runs; attach.c its clients, log.c its log, log_forward.c where else
- *               that goes
+ *   shim.c      what stays when the container runs; attach.c its clients, log.c its log, log_forward.c and
+ *               ops_forward.c where else that goes
  *   foreground.c  waits for a child in the foreground: its terminal, its readiness, its signals
  *   outer_terminal.c  the terminal of a client of a shim: raw mode and size
  *   init.c      the tiny init for --init

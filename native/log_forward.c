@@ -16,6 +16,8 @@
 
 /* How long a receiver may take to accept the first connection. */
 #define CONNECT_MS 5000
+/* A relay gives up after that time by itself, and is a program that has to be started. */
+#define RELAY_MS 20000
 /* Pause between two attempts to reach a receiver that is not there. */
 #define RETRY_MS 1000
 /* Severities of syslog(3): what Docker gives to the two streams. */
@@ -62,12 +64,28 @@ static int connect_as(struct forward *f, int domain, int type)
 	return 0;
 }
 
-/* Begins a connection; one by TCP is not there yet when this returns. */
+static int connect_relay(struct forward *f)
+{
+	int fd = f->start_relay(f);
+	if (fd < 0)
+		return fd;
+	if (f->buffer_bytes)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &f->buffer_bytes, sizeof f->buffer_bytes);
+	f->fd = fd;
+	f->connecting = true;
+	/* one that breaks at once is not started for every line */
+	f->retry_ms = clock_ms() + RETRY_MS;
+	return 0;
+}
+
+/* Begins a connection; one by TCP or a relay is not there yet when this returns. */
 static int begin_connection(struct forward *f)
 {
 	bool v6 = strchr(f->address, ':');
 	int r = -EPROTOTYPE;
 	switch (f->protocol) {
+	case FORWARD_RELAY:
+		return connect_relay(f);
 	case FORWARD_UDP:
 		return connect_as(f, v6 ? AF_INET6 : AF_INET, SOCK_DGRAM);
 	case FORWARD_TCP:
@@ -89,20 +107,40 @@ static void disconnect(struct forward *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
-	f->connecting = false;
+	f->connecting = f->apart = false;
 	f->sent = 0; /* half a message counts for nothing */
+}
+
+/* What a relay says: the last word counts. */
+static int hear(struct forward *f)
+{
+	char words[sizeof f->reason];
+	ssize_t n = recv(f->fd, words, sizeof words, MSG_DONTWAIT);
+	f->apart = n > 0 && words[n - 1] != '+';
+	f->connecting = f->apart || n <= 0;
+	if (n == 0)
+		snprintf(f->reason, sizeof f->reason, "the program that passes it on has ended");
+	if (n <= 0)
+		return n < 0 ? -errno : -ECONNRESET;
+	if (!f->apart)
+		return 1;
+	/* a sign before it, a line feed behind it */
+	snprintf(f->reason, sizeof f->reason, "%.*s", (int)n - 2, words + 1);
+	return -ENOTCONN;
 }
 
 /* Whether the connection stands: 1, 0 while it does not yet, or -errno. */
 static int settle(struct forward *f, int wait_ms)
 {
-	struct pollfd p = {f->fd, POLLOUT, 0};
+	struct pollfd p = {f->fd, forward_events(f), 0};
 	int error = 0;
 	socklen_t size = sizeof error;
 	if (!f->connecting)
 		return 1;
 	if (poll(&p, 1, wait_ms) <= 0)
-		return wait_ms ? -ETIMEDOUT : 0;
+		return wait_ms ? -ETIMEDOUT : f->apart ? -ENOTCONN : 0;
+	if (f->protocol == FORWARD_RELAY)
+		return hear(f);
 	if (getsockopt(f->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		return -errno;
 	f->connecting = false;
@@ -115,11 +153,12 @@ int forward_open(struct forward *f)
 	f->held = f->sent = 0;
 	f->ordinal = f->lost = 0;
 	f->error = 0;
-	f->connecting = f->again = false;
+	f->connecting = f->apart = f->again = false;
 	f->retry_ms = 0;
+	f->reason[0] = 0;
 	int r = begin_connection(f);
 	if (r == 0)
-		r = settle(f, CONNECT_MS);
+		r = settle(f, f->protocol == FORWARD_RELAY ? RELAY_MS : CONNECT_MS);
 	if (r < 0)
 		disconnect(f);
 	return r < 0 ? r : 0;
@@ -188,7 +227,7 @@ static void put_time(struct forward *f)
 		put_text(f, text);
 		return;
 	}
-	if (f->format == FORWARD_RFC5424_MICRO && now.tv_nsec >= 1000) {
+	if ((f->format == FORWARD_RFC5424_MICRO || f->format == FORWARD_RFC5425_MICRO) && now.tv_nsec >= 1000) {
 		size_t end = (size_t)snprintf(fraction, sizeof fraction, ".%06u", (unsigned)(now.tv_nsec / 1000) % 1000000u);
 		while (fraction[end - 1] == '0')
 			fraction[--end] = 0;
@@ -204,9 +243,22 @@ static void put_time(struct forward *f)
 	put_text(f, text);
 }
 
+/* For receivers that count, as Docker does it: the line feed counts. */
+static void put_length_before(struct forward *f)
+{
+	char text[24];
+	size_t length = (size_t)snprintf(text, sizeof text, "%u ", f->held);
+	if (length > sizeof f->message - f->held)
+		return;
+	memmove(f->message + length, f->message, f->held);
+	memcpy(f->message, text, length);
+	f->held += (uint32_t)length;
+}
+
 static void put_syslog(struct forward *f, const struct forward_line *line)
 {
-	bool modern = f->format == FORWARD_RFC5424 || f->format == FORWARD_RFC5424_MICRO;
+	bool counted = f->format == FORWARD_RFC5425 || f->format == FORWARD_RFC5425_MICRO;
+	bool modern = counted || f->format == FORWARD_RFC5424 || f->format == FORWARD_RFC5424_MICRO;
 	put_number(f, "<", f->facility * 8 + severity(line), modern ? ">1 " : ">");
 	put_time(f);
 	put_text(f, " ");
@@ -225,6 +277,8 @@ static void put_syslog(struct forward *f, const struct forward_line *line)
 	}
 	put_bytes(f, line->data, line->bytes);
 	put_text(f, "\n");
+	if (counted)
+		put_length_before(f);
 }
 
 /* --- sending --- */
@@ -233,7 +287,7 @@ static void count_loss(struct forward *f, int error, uint64_t bytes)
 {
 	if (!f->error) {
 		f->error = error;
-		dprintf(2, "gantry-executor: log to %s: %s: lines are being lost\n", f->address, strerror(error));
+		dprintf(2, "gantry-executor: log to %s: %s: lines are being lost\n", f->address, f->apart ? f->reason : strerror(error));
 	}
 	f->lost += bytes;
 }
@@ -248,7 +302,8 @@ static void drop(struct forward *f, int error)
 static bool is_closed(const struct forward *f)
 {
 	char byte;
-	return (f->protocol == FORWARD_TCP || f->protocol == FORWARD_STREAM || f->protocol == FORWARD_EITHER) &&
+	return (f->protocol == FORWARD_TCP || f->protocol == FORWARD_STREAM || f->protocol == FORWARD_EITHER ||
+	        f->protocol == FORWARD_RELAY) &&
 	       f->sent == 0 && !f->connecting && f->fd >= 0 && recv(f->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
 }
 
@@ -274,6 +329,10 @@ static bool reach_again(struct forward *f, int error)
 static bool send_on(struct forward *f)
 {
 	int r = f->fd < 0 ? -ENOTCONN : is_closed(f) ? -EPIPE : settle(f, 0);
+	if (r < 0 && f->apart) {
+		drop(f, -r);
+		return false;
+	}
 	if (r < 0)
 		return reach_again(f, -r);
 	ssize_t n = r > 0 ? send(f->fd, f->message + f->sent, f->held - f->sent, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
@@ -306,6 +365,11 @@ void forward_more(struct forward *f)
 bool forward_waits(const struct forward *f)
 {
 	return f->patient && f->held > 0;
+}
+
+short forward_events(const struct forward *f)
+{
+	return f->protocol == FORWARD_RELAY && f->connecting ? POLLIN : POLLOUT;
 }
 
 void forward_line(struct forward *f, const struct forward_line *line)

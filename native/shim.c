@@ -38,8 +38,7 @@
 #define POUR_US 1000
 #define REST_US 200
 
-static struct shim the_shim;
-static struct forward the_forward;
+struct shim the_shim;
 struct oom_watch the_oom_watch = {.fd = -1, .counter = -1};
 
 static int64_t now_ms(void)
@@ -283,7 +282,7 @@ static void gather(const struct shim *shim, int signals, struct pollfd p[])
 	/* with every seat taken, who comes waits in the backlog */
 	p[AT_LISTENER] = (struct pollfd){seat ? shim->listener : -1, POLLIN, 0};
 	p[AT_STDIN] = (struct pollfd){stuck ? shim->in : -1, POLLOUT, 0};
-	p[AT_LOG] = (struct pollfd){held && forward ? forward->fd : -1, POLLOUT, 0};
+	p[AT_LOG] = (struct pollfd){held && forward ? forward->fd : -1, forward ? forward_events(forward) : 0, 0};
 	p[AT_PACKER] = (struct pollfd){shim->packer > 0 ? shim->packer_end : -1, POLLIN, 0};
 	p[AT_OOM] = (struct pollfd){the_oom_watch.fd, the_oom_watch.events, 0};
 	for (unsigned i = 0; i < 2; i++)
@@ -449,34 +448,6 @@ int op_pack_log(struct executor *x, const struct step *s)
 	shim->log.turned = true;
 	shim->pack_args = s->v[PACK_LOG_ARGS].list;
 	shim->pack_env = s->v[PACK_LOG_ENV].list;
-	return 0;
-}
-
-int op_forward_log(struct executor *x, const struct step *s)
-{
-	struct shim *shim = &the_shim;
-	struct forward *f = &the_forward;
-	const struct bytes *fields = &s->v[FORWARD_LOG_FIELDS].text, *host = &s->v[FORWARD_LOG_HOST].text,
-	                   *tag = &s->v[FORWARD_LOG_TAG].text;
-	/* the tag may come twice */
-	if (!shim->open || shim->log.forward || fields->length > FORWARD_HEAD_LIMIT ||
-	    host->length + 2 * (size_t)tag->length > FORWARD_HEAD_LIMIT)
-		return fail(x, EINVAL, "forward-log");
-	f->protocol = (enum forward_protocol)s->v[FORWARD_LOG_PROTOCOL].number;
-	f->format = (enum forward_format)s->v[FORWARD_LOG_FORMAT].number;
-	f->patient = s->v[FORWARD_LOG_PATIENT].number;
-	f->address = s->v[FORWARD_LOG_ADDRESS].text.at;
-	f->port = (uint32_t)s->v[FORWARD_LOG_PORT].number;
-	f->host = host->at;
-	f->tag = tag->at;
-	f->fields = fields->at;
-	f->fields_bytes = fields->length;
-	f->facility = (uint32_t)s->v[FORWARD_LOG_FACILITY].number;
-	f->buffer_bytes = (uint32_t)s->v[FORWARD_LOG_BUFFER_BYTES].number;
-	int r = forward_open(f);
-	if (r < 0)
-		return fail(x, -r, "connect log to %s", f->address);
-	shim->log.forward = f;
 	return 0;
 }
 

@@ -89,6 +89,8 @@ struct oom_watch {
 };
 extern struct oom_watch the_oom_watch;
 
+extern struct shim the_shim;
+
 /* --- attach.c --- */
 int listen_at(struct shim *shim, const char *path);
 void stop_listening(struct shim *shim); /* takes the name away; connections made before are still served */

@@ -126,6 +126,7 @@
   X(126, open_shim, "open-shim", "tt484", 1, 0) \
   X(240, label_log, "label-log", "t", 1, 0) \
   X(282, pack_log, "pack-log", "TT", 1, 0) \
+  X(297, relay_log, "relay-log", "TT", 1, 0) \
   X(241, forward_log, "forward-log", "4t444ttb44", 1, 0) \
   X(121, supervise, "supervise", "????4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
@@ -438,6 +439,8 @@
 #define LABEL_LOG_ATTRIBUTES 0
 #define PACK_LOG_ARGS 0
 #define PACK_LOG_ENV 1
+#define RELAY_LOG_ARGS 0
+#define RELAY_LOG_ENV 1
 #define FORWARD_LOG_PROTOCOL 0
 #define FORWARD_LOG_ADDRESS 1
 #define FORWARD_LOG_PORT 2

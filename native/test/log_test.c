@@ -563,6 +563,62 @@ static void lost_receiver(void)
 	log_close(&the_log);
 }
 
+static int relay_end = -1;
+static unsigned relays;
+
+static int start_relay(struct forward *f)
+{
+	int ends[2];
+	(void)f;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0)
+		abort();
+	relay_end = ends[1];
+	/* the first one must not be waited for: here is nobody who could say it later */
+	if (relays++ == 0)
+		dprintf(relay_end, "+");
+	return ends[0];
+}
+
+static void relayed(void)
+{
+	log_open(&the_log, "", LOG_NONE, 0, 1);
+	memset(&the_forward, 0, sizeof the_forward);
+	the_forward.protocol = FORWARD_RELAY;
+	the_forward.start_relay = start_relay;
+	the_forward.address = "receiver:1";
+	the_forward.patient = true;
+	the_forward.format = FORWARD_RFC5425;
+	the_forward.host = "host";
+	the_forward.tag = "tag";
+	if (forward_open(&the_forward) < 0)
+		abort();
+	the_log.forward = &the_forward;
+	log_write(&the_log, 0, "one\n", 4);
+	char *text = received(relay_end), *rest = NULL;
+	check(strtoul(text, &rest, 10) == strlen(rest) - 1 && strncmp(rest, " <6>1 ", 6) == 0 && strstr(rest, "- one\n"),
+	      "a relay gets the line behind its length");
+	close(relay_end);
+	log_write(&the_log, 0, "two\n", 4);
+	check(relays == 1 && the_forward.lost > 0 && !forward_waits(&the_forward), "one that ends at once is not started for every line");
+	the_forward.retry_ms = 0;
+	uint64_t lost = the_forward.lost;
+	log_write(&the_log, 0, "three\n", 6);
+	check(relays == 2 && forward_waits(&the_forward) && forward_events(&the_forward) == POLLIN && !*received(relay_end),
+	      "a line waits until the relay has said whether it is connected");
+	dprintf(relay_end, "-no way\n");
+	forward_more(&the_forward);
+	check(the_forward.lost > lost && !forward_waits(&the_forward) && strcmp(the_forward.reason, "no way") == 0,
+	      "one that is not holds nothing up, and what is lost is counted");
+	lost = the_forward.lost;
+	log_write(&the_log, 0, "four\n", 5);
+	check(relays == 2 && the_forward.lost > lost && !*received(relay_end), "nor is it sent anything");
+	dprintf(relay_end, "+");
+	log_write(&the_log, 0, "five\n", 5);
+	check(strstr(received(relay_end), "- five\n") && relays == 2, "until it says that it is");
+	log_close(&the_log);
+	close(relay_end);
+}
+
 static void times(void)
 {
 	bool good = true;
@@ -612,6 +668,7 @@ int main(void)
 	syslog();
 	slow_receiver();
 	lost_receiver();
+	relayed();
 	char name[80];
 	for (unsigned i = 0; i < 200; i++) {
 		snprintf(name, sizeof name, i ? "%s.%u" : "%s", path, i);

@@ -320,6 +320,11 @@ export const catalog: Readonly<Record<string, CatalogEntry>> = {
     group: undefined,
     load: async () => (await import("./commands/internal-pack-log.ts")).internalPackLog,
   },
+  "internal relay-log": {
+    summary: "Pass log lines on over TLS (started by the shim of a container)",
+    group: undefined,
+    load: async () => (await import("./commands/internal-relay-log.ts")).internalRelayLog,
+  },
 };
 
 /** Docker's longer names; what stands behind the name of the command are arguments of it. */

@@ -45,7 +45,8 @@ export interface EngineOptions {
   /**
    * Program and first arguments of a `gantry internal`, which shims start where something is to be decided and nobody
    * is there: `exited ID` at the end of a container with `autoRemove` or a restart policy, `keep` for one with health
-   * checks. Without it that is left to the next engine that looks, and to `keep`.
+   * checks. Without it that is left to the next engine that looks, and to `keep`; compressed logs and syslog over TLS,
+   * which need a process beside the shim, are refused.
    */
   readonly helper?: readonly string[];
   /**

@@ -27,7 +27,7 @@ export async function explainRun(
     async ({ record, input: asked }) => {
       const runtimeConfig = await settleDevices(internals, record, asked.runtimeConfig);
       const input = { ...asked, runtimeConfig };
-      const log = await settleLog(record, input.runtimeConfig);
+      const log = await settleLog(internals, record, input.runtimeConfig);
       const donors = await donorsFor(internals, record, input.runtimeConfig);
       const plan = await startPlan(internals, record, { ...input, donors, log, unattended: false });
       await discardContainer(internals, { id: record.id });

@@ -4,8 +4,9 @@ import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once as event } from "node:events";
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer, type ListenOptions, type Socket } from "node:net";
+import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { must } from "./command.ts";
 import { fixtures, once } from "./fixtures.ts";
 import { top } from "./sandbox.ts";
@@ -18,6 +19,12 @@ export interface Receiver extends AsyncDisposable {
   readonly messages: readonly Buffer[];
   /** Waits until so many have come. */
   atLeast(count: number): Promise<readonly Buffer[]>;
+}
+
+export interface TlsReceiver extends Receiver {
+  /** What is sent stays with the kernel. */
+  takeNothing(): void;
+  takeAgain(): void;
 }
 
 function receiver(messages: Buffer[], port: number, close: () => Promise<unknown>): Receiver {
@@ -78,11 +85,39 @@ export async function receiveUdp(host = "127.0.0.1"): Promise<Receiver> {
   });
 }
 
+const anyPort: ListenOptions = { port: 0, host: "127.0.0.1" };
+
 /** Streams by TCP, or at a unix socket. */
-export async function receiveStreams(at: ListenOptions = { port: 0, host: "127.0.0.1" }): Promise<Receiver> {
+export async function receiveStreams(at = anyPort): Promise<Receiver> {
+  return await receiveLines(createServer(), "connection", at);
+}
+
+/** Streams over TLS. */
+export async function receiveTls(options: TlsOptions, at = anyPort): Promise<TlsReceiver> {
+  const server = createTlsServer(options);
+  const connections = new Set<Socket>();
+  let stopped = false;
+  server.on("secureConnection", (connection) => {
+    connections.add(connection);
+    if (stopped) connection.pause();
+  });
+  return {
+    ...(await receiveLines(server, "secureConnection", at)),
+    takeNothing() {
+      stopped = true;
+      for (const connection of connections) connection.pause();
+    },
+    takeAgain() {
+      stopped = false;
+      for (const connection of connections) connection.resume();
+    },
+  };
+}
+
+async function receiveLines(server: Server, kind: string, at: ListenOptions): Promise<Receiver> {
   const messages: Buffer[] = [];
   const connections = new Set<Socket>();
-  const server = createServer((connection) => {
+  server.on(kind, (connection: Socket) => {
     connections.add(connection);
     let rest = Buffer.alloc(0);
     connection.on("error", () => {});

@@ -41,12 +41,18 @@ async function sourcesOf(
 }
 
 /** Loaded only for a log whose entries carry something, or that goes to a daemon. */
-export async function settleLog(record: ContainerRecord, runtimeConfig: RuntimeConfig): Promise<LogTarget> {
+export async function settleLog(
+  internals: Internals,
+  record: ContainerRecord,
+  runtimeConfig: RuntimeConfig,
+): Promise<LogTarget> {
   const { driver, options } = record.log;
   const remote = driver === "journald" || driver === "syslog";
   if (!remote && (driver !== "json-file" || Object.keys(options).length === 0)) return {};
   const { logTarget } = await import("./log-target.ts");
-  return await logTarget(record, record.log, runtimeConfig);
+  return await logTarget(record, record.log, runtimeConfig, (...words) =>
+    internalCommand(internals, ...words),
+  );
 }
 
 /** Whether anything is left to decide at its end. */

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { isGantryError } from "../../base/error.ts";
 import { defaultLog } from "./container-record.ts";
-import { type LogRequest, logConfig, parseSize } from "./log-config.ts";
+import { type LogRequest, logConfig, parseSize, syslogTls } from "./log-config.ts";
 import { parseSyslogAddress, syslogFacility } from "./syslog-options.ts";
 
 const kept = (request: LogRequest) => {
@@ -40,15 +39,12 @@ test("what is kept follows from driver and options", () => {
 });
 
 test("what is not there is said to be so, not passed over", () => {
-  const unimplemented = (error: unknown) => isGantryError(error, "unimplemented");
   assert.throws(
     () => logConfig({ options: { compress: "true" } }),
     /compress cannot be true when max-file is less/,
   );
   assert.equal(logConfig({ options: { compress: "1", "max-size": "1m", "max-file": "3" } }).compress, true);
   assert.equal(logConfig({ options: { compress: "false" } }).format, "json");
-  const address = "tcp+tls://host:6514";
-  assert.throws(() => logConfig({ driver: "syslog", options: { "syslog-address": address } }), unimplemented);
   assert.throws(() => logConfig({ options: { "env-regex": "(" } }), /error parsing regexp/);
 });
 
@@ -58,6 +54,7 @@ test("addresses of syslog daemons", () => {
   const inet = (host: string, port: number, protocol: string) => ({ kind: "inet", host, port, protocol });
   assert.deepEqual(parseSyslogAddress("udp://1.2.3.4"), inet("1.2.3.4", 514, "udp"));
   assert.deepEqual(parseSyslogAddress("tcp://host:1"), inet("host", 1, "tcp"));
+  assert.deepEqual(parseSyslogAddress("tcp+tls://host:6514"), inet("host", 6514, "tcp+tls"));
   assert.deepEqual(parseSyslogAddress("tcp://[fe80::1]:99"), inet("fe80::1", 99, "tcp"));
   for (const text of [
     "tcp://",
@@ -69,6 +66,22 @@ test("addresses of syslog daemons", () => {
     "a",
   ])
     assert.throws(() => parseSyslogAddress(text), /syslog-address/, text);
+});
+
+test("TLS has files by absolute path, a certificate with its key, and a word of truth", () => {
+  const nothing = { caFile: undefined, certFile: undefined, keyFile: undefined, skipVerify: false };
+  assert.deepEqual(syslogTls({}), nothing);
+  assert.deepEqual(syslogTls({ "syslog-tls-ca-cert": "", "syslog-tls-skip-verify": "false" }), nothing);
+  const pair = { "syslog-tls-cert": "/c", "syslog-tls-key": "/k" };
+  assert.deepEqual(syslogTls({ ...pair, "syslog-tls-ca-cert": "/ca", "syslog-tls-skip-verify": "true" }), {
+    ...{ caFile: "/ca", certFile: "/c", keyFile: "/k", skipVerify: true },
+  });
+  const refused = (options: Readonly<Record<string, string>>, reason: RegExp) =>
+    assert.throws(() => logConfig({ driver: "syslog", options: { ...address, ...options } }), reason);
+  const address = { "syslog-address": "tcp+tls://host" };
+  refused({ "syslog-tls-ca-cert": "ca.pem" }, /syslog-tls-ca-cert must be an absolute path, got ca\.pem/);
+  refused({ "syslog-tls-key": "/k" }, /syslog-tls-cert and syslog-tls-key must be given together/);
+  refused({ "syslog-tls-skip-verify": "x" }, /invalid value for option syslog-tls-skip-verify: x/);
 });
 
 test("facilities have names and numbers", () => {

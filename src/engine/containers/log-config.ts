@@ -98,8 +98,32 @@ function truth(options: Readonly<Record<string, string>>, key: string): boolean 
   return refuse(`invalid value for option ${key}: ${text}`);
 }
 
+/** How a receiver over TLS is proved, and what is proved to it. */
+export interface SyslogTls {
+  /** Absolute paths of PEM files. The authorities are trusted beside the public ones. */
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly skipVerify: boolean;
+}
+
+export function syslogTls(options: Readonly<Record<string, string>>): SyslogTls {
+  const file = (name: string) => {
+    const path = options[`syslog-tls-${name}`];
+    // a restart may come from another folder
+    if (path && !path.startsWith("/")) refuse(`syslog-tls-${name} must be an absolute path, got ${path}`);
+    return path || undefined;
+  };
+  const certFile = file("cert");
+  const keyFile = file("key");
+  if ((certFile === undefined) !== (keyFile === undefined))
+    refuse("syslog-tls-cert and syslog-tls-key must be given together");
+  return { caFile: file("ca-cert"), certFile, keyFile, skipVerify: truth(options, "syslog-tls-skip-verify") };
+}
+
 function checkSyslog(options: Readonly<Record<string, string>>): void {
   const address = parseSyslogAddress(options["syslog-address"]);
+  syslogTls(options);
   syslogFacility(options["syslog-facility"]);
   syslogFormat(options["syslog-format"]);
   if (address.kind !== "unix" || options["syslog-address"] === undefined) return;

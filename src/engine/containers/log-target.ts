@@ -10,10 +10,10 @@ import { GantryError } from "../../base/error.ts";
 import { isIP } from "../../base/ip.ts";
 import { randomHex } from "../../base/random.ts";
 import { asMap, compileTemplate } from "../../base/template/template.ts";
-import type { LogForward } from "../../plan/compile/request.ts";
+import type { HostProgram, LogForward } from "../../plan/compile/request.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { ContainerRecord, LogConfig } from "./container-record.ts";
-import { parseSize } from "./log-config.ts";
+import { parseSize, syslogTls } from "./log-config.ts";
 import { parseSyslogAddress, syslogFacility, syslogFormat } from "./syslog-options.ts";
 
 export interface LogTarget {
@@ -31,15 +31,19 @@ type Named = Pick<
 >;
 type Environment = readonly string[];
 
+/** `gantry internal …` as a program of the host; undefined where there is none. */
+export type InternalCommand = (...words: readonly string[]) => HostProgram | undefined;
+
 export async function logTarget(
   record: Named,
   { driver, options }: Pick<LogConfig, "driver" | "options">,
   runtimeConfig: RuntimeConfig,
+  internalCommand: InternalCommand,
 ): Promise<LogTarget> {
   const env = runtimeConfig.process?.env ?? [];
   const tag = logTag(record, options, env);
   if (driver === "journald") return { forward: journal(record, options, env, tag) };
-  if (driver === "syslog") return { forward: await syslog(options, tag) };
+  if (driver === "syslog") return { forward: await syslog(options, tag, internalCommand) };
   const extra = extraAttributes(record, options, env);
   if (options.tag) extra.set("tag", tag);
   return extra.size > 0 ? { attributes: attributesJson(extra) } : {};
@@ -168,22 +172,55 @@ function journalField(name: string, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${name}\n`), length, value, Buffer.from("\n")]);
 }
 
-async function syslog(options: LogConfig["options"], tag: string): Promise<LogForward> {
-  const address = parseSyslogAddress(options["syslog-address"]);
-  const place =
-    address.kind === "unix"
-      ? { address: address.path }
-      : { address: await resolveHost(address.host), port: address.port };
+async function syslog(
+  options: LogConfig["options"],
+  tag: string,
+  internalCommand: InternalCommand,
+): Promise<LogForward> {
   return {
-    protocol: address.protocol,
-    ...place,
-    format: syslogFormat(options["syslog-format"]),
+    ...(await receiver(options, internalCommand)),
     facility: syslogFacility(options["syslog-facility"]),
     host: hostname(),
     // one line and, for RFC 5424, one word
     tag: limited(tag.replace(/[\s\0]+/g, "_"), "tag"),
     ...delivery(options),
   };
+}
+
+async function receiver(
+  options: LogConfig["options"],
+  internalCommand: InternalCommand,
+): Promise<Pick<LogForward, "protocol" | "address" | "port" | "relay" | "format">> {
+  const address = parseSyslogAddress(options["syslog-address"]);
+  const format = syslogFormat(options["syslog-format"]);
+  if (address.kind === "unix") return { protocol: address.protocol, address: address.path, format };
+  const { host, port, protocol } = address;
+  if (protocol !== "tcp+tls") return { protocol, address: await resolveHost(host), port, format };
+  const relay = internalCommand("relay-log", ...relayWords(options), host, String(port));
+  if (!relay)
+    throw new GantryError(
+      "unimplemented",
+      "syslog over TLS needs a helper: who holds the connection is nobody here",
+    );
+  // as docker does, over TLS alone
+  const counted = { rfc5424: "rfc5425", rfc5424micro: "rfc5425micro" } as const;
+  const framed = format === "rfc5424" || format === "rfc5424micro" ? counted[format] : format;
+  return {
+    protocol: "relay",
+    relay,
+    address: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`,
+    format: framed,
+  };
+}
+
+function relayWords(options: LogConfig["options"]): readonly string[] {
+  const { caFile, certFile, keyFile, skipVerify } = syslogTls(options);
+  return [
+    ...(caFile === undefined ? [] : [`--ca-cert=${caFile}`]),
+    ...(certFile === undefined ? [] : [`--cert=${certFile}`]),
+    ...(keyFile === undefined ? [] : [`--key=${keyFile}`]),
+    ...(skipVerify ? ["--skip-verify"] : []),
+  ];
 }
 
 async function resolveHost(host: string): Promise<string> {

@@ -108,7 +108,7 @@ export async function launchLocked(
     (await import("./propagation.ts")).checkPropagation(mounts);
   const created = await settleDevices(internals, record, asked.runtimeConfig);
   const input = { ...asked, runtimeConfig: created };
-  const log = await settleLog(record, input.runtimeConfig);
+  const log = await settleLog(internals, record, input.runtimeConfig);
   if (record.pod !== undefined) await readyPod(internals, record.pod, options.signal);
   const donors = await donorsFor(internals, record, input.runtimeConfig);
   const runtimeConfig = sized(input.runtimeConfig, options.terminalSize);

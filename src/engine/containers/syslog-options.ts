@@ -5,7 +5,12 @@ import { isIP } from "../../base/ip.ts";
 
 export type SyslogAddress =
   | { readonly kind: "unix"; readonly path: string; readonly protocol: "datagram" | "either" }
-  | { readonly kind: "inet"; readonly host: string; readonly port: number; readonly protocol: "udp" | "tcp" };
+  | {
+      readonly kind: "inet";
+      readonly host: string;
+      readonly port: number;
+      readonly protocol: "udp" | "tcp" | "tcp+tls";
+    };
 
 /** Where syslog(3) writes to. */
 const defaultPath = "/dev/log";
@@ -26,8 +31,6 @@ export function parseSyslogAddress(text: string | undefined): SyslogAddress {
   const match = /^(tcp|udp|unix|unixgram|tcp\+tls):\/\/(.*)$/s.exec(text);
   if (!match) refuse(`syslog-address should be in form proto://address, got ${text}`);
   const [, scheme, rest] = match as unknown as [string, string, string];
-  if (scheme === "tcp+tls")
-    throw new GantryError("unimplemented", "syslog over TLS is not available: use tcp://, udp:// or unix://");
   if (scheme === "unix" || scheme === "unixgram") {
     if (!rest.startsWith("/")) refuse(`syslog-address must name an absolute path, got ${text}`);
     return { kind: "unix", path: rest, protocol: scheme === "unixgram" ? "datagram" : "either" };
@@ -37,7 +40,7 @@ export function parseSyslogAddress(text: string | undefined): SyslogAddress {
   const port = Number(place?.[3] ?? defaultPort);
   if (host === undefined || port < 1 || port > 65535 || (place?.[1] !== undefined && isIP(host) !== 6))
     refuse(`syslog-address: invalid address: ${text}`);
-  return { kind: "inet", host, port, protocol: scheme as "tcp" | "udp" };
+  return { kind: "inet", host, port, protocol: scheme as "tcp" | "udp" | "tcp+tls" };
 }
 
 export function syslogFacility(text: string | undefined): number {

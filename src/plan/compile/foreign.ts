@@ -22,9 +22,11 @@ import { cgroupsOf } from "./cgroups.ts";
 import { closeDonors } from "./donors.ts";
 import { Draft } from "./draft.ts";
 import { lend } from "./lend.ts";
-import { closeChildStdio, openStdio, recordStart, stayAsShim, watchMemory } from "./life.ts";
+import { openStdio, recordStart, stayAsShim, watchMemory } from "./life.ts";
+import { openShim } from "./log.ts";
 import type { ContainerRequest } from "./request.ts";
 import { foreignPlaces, launchSteps, runtimeStep } from "./runtime-steps.ts";
+import { closeEnds } from "./shim-streams.ts";
 
 /** What the engine asks for is in this version already, and there are runtimes that take no later one (crun 1.8). */
 const commonVersion = "1.0.2";
@@ -60,8 +62,11 @@ export function compileForeign(request: ContainerRequest): ForeignStart {
     { directory: bundle, stdio, terminal: config.process?.terminal ?? false },
   );
   draft.host.push(...before, launch);
-  closeChildStdio(draft, stdio);
-  draft.host.push({ op: "adopt-container", where: "", pidFile: foreignPlaces.pid(state) }, ...after);
+  closeEnds(draft.host, stdio);
+  draft.host.push({ op: "adopt-container", where: "", pidFile: foreignPlaces.pid(state) });
+  // back in the mounts of the host: a program that the shim starts would keep those of the container in use
+  openShim(draft, mode);
+  draft.host.push(...after);
   recordStart(draft, cgroups);
   watchMemory(draft, mode, cgroups);
   draft.host.push(runtimeStep(runtime, state, ["start", id]));

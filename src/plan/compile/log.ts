@@ -19,6 +19,7 @@ export function openShim({ host }: Draft, { log, state }: EngineMode): void {
   if (log.packer) host.push({ op: "pack-log", where: "", ...log.packer });
   const { forward } = log;
   if (!forward) return;
+  if (forward.relay) host.push({ op: "relay-log", where: "", ...forward.relay });
   host.push({
     op: "forward-log",
     where: "",

@@ -23,8 +23,10 @@ export type RootFileSystem =
 export const logFormats = { none: 0, json: 1, cri: 2 } as const;
 
 /** How a receiver of log lines is reached, and in what form it takes them, by the numbers of `forward-log`. */
-export const forwardProtocols = { datagram: 1, stream: 2, either: 3, udp: 4, tcp: 5 } as const;
-export const forwardFormats = { journal: 1, local: 2, rfc3164: 3, rfc5424: 4, rfc5424micro: 5 } as const;
+export const forwardProtocols = { datagram: 1, stream: 2, either: 3, udp: 4, tcp: 5, relay: 6 } as const;
+export const forwardFormats = {
+  ...{ journal: 1, local: 2, rfc3164: 3, rfc5424: 4, rfc5424micro: 5, rfc5425: 6, rfc5425micro: 7 },
+} as const;
 
 /** A line for a file that others append to as well; `line` may hold late values and ends with a line feed. */
 export interface AppendedLine {
@@ -37,8 +39,10 @@ export interface AppendedLine {
 /** Where every line of the log goes besides the file. */
 export interface LogForward {
   readonly protocol: keyof typeof forwardProtocols;
-  /** Absolute path of a socket, or a numeric address. */
+  /** Absolute path of a socket, or a numeric address; with a relay, how the receiver is called. */
   readonly address: string;
+  /** The program that has the connection, for the protocol "relay". */
+  readonly relay?: HostProgram | undefined;
   readonly port?: number | undefined;
   readonly format: keyof typeof forwardFormats;
   /** For syslog. */

@@ -288,17 +288,22 @@ test(
     }),
 );
 
+async function heldUp(box: Sandbox, name: string): Promise<void> {
+  const last = () => box.must(["logs", "--tail", "1", name]);
+  await until("output to be held up", async () => {
+    const before = await last();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return before !== "" && before === (await last());
+  });
+}
+
 test("a receiver that takes nothing for a while gets every line", limits, () =>
   withAuthority(async ({ box, authority, listen }) => {
     await using receiver = await listen();
     receiver.takeNothing();
     const log = to(receiver.port, trusting(authority));
     await box.must(["run", "-d", "--name", "app", ...log, "busybox", "seq", "1", "200000"]);
-    await until("output to be held up", async () => {
-      const before = await box.must(["logs", "--tail", "1", "app"]);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return before !== "" && before === (await box.must(["logs", "--tail", "1", "app"]));
-    });
+    await heldUp(box, "app");
     receiver.takeAgain();
     const messages = await receiver.atLeast(200_000);
     assert.deepEqual(
@@ -306,6 +311,29 @@ test("a receiver that takes nothing for a while gets every line", limits, () =>
       Array.from({ length: 200_000 }, (_, index) => index + 1),
     );
     await box.must(["rm", "-f", "app"]);
+  }),
+);
+
+test("what the shim could hand on before its end arrives after it, and the rest is counted", limits, () =>
+  withAuthority(async ({ box, authority, listen }) => {
+    await using receiver = await listen();
+    receiver.takeNothing();
+    const log = to(receiver.port, trusting(authority));
+    const id = await box.must(["run", "-d", "--name", "app", ...log, "busybox", "seq", "1000001", "1200000"]);
+    await heldUp(box, "app");
+    await box.must(["stop", "-t", "0", "app"]);
+    assert.equal(relays(box).length, 1);
+    receiver.takeAgain();
+    await until("the relay to end", () => relays(box).length === 0);
+    const arrived = receiver.messages.map((message) => Number(text(message)) - 1_000_000);
+    assert.deepEqual(
+      arrived,
+      Array.from({ length: arrived.length }, (_, index) => index + 1),
+    );
+    const missing = Number(await box.must(["logs", "--tail", "1", "app"])) - 1_000_000 - arrived.length;
+    const bytes = receiver.messages[0]!.length + 1;
+    assert.equal(bytesLost(box, id), missing * bytes, `${missing} lines of ${bytes} bytes are missing`);
+    await box.must(["rm", "app"]);
   }),
 );
 

@@ -1,5 +1,6 @@
 /** Logs that go to a syslog daemon over TLS, which the test itself is. */
 import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -71,6 +72,17 @@ function shimOf(box: Sandbox, id: string): number {
 
 function bytesLost(box: Sandbox, id: string): number {
   return JSON.parse(readFileSync(join(box.state, "containers", id, "exit.json"), "utf8")).logBytesLost;
+}
+
+/** `gantry serve`, once it says that all is in order. */
+async function serving(box: Sandbox): Promise<ChildProcess> {
+  const server = box.spawn(["serve"]);
+  let said = "";
+  server.stderr!.on("data", (data: Buffer) => {
+    said += data;
+  });
+  await until("gantry serve to be ready", () => said.includes("serving"));
+  return server;
 }
 
 /** A container that prints what the test tells it to: `say(line)`. */
@@ -371,25 +383,34 @@ test("whoever is killed while a receiver does not answer, nothing stays", limits
   }),
 );
 
-test("each start has a connection of its own, also one that a policy asks for", limits, () =>
-  withAuthority(async ({ box, authority, listen }) => {
-    await using receiver = await listen();
-    const log = to(receiver.port, trusting(authority));
-    await box.must([
-      ...["run", "-d", "--name", "app", "--restart", "on-failure:2", ...log],
-      ...["busybox", "sh", "-c", "echo life; exit 1"],
-    ]);
-    await receiver.atLeast(3);
-    await until("the last life to be over", async () => {
-      const status = await box.must(["inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "app"]);
-      return status === "exited 2" && relays(box).length === 0;
-    });
-    await box.must(["restart", "app"]);
-    await receiver.atLeast(4);
-    assert.deepEqual(new Set(receiver.messages.map(text)), new Set(["life"]));
-    await box.must(["rm", "-f", "app"]);
-  }),
-);
+for (const served of [false, true])
+  test(
+    `each start has a connection of its own, also one that a policy asks for${served ? " of serve" : ""}`,
+    limits,
+    () =>
+      withAuthority(async ({ box, authority, listen }) => {
+        await using receiver = await listen();
+        const server = served ? await serving(box) : undefined;
+        const log = to(receiver.port, trusting(authority));
+        await box.must([
+          ...["run", "-d", "--name", "app", "--restart", "on-failure:2", ...log],
+          ...["busybox", "sh", "-c", "echo life; exit 1"],
+        ]);
+        await receiver.atLeast(3);
+        await until("the last life to be over", async () => {
+          const status = await box.must(["inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "app"]);
+          return status === "exited 2" && relays(box).length === 0;
+        });
+        await box.must(["restart", "app"]);
+        await receiver.atLeast(4);
+        assert.deepEqual(new Set(receiver.messages.map(text)), new Set(["life"]));
+        await box.must(["rm", "-f", "app"]);
+        if (!server) return;
+        const over = ended(server);
+        server.kill("SIGTERM");
+        await over;
+      }),
+  );
 
 test(
   "with another runtime the relay keeps no mount of the container",

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { EventLog, parseEvent } from "./events.ts";
 
@@ -40,6 +42,32 @@ test("a file that has grown too long is turned over, and every writer goes on in
     .split("\n")
     .map((line) => parseEvent(line)?.id);
   assert.deepEqual(ids, ["first", "second"]);
+});
+
+test("writers that find it too long at once turn it over once, and lose nothing", async () => {
+  using place = folder();
+  const [writers, count] = [6, 12_000];
+  const script = `
+    const { EventLog } = await import(${JSON.stringify(new URL("events.ts", import.meta.url).href)});
+    using log = new EventLog(${JSON.stringify(place.path)});
+    const [writer] = process.argv.slice(-1);
+    for (let index = 0; index < ${count}; index++)
+      log.append("container", "create", writer + "-" + index, { padding: "x".repeat(400) });`;
+  const run = promisify(execFile);
+  await Promise.all(
+    Array.from({ length: writers }, (_, writer) => run(process.execPath, ["-e", script, "--", `${writer}`])),
+  );
+  const old = readFileSync(`${place.path}.1`, "utf8");
+  assert.ok(old.length >= 4 * 1024 * 1024);
+  const kept = `${old}${readFileSync(place.path, "utf8")}`.trimEnd().split("\n").map(parseEvent);
+  for (let writer = 0; writer < writers; writer++) {
+    const own = kept.flatMap((event) => (event?.id.startsWith(`${writer}-`) ? [event.id] : []));
+    assert.deepEqual(
+      own,
+      own.map((_, index) => `${writer}-${count - own.length + index}`),
+    );
+  }
+  assert.ok(!existsSync(`${place.path}.lock`));
 });
 
 test("no line makes the parser throw", () => {

@@ -6,6 +6,7 @@ import { closeSync, fstatSync, openSync, readFileSync, renameSync, statSync, wri
 import { dirname } from "node:path";
 import { oneOf, record, string } from "../base/decode.ts";
 import { errnoOf, wrapErrno } from "../base/error.ts";
+import { tryLockFile } from "../base/lock.ts";
 import { lateText } from "../plan/compile/late-text.ts";
 import type { AppendedLine } from "../plan/compile/request.ts";
 import type { ReadLinesOptions } from "./line-reader.ts";
@@ -102,11 +103,19 @@ export class EventLog implements Disposable {
     if (fd !== undefined && current?.ino === inode && (current?.size ?? 0) < rotateBytes) return fd;
     if (fd !== undefined) closeSync(fd);
     this.#file = undefined;
-    if (current && current.size >= rotateBytes) renameSync(this.#path, `${this.#path}.1`);
+    if (current && current.size >= rotateBytes) this.#turnOver();
     makePrivateDirectory(dirname(this.#path));
     const opened = openSync(this.#path, "a", 0o600);
     this.#file = { fd: opened, inode: fstatSync(opened).ino };
     return opened;
+  }
+
+  /** The file becomes the old one, once: a second writer that found it too long would do so with the new one. */
+  #turnOver(): void {
+    using lock = tryLockFile(`${this.#path}.lock`);
+    // whoever has it is at it: this event is one more in the old file
+    if (!lock || (statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) < rotateBytes) return;
+    renameSync(this.#path, `${this.#path}.1`);
   }
 
   /** Whether there is such an event in what is kept. Reads all of it. */

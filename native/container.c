@@ -132,19 +132,11 @@ int open_init(const struct container *c)
 	return -1;
 }
 
-static bool is_paused(const struct container *c)
-{
-	char text[32];
-	if (!c->freezer || read_file_at(AT_FDCWD, c->freezer, text, sizeof text) <= 0)
-		return false;
-	return text[0] == '1' || text[0] == 'F';
-}
-
 const char *container_status(const struct container *c, int init)
 {
 	if (init < 0)
 		return "stopped";
-	if (is_paused(c))
+	if (c->freezer && is_frozen(AT_FDCWD, c->freezer))
 		return "paused";
 	return faccessat(c->dir, "exec.fifo", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? "created" : "running";
 }

@@ -221,8 +221,7 @@ ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);
 uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is no such process */
 
 /* --- ops_cgroup.c --- */
-/* Signals every process but one in a cgroup and below it; false if there is no such cgroup. */
-bool signal_cgroup(const char *mount, const char *path, int number, pid_t except);
+void signal_cgroup(int dir, int number, pid_t except); /* every process but one in it and below it */
 
 /* --- ops_exec.c --- */
 int enter_cwd(struct executor *x, const char *path); /* and proves that it lies under the root */
@@ -233,6 +232,9 @@ void end_criu(struct executor *x); /* lets criu undo what it has begun, and wait
 void note_kills(struct executor *x); /* whether the kernel has killed in a cgroup that the clean-up will remove */
 
 /* --- ops_cgroup_control.c --- */
+const char *freezer_file(bool v1);
+int write_freezer(int dir, bool v1, bool frozen); /* waits for nothing */
+bool is_frozen(int dir, const char *path); /* by that file; or about to be */
 /* Freezes, waiting until all of it is frozen, or thaws. 0, or -errno after a note; what did not freeze is thawed. */
 int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms);
 

@@ -287,17 +287,9 @@ static void signal_below(int dir, int number, pid_t except, int depth)
 		closedir(list);
 }
 
-bool signal_cgroup(const char *mount, const char *path, int number, pid_t except)
+void signal_cgroup(int dir, int number, pid_t except)
 {
-	char whole[4096];
-	if (snprintf(whole, sizeof whole, "%s/%s", mount, path) >= (int)sizeof whole)
-		return false;
-	int dir = open(whole, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0)
-		return false;
 	signal_below(dir, number, except, 0);
-	close(dir);
-	return true;
 }
 
 /* Kills every process of one cgroup directory; on v2 also of those below. */
@@ -306,7 +298,7 @@ static void kill_members(int dir)
 	if (write_file_at(dir, "cgroup.kill", "1", 1) == 0)
 		return;
 	/* a frozen v1 group does not die before it thaws */
-	write_file_at(dir, "freezer.state", "THAWED", 6);
+	write_freezer(dir, true, false);
 	signal_members(dir, SIGKILL, 0);
 }
 

@@ -22,6 +22,23 @@ static void pause_us(long us)
 	nanosleep(&t, NULL);
 }
 
+const char *freezer_file(bool v1)
+{
+	return v1 ? "freezer.state" : "cgroup.freeze";
+}
+
+int write_freezer(int dir, bool v1, bool frozen)
+{
+	const char *value = v1 ? (frozen ? "FROZEN" : "THAWED") : (frozen ? "1" : "0");
+	return write_file_at(dir, freezer_file(v1), value, strlen(value));
+}
+
+bool is_frozen(int dir, const char *path)
+{
+	char state[32];
+	return read_file_at(dir, path, state, sizeof state) > 0 && (state[0] == 'F' || state[0] == '1');
+}
+
 /*
  * A v1 cgroup may stay at FREEZING for good when processes are born in it meanwhile. Writing again helps, and so does
  * a thaw from time to time (kernel documentation before 5.0, freezer-subsystem.txt).
@@ -31,10 +48,10 @@ static int freeze_v1(struct executor *x, int dir, long deadline)
 	char state[32];
 	for (unsigned tries = 1; now_ms() < deadline; tries++) {
 		if (tries % 50 == 0) {
-			write_file_at(dir, "freezer.state", "THAWED", 6);
+			write_freezer(dir, true, false);
 			pause_us(10000);
 		}
-		int r = write_file_at(dir, "freezer.state", "FROZEN", 6);
+		int r = write_freezer(dir, true, true);
 		if (r < 0)
 			return fail(x, -r, "freezer.state = FROZEN");
 		if (tries % 25 == 0)
@@ -76,13 +93,13 @@ static int await_frozen(struct executor *x, int dir, long deadline)
 
 static int freeze_v2(struct executor *x, int dir, long deadline)
 {
-	int r = write_file_at(dir, "cgroup.freeze", "1", 1);
+	int r = write_freezer(dir, false, true);
 	return r < 0 ? fail(x, -r, "cgroup.freeze = 1") : await_frozen(x, dir, deadline);
 }
 
 static int thaw(struct executor *x, int dir, bool v1)
 {
-	int r = v1 ? write_file_at(dir, "freezer.state", "THAWED", 6) : write_file_at(dir, "cgroup.freeze", "0", 1);
+	int r = write_freezer(dir, v1, false);
 	return r < 0 ? fail(x, -r, v1 ? "freezer.state = THAWED" : "cgroup.freeze = 0") : 0;
 }
 

@@ -55,67 +55,21 @@ static int64_t now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Signals all but the first process: by the cgroup that the clean-up removes, since /proc tells no cgroup of a zombie. */
-static void signal_others(struct shim *shim, int number)
-{
-	const struct plan *plan = &shim->x->plan;
-	const uint8_t *cursor = plan->cleanup.at;
-	struct step s;
-	for (uint32_t i = 0; i < plan->cleanup.steps; i++) {
-		plan_next(plan, &cursor, &s);
-		if (s.operation->run == op_remove_cgroup &&
-		    signal_cgroup(s.v[REMOVE_CGROUP_MOUNT].text.at, s.v[REMOVE_CGROUP_PATH].text.at, number, shim->x->child))
-			return;
-	}
-}
-
 int signal_container(struct shim *shim, uint32_t number, bool all)
 {
 	if (number > 64)
 		return -EINVAL;
-	if (all)
-		signal_others(shim, (int)number);
+	/* all but the first process by the cgroup, since /proc tells no cgroup of a zombie */
+	if (all && shim->cgroup >= 0)
+		signal_cgroup(shim->cgroup, (int)number, shim->x->child);
 	if (shim->exited)
 		return all ? 0 : -ESRCH;
 	return sys_pidfd_send_signal(shim->x->child_pidfd, (int)number) < 0 ? -errno : 0;
 }
 
-/* The file of the freezer, in one of the cgroups that the clean-up removes: v1's if there is one. */
-static bool find_freezer(const struct shim *shim, char *path, size_t size, bool *v1)
-{
-	const struct plan *plan = &shim->x->plan;
-	for (*v1 = true;; *v1 = false) {
-		const uint8_t *cursor = plan->cleanup.at;
-		struct step s;
-		for (uint32_t i = 0; i < plan->cleanup.steps; i++) {
-			plan_next(plan, &cursor, &s);
-			if (s.operation->run == op_remove_cgroup &&
-			    snprintf(path, size, "%s/%s/%s", s.v[REMOVE_CGROUP_MOUNT].text.at, s.v[REMOVE_CGROUP_PATH].text.at,
-			             *v1 ? "freezer.state" : "cgroup.freeze") < (int)size &&
-			    access(path, F_OK) == 0)
-				return true;
-		}
-		if (!*v1)
-			return false;
-	}
-}
-
 static int set_frozen(const struct shim *shim, bool frozen)
 {
-	char path[4096];
-	bool v1;
-	if (!find_freezer(shim, path, sizeof path, &v1))
-		return -ENOENT;
-	return v1 ? write_file_at(AT_FDCWD, path, frozen ? "FROZEN" : "THAWED", 6)
-	          : write_file_at(AT_FDCWD, path, frozen ? "1" : "0", 1);
-}
-
-static bool is_frozen(const struct shim *shim)
-{
-	char path[4096], state[32];
-	bool v1;
-	return find_freezer(shim, path, sizeof path, &v1) && read_file_at(AT_FDCWD, path, state, sizeof state) > 0 &&
-	       (state[0] == 'F' || state[0] == '1');
+	return shim->freezer ? write_freezer(shim->cgroup, shim->freezer == 1, frozen) : -ENOENT;
 }
 
 static bool is_held(const struct shim *shim)
@@ -137,7 +91,7 @@ uint32_t hold_container(struct shim *shim, struct client *c, bool hold)
 	if (shim->exited)
 		return ESRCH;
 	if (!is_held(shim))
-		shim->was_frozen = is_frozen(shim);
+		shim->was_frozen = shim->freezer && is_frozen(shim->cgroup, freezer_file(shim->freezer == 1));
 	int r = set_frozen(shim, true);
 	c->holds |= r == 0;
 	return (uint32_t)-r;
@@ -368,7 +322,7 @@ static void take_registers(struct shim *shim, struct executor *x, const struct s
 {
 	int terminal = reg(x, &s->v[SUPERVISE_TERMINAL]);
 	int kept[] = {reg(x, &s->v[SUPERVISE_STDIN]), reg(x, &s->v[SUPERVISE_STDOUT]), reg(x, &s->v[SUPERVISE_STDERR]),
-	              terminal};
+	              terminal, reg(x, &s->v[SUPERVISE_CGROUP])};
 	for (unsigned i = 0; i < REGISTER_LIMIT; i++) {
 		bool keep = false;
 		for (unsigned k = 0; k < countof(kept); k++)
@@ -380,6 +334,7 @@ static void take_registers(struct shim *shim, struct executor *x, const struct s
 	shim->in = kept[0];
 	shim->out[0] = kept[1];
 	shim->out[1] = kept[2];
+	shim->cgroup = kept[4];
 	shim->terminal = terminal >= 0;
 	if (shim->terminal) {
 		shim->in = fcntl(terminal, F_DUPFD_CLOEXEC, 3);
@@ -418,7 +373,7 @@ int op_open_shim(struct executor *x, const struct step *s)
 	if (shim->open)
 		return fail(x, EINVAL, "open-shim stands twice");
 	shim->open = true;
-	shim->listener = shim->dir = -1;
+	shim->listener = shim->dir = shim->cgroup = -1;
 	int r = log_open(&shim->log, log, (enum log_format)s->v[OPEN_SHIM_FORMAT].number,
 	                 s->v[OPEN_SHIM_LIMIT_BYTES].number, (uint32_t)s->v[OPEN_SHIM_FILES].number);
 	if (r < 0)
@@ -458,6 +413,7 @@ int op_supervise(struct executor *x, const struct step *s)
 
 	shim->x = x;
 	shim->stop_signal = (uint32_t)s->v[SUPERVISE_STOP_SIGNAL].number;
+	shim->freezer = (uint32_t)s->v[SUPERVISE_FREEZER].number;
 	if (!shim->open)
 		return fail(x, EINVAL, "supervise without open-shim");
 	sigfillset(&all);
@@ -479,7 +435,9 @@ int op_supervise(struct executor *x, const struct step *s)
 	close(signals);
 	if (shim->in >= 0)
 		close(shim->in);
-	shim->in = -1;
+	if (shim->cgroup >= 0)
+		close(shim->cgroup);
+	shim->in = shim->cgroup = -1;
 	x->supervised = true;
 	return 0;
 }

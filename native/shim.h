@@ -59,6 +59,8 @@ struct shim {
 	int packer_end;
 	bool was_frozen; /* before the first holder came: it stays so behind the last */
 	uint32_t stop_signal;
+	int cgroup; /* that has all of the container, -1 for none */
+	uint32_t freezer; /* that it has: 0 none, else a version of cgroups */
 	uint64_t head;     /* chunks filled so far */
 	uint64_t base;     /* the chunk with this number lies in slot 0 */
 	bool hung_up; /* the terminal has nobody inside at the moment */

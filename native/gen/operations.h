@@ -128,7 +128,7 @@
   X(282, pack_log, "pack-log", "TT", 1, 0) \
   X(297, relay_log, "relay-log", "TT", 1, 0) \
   X(241, forward_log, "forward-log", "4t444ttb44", 1, 0) \
-  X(121, supervise, "supervise", "????4", 1, 160) \
+  X(121, supervise, "supervise", "????4?4", 1, 160) \
   X(122, record_exit, "record-exit", "ttt", 4, 0) \
   X(123, remove_tree, "remove-tree", "tt", 12, 0) \
   X(124, run_program, "run-program", "TT", 5, 0) \
@@ -456,6 +456,8 @@
 #define SUPERVISE_STDERR 2
 #define SUPERVISE_TERMINAL 3
 #define SUPERVISE_STOP_SIGNAL 4
+#define SUPERVISE_CGROUP 5
+#define SUPERVISE_FREEZER 6
 #define RECORD_EXIT_DIR 0
 #define RECORD_EXIT_NAME 1
 #define RECORD_EXIT_RECORD 2

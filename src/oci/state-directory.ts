@@ -25,6 +25,7 @@ import {
 } from "../base/decode.ts";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
 import { hasEnded, parseProcStat } from "../linux/proc-stat.ts";
+import { freezerOf, isFrozenState } from "../plan/compile/living-cgroups.ts";
 import { stateFiles } from "../plan/state-files.ts";
 import { runtimeHooks } from "../spec/runtime-hooks.ts";
 
@@ -133,20 +134,17 @@ export function isAlive({ pid, pidStart }: Pick<StateFile, "pid" | "pidStart">):
   }
 }
 
-/** Frozen by `pause`: the state of the freezer, in whichever version of cgroups has it. */
+/** Frozen by `pause`. */
 function isPaused(cgroups: readonly StateCgroup[]): boolean {
-  for (const { version, mount, path, controllers } of cgroups) {
-    const file =
-      version === 2 ? "cgroup.freeze" : controllers?.includes("freezer") ? "freezer.state" : undefined;
-    if (file === undefined) continue;
-    try {
-      const text = readFileSync(`${mount}${path}/${file}`, "utf8").trim();
-      if (text === "1" || text === "FROZEN" || text === "FREEZING") return true;
-    } catch {
-      // the cgroup is gone, and so is what could be frozen in it
-    }
+  const freezer = freezerOf(cgroups);
+  if (!freezer) return false;
+  const { cgroup, file } = freezer;
+  try {
+    return isFrozenState(readFileSync(`${cgroup.mount}${cgroup.path}/${file}`, "utf8"));
+  } catch {
+    // the cgroup is gone, and so is what could be frozen in it
+    return false;
   }
-  return false;
 }
 
 function statusOf(state: StateFile, directory: string): OciStatus {

@@ -25,6 +25,8 @@ export interface ContainerOptions {
   readonly log?: string;
   readonly cleanup?: readonly Step[];
   readonly cgroups?: readonly { readonly mount: string; readonly path: string }[];
+  /** Of the first of them: which version of cgroups freezes it. */
+  readonly freezer?: 1 | 2;
 }
 
 const newPids = 0x20000000;
@@ -96,6 +98,8 @@ export function planFor(dir: string, args: readonly string[], options: Container
         stderr: terminal ? undefined : "shim err",
         terminal: terminal ? "master" : undefined,
         stopSignal: options.stopSignal ?? 15,
+        cgroup: cgroups.length > 0 ? "cgroup0" : undefined,
+        freezer: options.freezer ?? 0,
       },
     ],
     child: [

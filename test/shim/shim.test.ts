@@ -160,6 +160,52 @@ test(
     }),
 );
 
+const freezers = { 1: "/sys/fs/cgroup/freezer", 2: "/sys/fs/cgroup/unified" } as const;
+const states = {
+  1: { file: "freezer.state", thawed: "THAWED", frozen: "FROZEN" },
+  2: { file: "cgroup.freeze", thawed: "0", frozen: "1" },
+} as const;
+
+for (const version of [1, 2] as const)
+  test(
+    `a container is held in the cgroup that the plan names, until the last who holds it goes: v${version}`,
+    { ...root, skip: needs("root", `${freezers[version]}/cgroup.procs`) },
+    () =>
+      withDir(async (dir) => {
+        const path = `/gantry-shim-test-${process.pid}-hold`;
+        const other = version === 1 ? 2 : 1;
+        const mounts = [freezers[version], ...(existsSync(freezers[other]) ? [freezers[other]] : [])];
+        const { task } = await start(dir, ["sleep", "1000"], {
+          cgroups: mounts.map((mount) => ({ mount, path })),
+          freezer: version,
+        });
+        const state = (of: 1 | 2) => readFileSync(`${freezers[of]}${path}/${states[of].file}`, "utf8").trim();
+        const { thawed, frozen } = states[version];
+        const [first, second] = [await task.hold(), await task.hold()];
+        await until("it to stand still", () => state(version) === frozen);
+        if (mounts.length > 1) assert.equal(state(other), states[other].thawed);
+        await first[Symbol.asyncDispose]();
+        assert.equal(state(version), frozen);
+        await second[Symbol.asyncDispose]();
+        await until("it to go on", () => state(version) === thawed);
+        await task.kill(9);
+        await task.wait();
+      }),
+  );
+
+test(
+  "a container whose plan names no freezer cannot be held",
+  { ...root, skip: needs("root", `${pids}/cgroup.procs`) },
+  () =>
+    withDir(async (dir) => {
+      const cgroups = [{ mount: pids, path: `/gantry-shim-test-${process.pid}-free` }];
+      const { task } = await start(dir, ["sleep", "1000"], { cgroups });
+      await assert.rejects(task.hold(), (error) => isGantryError(error) && error.detail.errno === "ENOENT");
+      await task.kill(9);
+      await task.wait();
+    }),
+);
+
 test("a shim hands SIGTERM on as the container's stop signal and takes no other to heart", root, () =>
   withDir(async (dir) => {
     const script = "trap 'echo quit; exit 5' QUIT; echo ready; while :; do sleep 0.02; done";

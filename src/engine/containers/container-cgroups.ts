@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { errnoOf, wrapErrno } from "../../base/error.ts";
 import type { StateCgroup } from "../../oci/state-directory.ts";
-import { freezerOf } from "../../plan/compile/living-cgroups.ts";
+import { freezerOf, isFrozenState } from "../../plan/compile/living-cgroups.ts";
 import type { StartRecord } from "../../tasks/records.ts";
 import type { Internals } from "../internals.ts";
 
@@ -19,33 +19,27 @@ export function containerCgroups(internals: Internals, { cgroups }: StartRecord)
 
 /** Whether `pause` holds it: the kernel knows, whoever did that. */
 export function isFrozen(internals: Internals, start: StartRecord): boolean {
-  const { version, read } = freezerFiles(internals, start) ?? {};
-  const state = read?.(version === 1 ? "freezer.state" : "cgroup.freeze").trim() ?? "";
-  return ["FROZEN", "FREEZING", "1"].includes(state);
+  const freezer = freezerOf(containerCgroups(internals, start));
+  return freezer !== undefined && isFrozenState(read(freezer.cgroup, freezer.file));
 }
 
 /** Whether all of it has come to a halt. One that has ended, or has no freezer, will never be stiller. */
 export function standsStill(internals: Internals, start: StartRecord): boolean {
-  const { version, read } = freezerFiles(internals, start) ?? {};
-  if (!read) return true;
+  const freezer = freezerOf(containerCgroups(internals, start));
+  if (!freezer) return true;
+  const { cgroup, version, file } = freezer;
   return version === 1
-    ? read("freezer.state").trim() === "FROZEN"
-    : /^frozen 1$/m.test(read("cgroup.events"));
+    ? read(cgroup, file).trim() === "FROZEN"
+    : /^frozen 1$/m.test(read(cgroup, "cgroup.events"));
 }
 
-function freezerFiles(internals: Internals, start: StartRecord) {
-  const freezer = freezerOf(containerCgroups(internals, start));
-  if (!freezer) return undefined;
-  const { cgroup, version } = freezer;
-  const read = (file: string): string => {
-    const path = `${cgroup.mount}${cgroup.path}/${file}`;
-    try {
-      return readFileSync(path, "utf8");
-    } catch (error) {
-      // it has just ended, or has not begun
-      if (["ENOENT", "ENODEV"].includes(errnoOf(error) ?? "")) return "";
-      throw wrapErrno(error, "read", path);
-    }
-  };
-  return { version, read };
+function read({ mount, path: below }: StateCgroup, file: string): string {
+  const path = `${mount}${below}/${file}`;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    // it has just ended, or has not begun
+    if (["ENOENT", "ENODEV"].includes(errnoOf(error) ?? "")) return "";
+    throw wrapErrno(error, "read", path);
+  }
 }

@@ -18,7 +18,7 @@ import { refuse } from "../../base/decode.ts";
 import { bug } from "../../base/error.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Plan } from "../plan.ts";
-import { cgroupsOf } from "./cgroups.ts";
+import { type ContainerCgroup, cgroupsOf } from "./cgroups.ts";
 import { closeDonors } from "./donors.ts";
 import { Draft } from "./draft.ts";
 import { lend } from "./lend.ts";
@@ -26,7 +26,7 @@ import { openStdio, recordStart, stayAsShim, watchMemory } from "./life.ts";
 import { openShim } from "./log.ts";
 import type { ContainerRequest } from "./request.ts";
 import { foreignPlaces, launchSteps, runtimeStep } from "./runtime-steps.ts";
-import { closeEnds } from "./shim-streams.ts";
+import { closeEnds, heldCgroup } from "./shim-streams.ts";
 
 /** What the engine asks for is in this version already, and there are runtimes that take no later one (crun 1.8). */
 const commonVersion = "1.0.2";
@@ -68,9 +68,10 @@ export function compileForeign(request: ContainerRequest): ForeignStart {
   openShim(draft, mode);
   draft.host.push(...after);
   recordStart(draft, cgroups);
+  openHeldCgroup(draft, cgroups);
   watchMemory(draft, mode, cgroups);
   draft.host.push(runtimeStep(runtime, state, ["start", id]));
-  stayAsShim(draft, mode);
+  stayAsShim(draft, mode, cgroups);
   return {
     plan: draft.finish(),
     config: {
@@ -81,4 +82,12 @@ export function compileForeign(request: ContainerRequest): ForeignStart {
       linux: { ...config.linux, namespaces },
     },
   };
+}
+
+/** The runtime has made it. */
+function openHeldCgroup({ host }: Draft, cgroups: readonly ContainerCgroup[]): void {
+  const held = heldCgroup(cgroups);
+  if (!held) return;
+  const { hierarchy, path, register } = held.cgroup;
+  host.push({ op: "open-cgroup", where: "", mount: hierarchy.mountPoint, path, dir: register });
 }

@@ -97,7 +97,7 @@ function superviseChild(
   watchMemory(draft, mode, cgroups);
   draft.host.push({ op: "await-exec", where: "" });
   runHooks(draft, draft.host, "poststart", "running");
-  stayAsShim(draft, mode);
+  stayAsShim(draft, mode, cgroups);
 }
 
 /** Before the program runs: it may be killed at once. */
@@ -119,10 +119,14 @@ export function watchMemory(
 }
 
 /** The program runs: the executor is its shim from here on. */
-export function stayAsShim(draft: Draft<ContainerRequest>, mode: EngineMode): void {
+export function stayAsShim(
+  draft: Draft<ContainerRequest>,
+  mode: EngineMode,
+  cgroups: readonly ContainerCgroup[],
+): void {
   const { host, cleanup } = draft;
   if (mode.onStart) host.push({ op: "run-program", where: "", ...mode.onStart });
-  supervise(draft, mode.stdin, mode.stopSignal);
+  supervise(draft, mode.stdin, mode.stopSignal, cgroups);
   cleanup.unshift({ op: "kill-child", where: "" });
   // last: whoever reads of the end may start the container again, in cgroups of the same names
   cleanup.push(recordOfExit(mode.state));

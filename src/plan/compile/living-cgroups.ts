@@ -11,8 +11,10 @@ export interface LivingCgroup {
   readonly controllers?: readonly string[] | undefined;
 }
 
+type Controlled = Pick<LivingCgroup, "version" | "controllers">;
+
 /** The one in which a controller, or with version 2 anything of the v2 tree, is set. */
-export function cgroupFor<C extends LivingCgroup>(
+export function cgroupFor<C extends Controlled>(
   cgroups: readonly C[],
   version: 1 | 2,
   controller: string,
@@ -22,16 +24,26 @@ export function cgroupFor<C extends LivingCgroup>(
   );
 }
 
+export interface Freezer<C> {
+  readonly cgroup: C;
+  readonly version: 1 | 2;
+  /** The file of that cgroup that freezes it, and says whether it is. */
+  readonly file: string;
+}
+
+const freezerFiles = { 1: "freezer.state", 2: "cgroup.freeze" } as const;
+
 /** The freezer: that of v1 where there is one, since what is frozen there is not thawed by the other. */
-export function freezerOf<C extends LivingCgroup>(
-  cgroups: readonly C[],
-): { readonly cgroup: C; readonly version: 1 | 2 } | undefined {
+export function freezerOf<C extends Controlled>(cgroups: readonly C[]): Freezer<C> | undefined {
   for (const version of [1, 2] as const) {
     const cgroup = cgroupFor(cgroups, version, "freezer");
-    if (cgroup) return { cgroup, version };
+    if (cgroup) return { cgroup, version, file: freezerFiles[version] };
   }
   return undefined;
 }
+
+/** What `file` says of one that is frozen, or about to be. */
+export const isFrozenState = (text: string): boolean => ["FROZEN", "FREEZING", "1"].includes(text.trim());
 
 /** Opens cgroups when they are first asked for; a stage has an opener of its own. */
 export class CgroupOpener {

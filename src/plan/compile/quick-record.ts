@@ -10,6 +10,7 @@
  */
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
+import { freezerOf } from "./living-cgroups.ts";
 
 export interface QuickContainer {
   readonly config: RuntimeConfig;
@@ -24,22 +25,16 @@ export interface QuickContainer {
   readonly state: Readonly<Record<string, unknown>>;
 }
 
-const freezerFile = ({ version, controllers }: ContainerCgroup): string | undefined =>
-  version === 2 ? "cgroup.freeze" : controllers.includes("freezer") ? "freezer.state" : undefined;
+const directoryOf = ({ hierarchy, path }: ContainerCgroup): string => `${hierarchy.mountPoint}${path}`;
 
 export function quickRecord({ config, cgroups, notifies, ownPids, hasMore, state }: QuickContainer): string {
   const { startContainer = [], poststart = [], poststop = [] } = config.hooks ?? {};
-  const paths = cgroups.map((cgroup) => ({
-    directory: `${cgroup.hierarchy.mountPoint}${cgroup.path}`,
-    freezer: freezerFile(cgroup),
-  }));
-  // v1 before v2: on a hybrid machine the freezer of v1 is the one that `pause` takes
-  const freezing = paths.find(({ freezer }) => freezer !== undefined);
+  const freezer = freezerOf(cgroups);
   const lines = [
     "pid @PID@",
     "start @START@",
-    ...(freezing ? [`freezer ${freezing.directory}/${freezing.freezer}`] : []),
-    ...paths.map(({ directory }) => `cgroup ${directory}`),
+    ...(freezer ? [`freezer ${directoryOf(freezer.cgroup)}/${freezer.file}`] : []),
+    ...cgroups.map((cgroup) => `cgroup ${directoryOf(cgroup)}`),
     // hooks before the program may fail, which start has to tell
     ...(startContainer.length + poststart.length === 0 && !notifies ? ["may start"] : []),
     ...(ownPids ? ["may kill"] : []),

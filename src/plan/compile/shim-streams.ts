@@ -4,7 +4,9 @@
  */
 import { toHostId } from "../../linux/id-map.ts";
 import { type Step, syncPoints } from "../plan.ts";
+import type { ContainerCgroup } from "./cgroups.ts";
 import type { Draft } from "./draft.ts";
+import { freezerOf } from "./living-cgroups.ts";
 import { masterRegister } from "./terminal.ts";
 
 /** Registers of the program's streams. */
@@ -38,8 +40,24 @@ export function openShimStreams(draft: Draft, stdin: boolean): readonly (string 
   return ends;
 }
 
-/** The last of the host side: tells that the program runs, and stays. */
-export function supervise({ host, config }: Draft, stdin: boolean, stopSignal: number): void {
+/** Where the shim holds the container still and signals all of it: each of its cgroups has all of its processes. */
+export function heldCgroup(
+  cgroups: readonly ContainerCgroup[],
+): { readonly cgroup: ContainerCgroup; readonly freezer: 0 | 1 | 2 } | undefined {
+  const freezer = freezerOf(cgroups);
+  if (freezer) return { cgroup: freezer.cgroup, freezer: freezer.version };
+  const [cgroup] = cgroups;
+  return cgroup && { cgroup, freezer: 0 };
+}
+
+/** The last of the host side: tells that the program runs, and stays. `cgroups`: of a whole container. */
+export function supervise(
+  { host, config }: Draft,
+  stdin: boolean,
+  stopSignal: number,
+  cgroups: readonly ContainerCgroup[] = [],
+): void {
+  const held = heldCgroup(cgroups);
   const terminal = config.process?.terminal ?? false;
   host.push({ op: "report", where: "", point: syncPoints.started });
   host.push({
@@ -50,6 +68,8 @@ export function supervise({ host, config }: Draft, stdin: boolean, stopSignal: n
     stderr: terminal ? undefined : registers.stderr.shim,
     terminal: terminal ? masterRegister : undefined,
     stopSignal,
+    cgroup: held?.cgroup.register,
+    freezer: held?.freezer ?? 0,
   });
 }
 

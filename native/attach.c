@@ -10,8 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+#include "local_socket.h"
 #include "shim.h"
 
 #define ANSWER_BYTES 12u
@@ -19,7 +19,6 @@
 
 int listen_at(struct shim *shim, const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *slash = strrchr(path, '/');
 	char dir[4096];
 	if (!slash || path[0] != '/' || slash[1] == 0 || strlen(slash + 1) >= sizeof shim->name - 1 ||
@@ -31,20 +30,15 @@ int listen_at(struct shim *shim, const char *path)
 	shim->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (shim->dir < 0)
 		return -errno;
-	/* an address holds 107 bytes: through the directory's descriptor every path is short enough */
-	if (snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", shim->dir, shim->name) >=
-	    (int)sizeof address.sun_path)
-		return -ENAMETOOLONG;
 	shim->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (shim->listener < 0)
 		return -errno;
 	unlinkat(shim->dir, shim->name, 0); /* of an earlier run that was killed; our own directory */
 	mode_t old = umask(0177);
-	int r = bind(shim->listener, (struct sockaddr *)&address, sizeof address);
-	int error = errno;
+	int r = bind_in(shim->listener, shim->dir, shim->name);
 	umask(old);
 	if (r < 0)
-		return -error;
+		return r;
 	return listen(shim->listener, CLIENTS) < 0 ? -errno : 0;
 }
 

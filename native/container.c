@@ -77,6 +77,23 @@ bool read_builds(const char *program, struct builds *builds)
 	return true;
 }
 
+ssize_t read_uncut(const char *path, char *to, size_t room)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read_whole(fd, to, room);
+	close(fd);
+	/* one that just fits may have been cut */
+	return n >= (ssize_t)room - 1 ? -1 : n;
+}
+
+uint64_t key_hash(const char *key, size_t bytes)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+	for (size_t i = 0; i < bytes; i++)
+		hash = (hash ^ (unsigned char)key[i]) * 1099511628211u;
+	return hash ^ hash >> 32;
+}
+
 int terminals_of_caller(void)
 {
 	int bits = 0;

@@ -40,6 +40,8 @@ struct builds {
 	} half[2];
 };
 bool read_builds(const char *program, struct builds *builds);
+ssize_t read_uncut(const char *path, char *to, size_t room); /* a whole file, or -1 */
+uint64_t key_hash(const char *key, size_t bytes); /* only says where to look */
 
 /* --- exec_cache.c --- */
 struct exec_call {

@@ -164,7 +164,7 @@ static int copy_entries(struct copying *c, int from, int to, int depth)
 	if (!list)
 		close(from);
 	while (r == 0 && (errno = 0, entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (!is_dots(entry->d_name))
 			r = copy_entry(c, dirfd(list), to, entry->d_name, depth);
 	if (list) {
 		if (r == 0 && errno)

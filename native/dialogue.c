@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"
+#include "local_socket.h"
 
 int write_all(int fd, const void *data, size_t bytes)
 {
@@ -75,32 +76,27 @@ void report_failure(struct executor *x)
 	send_frame(x->controller, REPLY_FAILED, payload, failure_payload(&x->failure, payload));
 }
 
+int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 void exit_payload(const struct executor *x, uint32_t out[3])
 {
 	int status = x->wait_status;
 	out[1] = WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0;
-	out[0] = out[1] ? 128 + out[1] : (uint32_t)WEXITSTATUS(status);
+	out[0] = (uint32_t)exit_code(status);
 	out[2] = x->oom_killed;
 }
 
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd)
 {
-	uint32_t message[2] = {kind, number};
-	struct iovec data = {message, sizeof message};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+	const uint32_t message[2] = {kind, number};
 	/* a filter that is loaded by now is likelier to let write pass */
 	if (fd < 0)
 		return write_all(x->peer, message, sizeof message);
-	control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	while (sendmsg(x->peer, &m, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	ssize_t n = send_with(x->peer, message, sizeof message, fd);
+	return n < 0 ? (int)n : 0;
 }
 
 struct peer_message {
@@ -111,19 +107,13 @@ struct peer_message {
 /* Reads one message, and the descriptor that came with it where `fd` is asked for. Its length, or -errno. */
 static ssize_t read_message(struct executor *x, struct peer_message *message, int *fd)
 {
-	struct iovec data = {message, sizeof *message};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
 	ssize_t n;
 	/* ECONNRESET says once that the other side ended with messages unread; what it had sent comes after that */
-	while ((n = fd ? recvmsg(x->peer, &m, MSG_CMSG_CLOEXEC) : read(x->peer, message, sizeof *message)) < 0)
-		if (errno != EINTR && errno != ECONNRESET)
-			return -errno;
-	if (fd && m.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(&control.header), sizeof *fd);
+	do {
+		n = fd ? receive_with(x->peer, message, sizeof *message, 0, fd) : read(x->peer, message, sizeof *message);
+		if (!fd && n < 0)
+			n = -errno;
+	} while (n == -EINTR || n == -ECONNRESET);
 	return n;
 }
 

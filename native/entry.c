@@ -156,7 +156,7 @@ static int status_of(pid_t pid)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return die("wait");
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return exit_code(status);
 }
 
 /* The descriptor is an executable copy of this program. */

@@ -44,13 +44,10 @@ static void add(struct room *key, const void *data, size_t bytes)
 /* Its length before it, so that no two keys of different files are the same. */
 static void add_file(struct room *key, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *at = key->at + key->bytes + sizeof(ssize_t);
 	ssize_t left = (ssize_t)(KEY_LIMIT - key->bytes - sizeof(ssize_t));
-	ssize_t n = fd < 0 || left < 2 ? -1 : read_whole(fd, at, (size_t)left);
-	close(fd);
-	/* one that just fits may have been cut */
-	if (n < 0 || n >= left - 1) {
+	ssize_t n = left < 2 ? -1 : read_uncut(path, at, (size_t)left);
+	if (n < 0) {
 		key->full = true;
 		return;
 	}
@@ -136,10 +133,7 @@ bool read_exec_call(char **argv, const char *program, struct exec_call *call)
 
 static void name_of(const struct exec_call *call, char out[32])
 {
-	uint64_t hash = 14695981039346656037u; /* FNV-1a: only says where to look */
-	for (size_t i = 0; i < call->key_bytes; i++)
-		hash = (hash ^ (unsigned char)call->key[i]) * 1099511628211u;
-	snprintf(out, 32, "exec-%u.plan", (unsigned)((hash ^ hash >> 32) % SLOTS));
+	snprintf(out, 32, "exec-%u.plan", (unsigned)(key_hash(call->key, call->key_bytes) % SLOTS));
 }
 
 int find_plan(const struct exec_call *call)

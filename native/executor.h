@@ -189,6 +189,7 @@ int read_frame_header(int fd, uint32_t *bytes);
 /* {u32 stage, u32 step, i32 errno, u32 status, u32 length, text detail}; its length. */
 uint32_t failure_payload(const struct failure *failure, uint8_t out[FAILURE_LIMIT]);
 void report_failure(struct executor *x);
+int exit_code(int status); /* of what wait(2) gives, as shells have it */
 /* {u32 code 0-255, u32 signal, u32 oom}; the code is the executor's own exit status as well. */
 void exit_payload(const struct executor *x, uint32_t out[3]);
 int peer_send(struct executor *x, uint32_t kind, uint32_t number, int fd);
@@ -213,17 +214,24 @@ int make_directories(int root, const char *path, unsigned *budget);
 int parent_in_root(int root, const char *path, struct in_root *out);
 /* Opens the place at path; makes it (directory, or empty file) with its parents if it is missing. */
 int place_in_root(int root, const char *path, bool directory, uint64_t resolve);
+int open_directory(int dir, const char *name); /* to be read; no link. fd or -errno */
+bool is_dots(const char *name); /* . or .. */
 int write_file_at(int dir, const char *name, const char *value, size_t bytes);
 int write_proc_of(pid_t pid, const char *name, const char *value, size_t bytes);
 int write_beneath(int dir, const char *path, const char *value, size_t bytes);
 ssize_t read_whole(int fd, char *buffer, size_t size); /* at most size - 1 bytes and a NUL */
 ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size);
+enum { STAT_PARENT = 4, STAT_START = 22 };
+/* A number of /proc/PID/stat, by its place there (proc(5)); 0 if there is no such process. */
+uint64_t stat_field(int dir, const char *path, int number);
+uint64_t process_stat(pid_t pid, int number);
 uint64_t process_start_time(pid_t pid); /* clock ticks since boot; 0 if there is no such process */
 
 /* --- ops_cgroup.c --- */
 void signal_cgroup(int dir, int number, pid_t except); /* every process but one in it and below it */
 
 /* --- ops_exec.c --- */
+bool is_null(int fd); /* the device, by its number */
 int enter_cwd(struct executor *x, const char *path); /* and proves that it lies under the root */
 /* --- ops_criu.c --- */
 void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
@@ -243,12 +251,16 @@ int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout
 int sync_count(struct executor *x, const struct step *s, uint32_t count);
 
 /* --- ops_memory.c --- */
+/* How often the kernel has killed, by memory.events of v2 or memory.oom_control of v1; -1 when the cgroup is gone. */
+int64_t oom_kills(int file);
 /* An eventfd that counts how often a v1 cgroup came to its limit, and once that it was removed. -errno after a note. */
 int watch_memory_v1(struct executor *x, int dir);
 
 /* --- ops_record.c --- */
 /* Waits for the good end of a program that was started, and kills it at the timeout (-1 for none). pid < 0: errno says why. */
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path);
+/* In a child: nothing from 3 on stays open, and no signal is held or ignored. */
+void become_program(const char *path, char **args, char **env) __attribute__((noreturn));
 /* Forks and executes with these strings; `input` becomes descriptor 0, nothing from 3 on stays open. */
 pid_t start_program(const char *path, char **args, char **env, int input);
 /* Annotations of a config may be long; untouched pages cost nothing. */
@@ -282,6 +294,7 @@ void undo_links(struct executor *x); /* of a start that failed: what was moved g
 void forget_links(struct executor *x); /* of one that went well: nothing keeps the namespace alive */
 
 void reap_child(struct executor *x);
+int kill_child(struct executor *x);
 
 /* --- ops_socket.c --- */
 /* Takes one message of the container: true if it says READY=1. */
@@ -303,6 +316,9 @@ int copy_tree(int from, int to, int links);
 struct stat;
 /* Owner, mode, times as `st` tells them, and extended attributes. */
 int copy_directory_attributes(int from, int to, const struct stat *st);
+
+/* --- foreground.c --- */
+bool in_background(int terminal); /* whether it belongs to another job of our session just now */
 
 /* --- kernel calls that libc lacks --- */
 #include "syscalls.h"

@@ -119,10 +119,10 @@ static void end_stream(struct stream *stream)
 	stream->fd = -1;
 }
 
-/* True if the terminal belongs to another job of our session just now. */
-static bool in_background(int terminal)
+bool in_background(int terminal)
 {
 	pid_t group = tcgetpgrp(terminal);
+	/* no group: it is not the terminal of our session, so there is no job control to mind */
 	return group > 0 && group != getpgrp();
 }
 

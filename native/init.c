@@ -78,5 +78,5 @@ int run_init(int argc, char **argv)
 		else if (reap_all(program, &status))
 			break;
 	}
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return exit_code(status);
 }

@@ -177,21 +177,12 @@ static void add_words(struct launch_call *call, char **argv)
 
 /* --- the config and the machine --- */
 
-static ssize_t read_path(const char *path, char *to, size_t room)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read_whole(fd, to, room);
-	close(fd);
-	/* one that just fits may have been cut */
-	return n >= (ssize_t)room - 1 ? -1 : n;
-}
-
 static bool add_config(struct launch_call *call)
 {
 	char path[4096];
 	if (snprintf(path, sizeof path, "%s/config.json", call->bundle) >= (int)sizeof path)
 		return false;
-	call->config_bytes = read_path(path, call->config, sizeof call->config);
+	call->config_bytes = read_uncut(path, call->config, sizeof call->config);
 	if (call->config_bytes <= 0 || memchr(call->config, 0, (size_t)call->config_bytes))
 		return false;
 	add_text(call, 0, call->config, (size_t)call->config_bytes);
@@ -202,7 +193,7 @@ static bool add_config(struct launch_call *call)
 static void add_file(struct launch_call *call, const char *path)
 {
 	char text[4096];
-	ssize_t n = read_path(path, text, sizeof text);
+	ssize_t n = read_uncut(path, text, sizeof text);
 	add(call, text, n < 0 ? 0 : (size_t)n);
 	end_word(call);
 }
@@ -212,7 +203,7 @@ static void add_mounts(struct launch_call *call)
 {
 	static char text[1 << 20];
 	char controllers[4096], *rest = NULL;
-	if (read_path("/proc/self/mountinfo", text, sizeof text) < 0) {
+	if (read_uncut("/proc/self/mountinfo", text, sizeof text) < 0) {
 		call->unusual = true;
 		return;
 	}

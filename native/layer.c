@@ -37,7 +37,7 @@ int layer_parent(struct executor *x, int root, const struct bytes *path, const c
 	*name = slash ? slash + 1 : path->at;
 	if (path->length >= PATH_MAX || strlen(*name) > NAME_MAX)
 		return fail(x, ENAMETOOLONG, "%.200s", path->at);
-	if (**name == 0 || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0)
+	if (**name == 0 || is_dots(*name))
 		return fail(x, EINVAL, "%.200s", path->at);
 	if (!slash)
 		return root;

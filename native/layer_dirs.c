@@ -30,12 +30,6 @@ static int set_opaque(const struct layer *l, int fd)
 	return fsetxattr(fd, name, "y", 1, 0) < 0 ? -errno : 0;
 }
 
-static int open_directory(int parent, const char *name)
-{
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
-}
-
 /* Opens the directory at a path, "" being the root itself, making nothing; -ENOTDIR or -ENOENT if there is none. */
 static int open_layer_directory(int root, const struct bytes *path)
 {

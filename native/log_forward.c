@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "local_socket.h"
+#include "clock.h"
 #include "log_forward.h"
 
 /* How long a receiver may take to accept the first connection. */
@@ -23,13 +24,6 @@
 /* Severities of syslog(3): what Docker gives to the two streams. */
 #define SEVERITY_ERROR 3u
 #define SEVERITY_INFO 6u
-
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- the connection --- */
 
@@ -310,7 +304,7 @@ static bool is_closed(const struct forward *f)
 /* The receiver is gone: tries it once more, at once for the message that found out, then at intervals. */
 static bool reach_again(struct forward *f, int error)
 {
-	int64_t now = clock_ms();
+	int64_t now = now_ms();
 	disconnect(f);
 	if (!f->again && now >= f->retry_ms) {
 		int r = begin_connection(f);

@@ -5,12 +5,11 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "executor.h"
 
 #define CGROUP1_MAGIC 0x27e0eb
@@ -40,7 +39,7 @@ static int next_component(const char **path, char name[256])
 	memcpy(name, *path, length);
 	name[length] = 0;
 	*path += length;
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? -EINVAL : length > 0;
+	return is_dots(name) ? -EINVAL : length > 0;
 }
 
 /* The same for a path that is only used when all of it can be walked. */
@@ -227,12 +226,6 @@ int op_enter_cgroup(struct executor *x, const struct step *s)
 
 /* --- removal --- */
 
-static void pause_ms(long ms)
-{
-	struct timespec t = {0, ms * 1000000};
-	nanosleep(&t, NULL);
-}
-
 static void signal_members(int dir, int number, pid_t except)
 {
 	char text[4096];
@@ -267,7 +260,7 @@ static const char *next_child(DIR *list)
 {
 	struct dirent *entry = NULL;
 	while (list && (entry = readdir(list)))
-		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (entry->d_type == DT_DIR && !is_dots(entry->d_name))
 			break;
 	return entry ? entry->d_name : NULL;
 }
@@ -325,11 +318,11 @@ static int remove_below(int parent, const char *name, int depth, int *patience)
 		if (tries > 0) {
 			if (--*patience < 0)
 				return -EBUSY;
-			pause_ms(tries > 4 ? 5 : 1);
+			pause_us(tries > 4 ? 5000 : 1000);
 		}
-		int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		int dir = open_directory(parent, name);
 		if (dir < 0)
-			return errno == ENOENT ? 0 : -errno;
+			return dir == -ENOENT ? 0 : dir;
 		kill_members(dir);
 		remove_children(dir, depth, patience);
 		close(dir);
@@ -341,9 +334,9 @@ static int remove_below(int parent, const char *name, int depth, int *patience)
 static int empty_below(int parent, const char *name, int *patience)
 {
 	char events[256];
-	int r = 0, dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r = 0, dir = open_directory(parent, name);
 	if (dir < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return dir == -ENOENT ? 0 : dir;
 	for (int tries = 0;; tries++) {
 		kill_members(dir);
 		remove_children(dir, 0, patience);
@@ -354,23 +347,23 @@ static int empty_below(int parent, const char *name, int *patience)
 			r = -EBUSY;
 			break;
 		}
-		pause_ms(tries > 4 ? 5 : 1);
+		pause_us(tries > 4 ? 5000 : 1000);
 	}
 	close(dir);
 	return r;
 }
 
-/* True if the kernel killed something in the cgroup: `oom_kill N` in either version's file. */
+/* True if the kernel killed something in the cgroup, of either version. */
 static bool oom_killed_in(int cgroup)
 {
 	static const char *const files[] = {"memory.events", "memory.oom_control"};
-	char text[512];
 	bool killed = false;
 	for (size_t i = 0; i < countof(files); i++) {
-		if (read_file_at(cgroup, files[i], text, sizeof text) <= 0)
+		int file = openat(cgroup, files[i], O_RDONLY | O_CLOEXEC);
+		if (file < 0)
 			continue;
-		const char *count = strstr(text, "oom_kill ");
-		killed |= count && strtoul(count + 9, NULL, 10) > 0;
+		killed |= oom_kills(file) > 0;
+		close(file);
 	}
 	return killed;
 }

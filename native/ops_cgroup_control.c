@@ -3,24 +3,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "executor.h"
 
 /* --- freezing --- */
-
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void pause_us(long us)
-{
-	struct timespec t = {0, us * 1000};
-	nanosleep(&t, NULL);
-}
 
 const char *freezer_file(bool v1)
 {
@@ -43,7 +30,7 @@ bool is_frozen(int dir, const char *path)
  * A v1 cgroup may stay at FREEZING for good when processes are born in it meanwhile. Writing again helps, and so does
  * a thaw from time to time (kernel documentation before 5.0, freezer-subsystem.txt).
  */
-static int freeze_v1(struct executor *x, int dir, long deadline)
+static int freeze_v1(struct executor *x, int dir, int64_t deadline)
 {
 	char state[32];
 	for (unsigned tries = 1; now_ms() < deadline; tries++) {
@@ -68,7 +55,7 @@ static int freeze_v1(struct executor *x, int dir, long deadline)
 }
 
 /* The kernel raises POLLPRI on cgroup.events whenever one of its values changes. */
-static int await_frozen(struct executor *x, int dir, long deadline)
+static int await_frozen(struct executor *x, int dir, int64_t deadline)
 {
 	char text[256];
 	int events = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
@@ -79,7 +66,7 @@ static int await_frozen(struct executor *x, int dir, long deadline)
 		text[n < 0 ? 0 : n] = 0;
 		if (n < 0 || strstr(text, "frozen 1"))
 			break;
-		long left = deadline - now_ms();
+		int64_t left = deadline - now_ms();
 		struct pollfd change = {.fd = events, .events = POLLPRI};
 		if (left <= 0) {
 			close(events);
@@ -91,7 +78,7 @@ static int await_frozen(struct executor *x, int dir, long deadline)
 	return 0;
 }
 
-static int freeze_v2(struct executor *x, int dir, long deadline)
+static int freeze_v2(struct executor *x, int dir, int64_t deadline)
 {
 	int r = write_freezer(dir, false, true);
 	return r < 0 ? fail(x, -r, "cgroup.freeze = 1") : await_frozen(x, dir, deadline);
@@ -105,7 +92,7 @@ static int thaw(struct executor *x, int dir, bool v1)
 
 int freeze_cgroup(struct executor *x, int dir, bool v1, bool frozen, int timeout_ms)
 {
-	long deadline = now_ms() + timeout_ms;
+	int64_t deadline = now_ms() + timeout_ms;
 	if (!frozen)
 		return thaw(x, dir, v1);
 	int r = v1 ? freeze_v1(x, dir, deadline) : freeze_v2(x, dir, deadline);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"
+#include "local_socket.h"
 
 /* Descriptors of criu, as its request names them. */
 enum { CRIU_SOCKET = 3, CRIU_PLACES = 5 };
@@ -127,23 +128,15 @@ static void read_notification(const struct field *message, struct answer *a)
 static int receive_answer(struct executor *x, struct answer *a)
 {
 	uint8_t packet[16 * 1024];
-	struct iovec data = {packet, sizeof packet};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
 	struct field f;
-	ssize_t n;
-	while ((n = recvmsg(x->criu.socket, &m, MSG_CMSG_CLOEXEC)) < 0)
-		if (errno != EINTR)
-			return errno == ECONNRESET ? -EPIPE : -errno;
-	if (n == 0)
-		return -EPIPE;
-	if (m.msg_controllen >= CMSG_LEN(sizeof(int)) && control.header.cmsg_type == SCM_RIGHTS) {
+	int passed;
+	ssize_t n = receive_with(x->criu.socket, packet, sizeof packet, 0, &passed);
+	if (n <= 0)
+		return n == 0 || n == -ECONNRESET ? -EPIPE : (int)n;
+	if (passed >= 0) {
 		if (x->criu.passed >= 0)
 			close(x->criu.passed);
-		memcpy(&x->criu.passed, CMSG_DATA(&control.header), sizeof(int));
+		x->criu.passed = passed;
 	}
 	memset(a, 0, sizeof *a);
 	const uint8_t *at = packet;

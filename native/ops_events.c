@@ -6,10 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "shim.h"
 
@@ -62,18 +60,6 @@ int op_append_line(struct executor *x, const struct step *s)
 	return r < 0 ? fail(x, -r, "%s", path) : 0;
 }
 
-/* -1 when the cgroup is gone. */
-static int64_t kills(const struct oom_watch *w)
-{
-	char text[512];
-	ssize_t n = pread(w->counter, text, sizeof text - 1, 0);
-	if (n <= 0)
-		return -1;
-	text[n] = 0;
-	const char *count = strstr(text, "oom_kill ");
-	return count ? strtoll(count + 9, NULL, 10) : 0;
-}
-
 int op_watch_oom(struct executor *x, const struct step *s)
 {
 	struct oom_watch *w = &the_oom_watch;
@@ -91,7 +77,7 @@ int op_watch_oom(struct executor *x, const struct step *s)
 	w->events = v2 ? POLLPRI : POLLIN;
 	if (w->fd < 0)
 		return w->fd;
-	w->told = kills(w);
+	w->told = oom_kills(w->counter);
 	w->path = s->v[WATCH_OOM_PATH].text.at;
 	w->limit = s->v[WATCH_OOM_LIMIT_BYTES].number;
 	w->line = s->v[WATCH_OOM_LINE].text.at;
@@ -130,7 +116,7 @@ void oom_look(bool woken, int64_t now_ms)
 	}
 	if (w->looks == 0)
 		return;
-	int64_t killed = kills(w);
+	int64_t killed = oom_kills(w->counter);
 	if (killed < 0)
 		return stop_watching(w);
 	if (killed <= w->told) {

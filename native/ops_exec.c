@@ -11,7 +11,7 @@
 /* Docker's and the shells' exit codes for a program that cannot be started. */
 enum { NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 
-static bool is_null(int fd)
+bool is_null(int fd)
 {
 	struct stat st;
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);

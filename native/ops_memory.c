@@ -46,16 +46,22 @@ static uint64_t times_v1(int dir, int event)
 	return count;
 }
 
+int64_t oom_kills(int file)
+{
+	char text[512];
+	ssize_t n = pread(file, text, sizeof text - 1, 0);
+	if (n <= 0)
+		return -1;
+	text[n] = 0;
+	const char *count = strstr(text, "oom_kill ");
+	return count ? strtoll(count + 9, NULL, 10) : 0;
+}
+
 /* What was counted in all; what was known before when the cgroup is gone. To have read is what lets POLLPRI come. */
 static uint32_t kills_v2(int event, uint32_t before)
 {
-	char text[512];
-	ssize_t n = pread(event, text, sizeof text - 1, 0);
-	if (n <= 0)
-		return before;
-	text[n] = 0;
-	const char *count = strstr(text, "oom_kill ");
-	return count ? (uint32_t)strtoul(count + 9, NULL, 10) : before;
+	int64_t now = oom_kills(event);
+	return now < 0 ? before : (uint32_t)now;
 }
 
 static int follow(struct executor *x, const struct step *s, int dir, int event)

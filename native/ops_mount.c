@@ -78,7 +78,7 @@ int op_attach_mount(struct executor *x, const struct step *s)
 		close(place);
 		return fail(x, EPERM, "\"%s\" cannot be mounted because %s", path, wrong);
 	}
-	int r = sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+	int r = attach_mount(mount, place) < 0 ? -errno : 0;
 	close(place);
 	return r < 0 ? fail(x, -r, "%s", path) : 0;
 }
@@ -117,11 +117,10 @@ int op_pivot(struct executor *x, const struct step *s)
 /* A detached copy of the host's /dev/null, proved to be the device 1:3 (CVE-2025-31133). */
 static int null_mount(void)
 {
-	struct stat st;
 	int fd = sys_open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == ((1 << 8) | 3))
+	if (is_null(fd))
 		return fd;
 	close(fd);
 	return -ENODEV;
@@ -154,7 +153,7 @@ int op_mask_path(struct executor *x, const struct step *s)
 	int mount = directory < 0 ? directory : directory ? empty_mount() : null_mount();
 	int r = mount;
 	if (mount >= 0) {
-		r = sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+		r = attach_mount(mount, place) < 0 ? -errno : 0;
 		close(mount);
 	}
 	close(place);
@@ -173,7 +172,7 @@ int op_readonly_path(struct executor *x, const struct step *s)
 	int r = 0;
 	int tree = sys_open_tree(place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	if (tree < 0 || sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0 ||
-	    sys_move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	    attach_mount(tree, place) < 0)
 		r = -errno;
 	if (tree >= 0)
 		close(tree);

@@ -5,14 +5,12 @@
 #include <elf.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "executor.h"
 
@@ -49,7 +47,7 @@ int op_pin(struct executor *x, const struct step *s)
 		place = new_file(path);
 	} else
 		place = place_for(mount, path, s->v[PIN_KIND].number);
-	if (place < 0 || sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (place < 0 || attach_mount(mount, place) < 0)
 		r = -errno;
 	if (place >= 0)
 		close(place);
@@ -74,15 +72,14 @@ int op_unpin(struct executor *x, const struct step *s)
 int op_end_child(struct executor *x, const struct step *s)
 {
 	(void)s;
-	struct pollfd end = {.fd = x->child_pidfd, .events = POLLIN};
-	sys_pidfd_send_signal(x->child_pidfd, SIGKILL);
-	if (poll(&end, 1, 10000) == 0)
-		return fail(x, ETIMEDOUT, "process %d does not end", x->child);
-	waitpid(x->child, NULL, 0);
+	int r = kill_child(x);
+	if (r < 0)
+		return r;
 	close(x->child_pidfd);
 	close(x->peer);
 	x->child_pidfd = x->peer = -1;
 	x->child = 0;
+	x->child_reaped = false;
 	return 0;
 }
 

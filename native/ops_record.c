@@ -186,19 +186,22 @@ void reap_compiler(struct executor *x, int options)
 		x->compiler = 0;
 }
 
-int op_kill_child(struct executor *x, const struct step *s)
+int kill_child(struct executor *x)
 {
-	(void)s;
-	end_criu(x);
-	if (x->child <= 0 || x->child_reaped)
-		return 0;
+	struct pollfd end = {.fd = x->child_pidfd, .events = POLLIN};
 	sys_pidfd_send_signal(x->child_pidfd, SIGKILL);
 	/* a child that was born to somebody else is reaped by them: its end is enough */
-	struct pollfd end = {.fd = x->child_pidfd, .events = POLLIN};
 	if (poll(&end, 1, 10000) == 0)
 		return fail(x, ETIMEDOUT, "process %d does not end", x->child);
 	reap_child(x);
 	return 0;
+}
+
+int op_kill_child(struct executor *x, const struct step *s)
+{
+	(void)s;
+	end_criu(x);
+	return x->child <= 0 || x->child_reaped ? 0 : kill_child(x);
 }
 
 int op_await_exit(struct executor *x, const struct step *s)
@@ -224,19 +227,24 @@ int op_await_exit(struct executor *x, const struct step *s)
 
 /* --- hooks and programs --- */
 
+void become_program(const char *path, char **args, char **env)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	execve(path, args, env);
+	_exit(127);
+}
+
 pid_t start_program(const char *path, char **args, char **env, int input)
 {
 	pid_t pid = fork();
 	if (pid != 0)
 		return pid;
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
 	dup2(input, 0);
-	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	execve(path, args, env);
-	_exit(127);
+	become_program(path, args, env);
 }
 
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path)

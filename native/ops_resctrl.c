@@ -30,7 +30,7 @@ static int open_parent(int mount, const char *path, const char **name)
 	memcpy(above, path, (size_t)(slash - path));
 	above[slash - path] = 0;
 	*name = slash + 1;
-	return strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0 ? -EINVAL : open_group(mount, above);
+	return is_dots(*name) ? -EINVAL : open_group(mount, above);
 }
 
 static int make_group(int mount, const char *path)

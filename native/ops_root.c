@@ -109,7 +109,7 @@ static int copy_directory(int from, int to, int depth)
 	DIR *list = depth < 64 ? fdopendir(dup(from)) : NULL;
 	int r = list ? 0 : depth < 64 ? -errno : -ELOOP;
 	while (r == 0 && (entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (!is_dots(entry->d_name))
 			r = copy_entry(from, to, entry->d_name, depth);
 	if (list)
 		closedir(list);

@@ -5,18 +5,17 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 #include "executor.h"
+#include "local_socket.h"
 
 int op_prepare_runtime(struct executor *x, const struct step *s)
 {
@@ -32,10 +31,6 @@ int op_prepare_runtime(struct executor *x, const struct step *s)
 
 static void become_runtime(const struct step *s, const int fds[3], char **args, char **env, pid_t parent)
 {
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
 	/* half a container of a runtime that nobody waits for is found by its cgroup */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
@@ -43,12 +38,10 @@ static void become_runtime(const struct step *s, const int fds[3], char **args, 
 	for (int target = 0; target < 3; target++)
 		if (fds[target] >= 0 && dup2(fds[target], target) < 0)
 			_exit(127);
-	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	const char *directory = s->v[RUN_RUNTIME_DIRECTORY].text.at;
 	if (*directory && chdir(directory) < 0)
 		_exit(127);
-	execve(s->v[RUN_RUNTIME_PATH].text.at, args, env);
-	_exit(127);
+	become_program(s->v[RUN_RUNTIME_PATH].text.at, args, env);
 }
 
 int op_run_runtime(struct executor *x, const struct step *s)
@@ -76,16 +69,12 @@ int op_run_runtime(struct executor *x, const struct step *s)
 int op_listen_console(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[LISTEN_CONSOLE_DIR].text.at, *name = s->v[LISTEN_CONSOLE_NAME].text.at;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir < 0)
 		return fail(x, errno, "%s", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
-	/* a path of any length */
-	int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name);
-	if ((size_t)length >= sizeof address.sun_path)
-		r = -ENAMETOOLONG;
-	else if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 1) < 0)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = fd < 0 ? -errno : bind_in(fd, dir, name);
+	if (r == 0 && listen(fd, 1) < 0)
 		r = -errno;
 	close(dir);
 	if (r < 0) {
@@ -101,24 +90,12 @@ int op_listen_console(struct executor *x, const struct step *s)
 static int take_descriptor(int socket)
 {
 	char text[4096];
-	struct iovec part = {text, sizeof text};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	struct pollfd wait = {.fd = socket, .events = POLLIN};
 	int fd;
 	if (poll(&wait, 1, CONSOLE_MS) <= 0)
 		return -ETIMEDOUT;
-	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
-		return -errno;
-	struct cmsghdr *header = CMSG_FIRSTHDR(&m);
-	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-	    header->cmsg_len != CMSG_LEN(sizeof fd))
-		return -EPROTO;
-	memcpy(&fd, CMSG_DATA(header), sizeof fd);
-	return fd;
+	ssize_t n = receive_with(socket, text, sizeof text, MSG_DONTWAIT, &fd);
+	return n < 0 ? (int)n : fd < 0 ? -EPROTO : fd;
 }
 
 int op_accept_console(struct executor *x, const struct step *s)
@@ -146,17 +123,6 @@ int op_accept_console(struct executor *x, const struct step *s)
 	return 0;
 }
 
-/* The parent, field 4 of /proc/PID/stat; the name before it may hold anything. */
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[1024];
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof text) <= 0)
-		return -1;
-	const char *end = strrchr(text, ')');
-	return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : -1;
-}
-
 int op_adopt_container(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[ADOPT_CONTAINER_PID_FILE].text.at;
@@ -171,7 +137,7 @@ int op_adopt_container(struct executor *x, const struct step *s)
 	if (pidfd < 0)
 		return fail(x, errno, "process %ld", pid);
 	/* a child keeps its number until it is reaped, and nobody else reaps ours */
-	if (parent_of((pid_t)pid) != getpid()) {
+	if (process_stat((pid_t)pid, STAT_PARENT) != (uint64_t)getpid()) {
 		close(pidfd);
 		return fail(x, ECHILD, "process %ld is not what the runtime has left to its caller", pid);
 	}

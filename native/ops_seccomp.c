@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "executor.h"
+#include "local_socket.h"
 
 enum { TAKEN_BY_HOST = 1, SENT_BY_CHILD = 2 };
 /* For an agent that does not read, or whose backlog is full. */
@@ -102,25 +102,14 @@ int op_receive_listener(struct executor *x, const struct step *s)
 	return 0;
 }
 
-/* A connection to the socket at a path of any length; sun_path has room for 107 bytes. */
 static int connect_agent(const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct timeval limit = {.tv_sec = AGENT_SECONDS};
-	int place = open(path, O_PATH | O_CLOEXEC);
-	if (place < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", place);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||
-	    connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-		int error = errno;
-		if (fd >= 0)
-			close(fd);
-		fd = -error;
-	}
-	close(place);
-	return fd;
+	int r = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ? -errno : connect_path(fd, path);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
 }
 
 int op_send_listener(struct executor *x, const struct step *s)
@@ -134,17 +123,8 @@ int op_send_listener(struct executor *x, const struct step *s)
 	int agent = connect_agent(path);
 	if (agent < 0)
 		return fail(x, -agent, "failed to connect with seccomp agent specified in the seccomp profile: %s", path);
-	struct iovec data = {text, (size_t)bytes};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof listener), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	memcpy(CMSG_DATA(&control.header), &listener, sizeof listener);
-	ssize_t n;
-	while ((n = sendmsg(agent, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
-		;
-	int r = n < 0 ? -errno : n < bytes ? write_all(agent, text + n, (size_t)(bytes - n)) : 0;
+	ssize_t n = send_with(agent, text, (size_t)bytes, listener);
+	int r = n < 0 ? (int)n : n < bytes ? write_all(agent, text + n, (size_t)(bytes - n)) : 0;
 	close(agent);
 	close(listener);
 	set_reg(x, &s->v[SEND_LISTENER_FD], -1);

@@ -30,46 +30,29 @@ int op_connect_socket(struct executor *x, const struct step *s)
 	return 0;
 }
 
-static int send_with(int socket, const void *data, size_t bytes, int fd)
-{
-	struct iovec part = {(void *)(uintptr_t)data, bytes};
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	while (sendmsg(socket, &m, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
 int op_send_descriptor(struct executor *x, const struct step *s)
 {
 	const struct bytes *payload = &s->v[SEND_DESCRIPTOR_PAYLOAD].text;
 	int socket = reg(x, &s->v[SEND_DESCRIPTOR_SOCKET]), fd = reg(x, &s->v[SEND_DESCRIPTOR_DESCRIPTOR]);
-	int r = send_with(socket, payload->at, payload->length, fd >= 0 ? fd : x->child_pidfd);
+	ssize_t n = send_with(socket, payload->at, payload->length, fd >= 0 ? fd : x->child_pidfd);
 	close(socket);
 	set_reg(x, &s->v[SEND_DESCRIPTOR_SOCKET], -1);
-	return r < 0 ? fail(x, -r, "send %s", payload->at) : 0;
+	return n < 0 ? fail(x, (int)-n, "send %s", payload->at) : 0;
 }
 
 /* --- readiness --- */
 
 static int bind_notify(int dir, const char *name)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* the directory is the host's alone to write, so the name stays what is bound here */
-	snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name);
 	unlinkat(dir, name, 0);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && fchmodat(dir, name, 0777, 0) == 0)
-		return fd;
-	int error = errno;
-	if (fd >= 0)
+	int r = fd < 0 ? -errno : bind_in(fd, dir, name);
+	if (r == 0 && fchmodat(dir, name, 0777, 0) < 0)
+		r = -errno;
+	if (r < 0 && fd >= 0)
 		close(fd);
-	return -error;
+	return r < 0 ? r : fd;
 }
 
 static int connect_manager(int fd, const char *manager)
@@ -130,9 +113,9 @@ int tell_ready(int manager, pid_t main_pid)
 	if (send(manager, "READY=1\n", 8, MSG_NOSIGNAL) < 0 || send(manager, text, (size_t)length, MSG_NOSIGNAL) < 0 ||
 	    pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
-	int r = send_with(manager, "BARRIER=1", 9, ends[1]);
+	ssize_t n = send_with(manager, "BARRIER=1", 9, ends[1]);
 	close(ends[1]);
-	if (r == 0)
+	if (n >= 0)
 		return ends[0];
 	close(ends[0]);
 	return -1;

@@ -84,7 +84,7 @@ static int bind_console(int root, const char *path, int slave)
 	int tree = sys_open_tree(slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH), r = 0;
 	if (fstat(place, &st) == 0 && S_ISDIR(st.st_mode))
 		r = -EISDIR;
-	else if (tree < 0 || sys_move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	else if (tree < 0 || attach_mount(tree, place) < 0)
 		r = -errno;
 	if (tree >= 0)
 		close(tree);
@@ -156,7 +156,7 @@ int op_own_stdio(struct executor *x, const struct step *s)
 	uid_t uid = (uid_t)s->v[OWN_STDIO_UID].number;
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
-		if (fstat(fd, &st) < 0 || st.st_uid == uid || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		if (fstat(fd, &st) < 0 || st.st_uid == uid || is_null(fd))
 			continue;
 		if (s->v[OWN_STDIO_KINDS].number == pipes && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
 			continue;

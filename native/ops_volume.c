@@ -20,12 +20,6 @@
 #define UNFINISHED "copying"
 #define LINKS "links"
 
-static int open_directory(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
-}
-
 static int make_directory(int dir, const char *name)
 {
 	int r = remove_tree(dir, name);
@@ -44,7 +38,7 @@ static int is_empty(int dir)
 	if (!list)
 		return fd < 0 ? fd : -errno;
 	while (empty && (entry = readdir(list)))
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+		empty = is_dots(entry->d_name);
 	closedir(list);
 	return empty;
 }
@@ -78,7 +72,7 @@ static int move_in(int volume, int whole, int data, bool durable)
 		return fd < 0 ? fd : -errno;
 	int r = fstat(whole, &st) < 0 ? -errno : 0;
 	while (r == 0 && (entry = readdir(list))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (is_dots(entry->d_name))
 			continue;
 		if (renameat(whole, entry->d_name, data, entry->d_name) < 0 && errno != EEXIST && errno != ENOTEMPTY &&
 		    errno != EISDIR && errno != ENOTDIR)

@@ -17,13 +17,6 @@ struct outer {
 	struct termios before;
 };
 
-static bool in_foreground(const struct outer *o)
-{
-	pid_t group = tcgetpgrp(o->terminal);
-	/* no group: it is not the terminal of our session, so there is no job control to mind */
-	return group <= 0 || group == getpgrp();
-}
-
 static int make_raw(struct outer *o)
 {
 	struct termios mode = o->before;
@@ -54,7 +47,7 @@ static int take_signal(struct outer *o)
 	if (read(o->signals, &info, sizeof info) != (ssize_t)sizeof info)
 		return 0;
 	/* a shell that had the job stopped has set the terminal to its own liking */
-	if (info.ssi_signo == SIGCONT && o->raw && in_foreground(o))
+	if (info.ssi_signo == SIGCONT && o->raw && !in_background(o->terminal))
 		make_raw(o);
 	return info.ssi_signo == SIGWINCH || info.ssi_signo == SIGCONT ? tell_size(o) : 0;
 }
@@ -103,7 +96,7 @@ int op_watch_terminal(struct executor *x, const struct step *s)
 	int r = serve(x, &o);
 	close(o.signals);
 	/* in the background it is another job's to set */
-	if (o.raw && in_foreground(&o))
+	if (o.raw && !in_background(o.terminal))
 		tcsetattr(o.terminal, TCSANOW, &o.before);
 	return r < 0 ? r : 0;
 }

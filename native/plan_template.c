@@ -34,14 +34,6 @@ struct place {
 	uint32_t offset, name;
 };
 
-static uint64_t hash_of(const struct launch_call *call)
-{
-	uint64_t hash = 14695981039346656037u; /* FNV-1a */
-	for (size_t i = 0; i < call->key_bytes; i++)
-		hash = (hash ^ (unsigned char)call->key[i]) * 1099511628211u;
-	return hash ^ hash >> 32;
-}
-
 /* The directory of kept plans; -1 where anybody else may write. */
 static int open_plans(const struct launch_call *call)
 {
@@ -150,7 +142,7 @@ int find_launch_plan(struct launch_call *call)
 {
 	int dir = open_plans(call), plan = -1;
 	size_t bytes = 0;
-	uint64_t hash = hash_of(call), seen = 0;
+	uint64_t hash = key_hash(call->key, call->key_bytes), seen = 0;
 	char name[32];
 	snprintf(call->slot, sizeof call->slot, "%u", (unsigned)(hash % SLOTS));
 	snprintf(name, sizeof name, "%s.seen", call->slot);

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "container.h"
 
 #define DEADLINE_MS 10000
@@ -91,11 +91,10 @@ static bool freeze(const struct container *c, int init, bool frozen)
 /* The last of its processes is gone a moment after init. */
 static bool remove_group(const char *path)
 {
-	const struct timespec moment = {.tv_nsec = 50000};
 	for (int tries = 0; rmdir(path) < 0 && errno != ENOENT; tries++) {
 		if (errno != EBUSY || tries == 100)
 			return false;
-		nanosleep(&moment, NULL);
+		pause_us(50);
 	}
 	return true;
 }

@@ -49,6 +49,17 @@ static int link_target(int parent, const char *name, const char *path, char out[
 	return 0;
 }
 
+int open_directory(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 static int open_below(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -114,7 +125,7 @@ int parent_in_root(int root, const char *path, struct in_root *out)
 
 	char *slash = strrchr(prefix, '/');
 	const char *name = slash ? slash + 1 : prefix;
-	if (strlen(name) >= sizeof out->name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
+	if (strlen(name) >= sizeof out->name || is_dots(name))
 		return strlen(name) >= sizeof out->name ? -ENAMETOOLONG : -EINVAL;
 	strcpy(out->name, name);
 	if (slash)
@@ -229,15 +240,26 @@ ssize_t read_file_at(int dir, const char *path, char *buffer, size_t size)
 	return length;
 }
 
-uint64_t process_start_time(pid_t pid)
+uint64_t stat_field(int dir, const char *path, int number)
 {
-	char path[64], text[1024];
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof text) <= 0)
+	char text[1024];
+	if (read_file_at(dir, path, text, sizeof text) <= 0)
 		return 0;
 	/* the name may hold anything, so count fields from its closing parenthesis: state is field 3 */
 	char *at = strrchr(text, ')');
-	for (int field = 2; at && field < 22; field++)
+	for (int field = 2; at && field < number; field++)
 		at = strchr(at + 1, ' ');
 	return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+uint64_t process_stat(pid_t pid, int number)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	return stat_field(AT_FDCWD, path, number);
+}
+
+uint64_t process_start_time(pid_t pid)
+{
+	return process_stat(pid, STAT_START);
 }

@@ -18,8 +18,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "shim.h"
 
 #define DRAIN_MS 2000
@@ -40,20 +40,6 @@
 
 struct shim the_shim;
 struct oom_watch the_oom_watch = {.fd = -1, .counter = -1};
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 int signal_container(struct shim *shim, uint32_t number, bool all)
 {
@@ -127,9 +113,8 @@ static void note_pour(struct shim *shim, ssize_t n)
 /* A terminal holds little: what rests is the program. */
 static void rest_from_pour(const struct shim *shim)
 {
-	struct timespec rest = {.tv_nsec = REST_US * 1000};
 	if (shim->pour.reads >= POUR_READS && !shim->pour.more && !shim->terminal && !shim->exited)
-		nanosleep(&rest, NULL);
+		pause_us(REST_US);
 }
 
 /* Reads one chunk; false when nothing was there. */

@@ -43,6 +43,11 @@ static inline int sys_move_mount(int from, const char *from_path, int to, const 
 {
 	return (int)syscall(SYS_move_mount, from, from_path, to, to_path, flags);
 }
+/* A detached mount, over what a descriptor stands for. */
+static inline int attach_mount(int mount, int place)
+{
+	return sys_move_mount(mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
 static inline int sys_fsopen(const char *type, unsigned flags)
 {
 	return (int)syscall(SYS_fsopen, type, flags);

@@ -34,9 +34,9 @@ static int remove_one(struct removal *r, int dir, const char *name, int level)
 		r->again = true;
 		return renameat(dir, name, r->top, aside) < 0 ? -errno : 0;
 	}
-	int below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int below = open_directory(dir, name);
 	if (below < 0)
-		return -errno;
+		return below;
 	int error = empty_directory(r, below, level + 1);
 	if (unlinkat(dir, name, AT_REMOVEDIR) < 0 && error == 0)
 		error = -errno;
@@ -55,7 +55,7 @@ static int empty_directory(struct removal *r, int fd, int level)
 		return error;
 	}
 	while ((entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
+		if (!is_dots(entry->d_name)) {
 			int one = remove_one(r, dirfd(list), entry->d_name, level);
 			error = error ? error : one;
 		}
@@ -71,9 +71,9 @@ int remove_tree(int dir, const char *name)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	r.top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	r.top = open_directory(dir, name);
 	if (r.top < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return r.top == -ENOENT ? 0 : r.top;
 	/* a settling layer gets its mark while it is removed: what came meanwhile goes with the next pass */
 	for (int late = 0; late < LATE_PASSES; late++) {
 		do {
@@ -92,7 +92,7 @@ int remove_tree(int dir, const char *name)
 
 static int remove_named(struct executor *x, const char *path, const char *name)
 {
-	if (strchr(name, '/') || !*name || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
+	if (strchr(name, '/') || !*name || is_dots(name))
 		return fail(x, EINVAL, "%s", name);
 	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)

@@ -168,7 +168,7 @@ int op_tree_list(struct executor *x, const struct step *s)
 		return r;
 	}
 	while (r == 0 && (errno = 0, entry = readdir(list))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (is_dots(entry->d_name))
 			continue;
 		int one = openat(fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		r = tell(x, one, one < 0 ? errno : 0, entry->d_name);

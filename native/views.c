@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <linux/securebits.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
@@ -82,7 +81,7 @@ int op_view_mount(struct executor *x, const struct step *s)
 	int place = r < 0 ? r : place_in_root(reg(x, &s->v[VIEW_MOUNT_ROOT]), path, S_ISDIR(st.st_mode), 0);
 	/* a view that takes no writes shows nothing where a place is missing */
 	bool nowhere = place == -EROFS;
-	if (place >= 0 && sys_move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (place >= 0 && attach_mount(tree, place) < 0)
 		r = -errno;
 	else if (place < 0 && !nowhere)
 		r = place;
@@ -91,18 +90,6 @@ int op_view_mount(struct executor *x, const struct step *s)
 	if (tree >= 0)
 		close(tree);
 	return r < 0 ? fail(x, -r, "%.100s at %.100s", source, path) : 0;
-}
-
-/* The start time of the process whose folder of /proc this is; 0 if it is gone. */
-static uint64_t started_at(int proc)
-{
-	char text[1024];
-	if (read_file_at(proc, "stat", text, sizeof text) <= 0)
-		return 0;
-	char *at = strrchr(text, ')');
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
 /* A copy of the mount at the root of a mount namespace, without those below it. The caller's own stays as it was. */
@@ -134,7 +121,7 @@ int op_view_container(struct executor *x, const struct step *s)
 	snprintf(path, sizeof path, "/proc/%u", (unsigned)s->v[VIEW_CONTAINER_PID].number);
 	int proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* from here on all goes through this descriptor, which never stands for another process */
-	if (proc < 0 || started_at(proc) != s->v[VIEW_CONTAINER_START].number) {
+	if (proc < 0 || stat_field(proc, "stat", STAT_START) != s->v[VIEW_CONTAINER_START].number) {
 		if (proc >= 0)
 			close(proc);
 		return fail(x, ESRCH, "process %u", (unsigned)s->v[VIEW_CONTAINER_PID].number);

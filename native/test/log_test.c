@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
+#include "../clock.c"
 #include "../log.c"
 #include "../local_socket.c"
 #include "../log_forward.c"

@@ -8,6 +8,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../base/error.ts";
+import { LastUsed } from "../base/last-used.ts";
 import { seccompCacheKey } from "../linux/seccomp/cache-key.ts";
 import type { SeccompFilter } from "../linux/seccomp/compile.ts";
 import { needsFilter } from "../plan/compile/needs-filter.ts";
@@ -17,14 +18,7 @@ const headerBytes = 12;
 const places = 61;
 
 /** The last ones of this program, by their keys: one that starts many containers has few policies. */
-const known = new Map<string, SeccompFilter>();
-const knownLimit = 16;
-
-function remember(key: string, filter: SeccompFilter): SeccompFilter {
-  if (known.size >= knownLimit) known.delete(known.keys().next().value!);
-  known.set(key, filter);
-  return filter;
-}
+const known = new LastUsed<SeccompFilter>(16);
 
 function readFilter(path: string, key: Buffer): SeccompFilter | undefined {
   let bytes: Buffer;
@@ -81,10 +75,10 @@ export async function filterOf(
   const key = Buffer.from(text);
   const path = join(directory, String(key.length % places));
   const kept = request.verbose ? undefined : readFilter(path, key);
-  if (kept) return remember(text, kept);
+  if (kept) return known.keep(text, kept);
   const { compileFilter } = await import("../plan/compile/seccomp.ts");
   const filter = compileFilter(request);
   if (filter === undefined) return undefined;
   writeFilter(path, key, filter);
-  return remember(text, filter);
+  return known.keep(text, filter);
 }

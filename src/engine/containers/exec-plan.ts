@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, wrapErrno } from "../../base/error.ts";
+import { LastUsed } from "../../base/last-used.ts";
 import { randomHex } from "../../base/random.ts";
 import { buildExecProcess, type ExecOptions } from "../../bundle/exec-process.ts";
 import { resolveUser } from "../../bundle/user.ts";
@@ -32,8 +33,7 @@ interface KnownConfig {
 }
 
 /** Runtime configs by path, as long as the file is the same: parsing one takes longer than all else of an exec. */
-const configs = new Map<string, KnownConfig>();
-const configLimit = 64;
+const configs = new LastUsed<KnownConfig>(64);
 /** Of a command line in the start record, which is read with a limit of 64 KiB. */
 const recordedBytes = 16 * 1024;
 
@@ -48,11 +48,7 @@ function configOf(internals: Internals, id: string): KnownConfig {
   }
   const known = configs.get(path);
   if (known?.stamp === stamp) return known;
-  const read = { stamp, config: readRuntimeConfig(internals, id) };
-  configs.delete(path);
-  if (configs.size >= configLimit) configs.delete(configs.keys().next().value!);
-  configs.set(path, read);
-  return read;
+  return configs.keep(path, { stamp, config: readRuntimeConfig(internals, id) });
 }
 
 /** Names are those of the container's own files, as they are now. */
@@ -101,8 +97,7 @@ function shortened(words: readonly string[]): readonly string[] {
 }
 
 /** The last ones, by all that they come from: compiling one takes half the time that JavaScript has in an exec. */
-const molds = new Map<string, ExecPlans>();
-const moldLimit = 64;
+const molds = new LastUsed<ExecPlans>(64);
 
 /** The plan of each exec of one kind, by its id. */
 export type ExecPlans = (execId: string) => ReadyPlan;
@@ -175,8 +170,8 @@ export async function execPlans(
   }
   const standIn = newExecId();
   const filter = await filterOf(internals.layout.filters, unfiltered(standIn));
-  const plans = planMold(standIn, (execId) => compileExec({ ...unfiltered(execId), filter }));
-  if (molds.size >= moldLimit) molds.delete(molds.keys().next().value!);
-  molds.set(key, plans);
-  return plans;
+  return molds.keep(
+    key,
+    planMold(standIn, (execId) => compileExec({ ...unfiltered(execId), filter })),
+  );
 }

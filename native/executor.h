@@ -122,6 +122,11 @@ struct executor {
 		pid_t restored; /* as the last notification told */
 		int passed; /* descriptor that came with it, or -1 */
 	} criu;
+	struct {
+		pid_t pid; /* 0: there is none */
+		int socket; /* whose end it waits for */
+		bool wanted; /* with the next runtime */
+	} guard;
 	uint32_t records; /* of record-start that were written */
 	struct moved_link moved[32];
 	uint32_t moved_count;
@@ -236,6 +241,14 @@ int enter_cwd(struct executor *x, const char *path); /* and proves that it lies 
 /* --- ops_criu.c --- */
 void end_criu(struct executor *x); /* lets criu undo what it has begun, and waits for its end */
 
+/* --- ops_guard.c --- */
+/* In a child: goes on as the guard, and returns in a child of that, with the guard's pid. */
+pid_t stand_guard(int socket);
+int await_guarded(struct executor *x, int timeout_ms, const char *path); /* as await_program, by the guard's word */
+void end_guard(struct executor *x); /* with all that it guards, unless it was dismissed */
+int prove_child(struct executor *x, pid_t pid); /* left to us, or to our guard, by a runtime. 0, or -errno after a note */
+void stop_adopting(void); /* what is orphaned from now on is not ours to reap */
+
 /* --- ops_cgroup.c --- */
 void note_kills(struct executor *x); /* whether the kernel has killed in a cgroup that the clean-up will remove */
 
@@ -257,6 +270,7 @@ int64_t oom_kills(int file);
 int watch_memory_v1(struct executor *x, int dir);
 
 /* --- ops_record.c --- */
+int program_ended(struct executor *x, int status, const char *path); /* 0 if it was good, by what wait(2) gives */
 /* Waits for the good end of a program that was started, and kills it at the timeout (-1 for none). pid < 0: errno says why. */
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path);
 /* In a child: nothing from 3 on stays open, and no signal is held or ignored. */

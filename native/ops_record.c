@@ -201,6 +201,7 @@ int op_kill_child(struct executor *x, const struct step *s)
 {
 	(void)s;
 	end_criu(x);
+	end_guard(x);
 	return x->child <= 0 || x->child_reaped ? 0 : kill_child(x);
 }
 
@@ -247,6 +248,15 @@ pid_t start_program(const char *path, char **args, char **env, int input)
 	become_program(path, args, env);
 }
 
+int program_ended(struct executor *x, int status, const char *path)
+{
+	if (status == 0)
+		return 0;
+	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
+	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return -EIO;
+}
+
 int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *path)
 {
 	int status = 0, pidfd = pid < 0 ? -1 : sys_pidfd_open(pid, 0);
@@ -258,13 +268,7 @@ int await_program(struct executor *x, pid_t pid, int timeout_ms, const char *pat
 		sys_pidfd_send_signal(pidfd, SIGKILL);
 	waitpid(pid, &status, 0);
 	close(pidfd);
-	if (late)
-		return fail(x, ETIMEDOUT, "%s", path);
-	if (status == 0)
-		return 0;
-	fail(x, 0, WIFSIGNALED(status) ? "%s: ended by signal %d" : "%s: exit status %d", path,
-	     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return -EIO;
+	return late ? fail(x, ETIMEDOUT, "%s", path) : program_ended(x, status, path);
 }
 
 int op_run_hook(struct executor *x, const struct step *s)

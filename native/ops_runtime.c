@@ -49,16 +49,26 @@ int op_run_runtime(struct executor *x, const struct step *s)
 	const char *path = s->v[RUN_RUNTIME_PATH].text.at;
 	const int fds[3] = {reg(x, &s->v[RUN_RUNTIME_STDIN]), reg(x, &s->v[RUN_RUNTIME_STDOUT]),
 	                    reg(x, &s->v[RUN_RUNTIME_STDERR])};
+	int timeout_ms = (int)s->v[RUN_RUNTIME_TIMEOUT_MS].number, ends[2];
+	bool guarded = x->guard.wanted;
+	x->guard.wanted = false;
+	if (guarded && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return fail(x, errno, "socketpair");
 	char **args = text_vector(s->v[RUN_RUNTIME_ARGS].list, 0), **env = text_vector(s->v[RUN_RUNTIME_ENV].list, 0);
 	pid_t parent = getpid(), pid = args && env ? fork() : -1;
 	if (pid == 0)
-		become_runtime(s, fds, args, env, parent);
+		become_runtime(s, fds, args, env, guarded ? stand_guard(ends[1]) : parent);
 	int error = pid < 0 ? (args && env ? errno : ENOMEM) : 0;
 	free(args);
 	free(env);
+	if (guarded) {
+		close(ends[1]);
+		x->guard.pid = pid;
+		x->guard.socket = ends[0];
+	}
 	if (pid < 0)
 		return fail(x, error, "%s", path);
-	return await_program(x, pid, (int)s->v[RUN_RUNTIME_TIMEOUT_MS].number, path);
+	return guarded ? await_guarded(x, timeout_ms, path) : await_program(x, pid, timeout_ms, path);
 }
 
 /* --- the terminal: a runtime makes it, and hands its master to who listens --- */
@@ -136,10 +146,10 @@ int op_adopt_container(struct executor *x, const struct step *s)
 	int pidfd = sys_pidfd_open((pid_t)pid, 0);
 	if (pidfd < 0)
 		return fail(x, errno, "process %ld", pid);
-	/* a child keeps its number until it is reaped, and nobody else reaps ours */
-	if (process_stat((pid_t)pid, STAT_PARENT) != (uint64_t)getpid()) {
+	int r = prove_child(x, (pid_t)pid);
+	if (r < 0) {
 		close(pidfd);
-		return fail(x, ECHILD, "process %ld is not what the runtime has left to its caller", pid);
+		return r;
 	}
 	x->child = (pid_t)pid;
 	x->child_pidfd = pidfd;
@@ -148,7 +158,7 @@ int op_adopt_container(struct executor *x, const struct step *s)
 		return fail(x, errno, "go back to the mounts of the host");
 	close(x->host_mounts);
 	x->host_mounts = -1;
-	/* what is orphaned later is not ours to reap */
-	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	if (x->guard.pid <= 0)
+		stop_adopting();
 	return 0;
 }

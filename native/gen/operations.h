@@ -158,6 +158,8 @@
   X(266, take_tree, "take-tree", "ft8+", 1, 0) \
   X(267, prepare_runtime, "prepare-runtime", "4", 1, 0) \
   X(268, run_runtime, "run-runtime", "tTTt???4", 5, 0) \
+  X(293, guard_runtime, "guard-runtime", "", 1, 0) \
+  X(294, dismiss_guard, "dismiss-guard", "", 1, 128) \
   X(269, adopt_container, "adopt-container", "t", 1, 64) \
   X(275, listen_console, "listen-console", "tt+", 1, 0) \
   X(276, accept_console, "accept-console", "-+", 1, 0) \

@@ -239,7 +239,9 @@ export const operations = {
   // containers of other OCI runtimes
   "prepare-runtime": op(267, host, [], { mounts: "u32" }, "makes this process the parent of what the programs that it starts leave behind; mounts 1: and takes a mount namespace of its own, into which mounts of the host still come"),
   "run-runtime": op(268, outside, [], { path: "text", args: "texts", env: "texts", directory: "text", stdin: "fd?", stdout: "fd?", stderr: "fd?", timeoutMs: "u32" }, "runs an OCI runtime with these descriptors on 0, 1 and 2, in a directory if one is named, and waits for its end, which must be good"),
-  "adopt-container": op(269, host, ["clone"], { pidFile: "text" }, "takes the process that a runtime has written down as the child; it must have been left to this process, which goes back to the mounts of the host"),
+  "guard-runtime": op(293, host, [], {}, "puts a process between this one and the runtime that is run next, to which that leaves what it leaves behind, and which kills that when this one ends before dismiss-guard, however it ends"),
+  "dismiss-guard": op(294, host, ["with-child"], {}, "ends that process, and what the runtime has left behind is left to this one; the child must be"),
+  "adopt-container": op(269, host, ["clone"], { pidFile: "text" }, "takes the process that a runtime has written down as the child; it must have been left to this process, or to the guard of that runtime, and this process goes back to the mounts of the host"),
   "listen-console": op(275, host, [], { dir: "text", name: "text", fd: "fd+" }, "listens at a unix socket that it makes in a directory of the host, at a path of any length"),
   "accept-console": op(276, host, [], { socket: "fd-", fd: "fd+" }, "takes the master of a terminal that a runtime has sent to that socket, and closes the socket"),
 

@@ -1,7 +1,6 @@
 /**
  * A further process in a container that another OCI runtime has made -> its plan. As foreign.ts, but that the runtime
- * lets the program go on by itself: where the shim is killed before it has that written down, the program ends with its
- * container.
+ * lets the program go on by itself: until that is written down a guard ends it with the shim.
  */
 import { bug } from "../../base/error.ts";
 import type { Plan } from "../plan.ts";
@@ -30,12 +29,13 @@ export function compileForeignExec(request: ExecRequest, runtime: ForeignRuntime
   const isMapped = draft.linux.namespaces?.some(({ type }) => type === "user");
   draft.host.push({ op: "prepare-runtime", where: "", mounts: isMapped ? 1 : 0 });
   if (isMapped) standInForRoot(draft);
-  draft.host.push(...before, launch);
+  draft.host.push(...before, { op: "guard-runtime", where: "" }, launch);
   closeEnds(draft.host, stdio);
   draft.host.push(
     { op: "adopt-container", where: "", pidFile: foreignPlaces.pid(state) },
     ...after,
     recordOfStart(state, shim.record),
+    { op: "dismiss-guard", where: "" },
   );
   stayAsExecShim(draft, shim);
   return draft.finish();

@@ -115,6 +115,52 @@ export const killings: readonly Case[] = [
     },
   },
   {
+    title: "a client and an executor killed before an exec is written down leave no process of it",
+    async run({ box, runtime }) {
+      if (runtime === "gantry") return;
+      const [program, slow] = [join(box.dir, "runtime-of-test"), join(box.dir, "slow")];
+      const path = runtime.includes("/") ? runtime : programPath(runtime)!;
+      // what it was asked for is done; who asked does not get to know
+      const wait = `[ "$code" = 0 ] && [ -e ${slow} ] && while [ -e ${slow} ]; do sleep 0.05; done`;
+      writeFileSync(program, `#!/bin/sh\n${path} "$@"; code=$?\n${wait}\nexit $code\n`, { mode: 0o755 });
+      const id = await box.must([
+        "run",
+        "-d",
+        "--name",
+        "one",
+        "--runtime",
+        program,
+        "busybox",
+        "sleep",
+        "600",
+      ]);
+      writeFileSync(slow, "");
+      const execs = join(box.state, "containers", id, "execs");
+      for (const streams of [[], ["-t"], ["-d"]]) {
+        const client = box.spawn(["exec", ...streams, "one", "sleep", "605"]);
+        const over = new Promise((resolve) => client.once("exit", resolve));
+        const written = () =>
+          (existsSync(execs) ? readdirSync(execs) : [])
+            .map((exec) => join(execs, exec, "runtime.pid"))
+            .find((file) => existsSync(file) && readFileSync(file, "utf8") !== "");
+        await until("the process to run", () => written() !== undefined);
+        const file = written()!;
+        const pid = Number(readFileSync(file, "utf8"));
+        assert.equal(readFileSync(`/proc/${pid}/cmdline`, "utf8"), "sleep\x00605\0");
+        assert.equal(existsSync(join(file, "../start.json")), false);
+        for (const child of childrenOf(client.pid!)) process.kill(child, "SIGKILL");
+        client.kill("SIGKILL");
+        await over;
+        await until("its process to end", () => isOver(pid));
+        rmSync(join(file, ".."), { recursive: true });
+      }
+      rmSync(slow);
+      assert.equal((await box.gantry(["exec", "one", "sh", "-c", "exit 3"])).code, 3);
+      assert.equal(await box.must(["inspect", "-f", "{{.State.Status}}", "one"]), "running");
+      await box.must(["rm", "-f", "one"]);
+    },
+  },
+  {
     title: "a runtime that is gone from the machine keeps no container from its end",
     async run({ box, runtime }) {
       if (runtime === "gantry") return;

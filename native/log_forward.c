@@ -68,7 +68,7 @@ static int connect_relay(struct forward *f)
 	f->fd = fd;
 	f->connecting = true;
 	/* one that breaks at once is not started for every line */
-	f->retry_ms = clock_ms() + RETRY_MS;
+	f->retry_ms = now_ms() + RETRY_MS;
 	return 0;
 }
 

@@ -23,19 +23,13 @@ static struct {
 
 static void become_relay(int stream, char **args, char **env, pid_t parent)
 {
-	sigset_t none;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
 	/* nobody's terminal ends it or stays open for it */
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGHUP, 0, 0, 0);
 	if (getppid() != parent || dup2(stream, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
 		_exit(127);
-	sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	execve(args[0], args, env);
-	_exit(127);
+	become_program(args[0], args, env);
 }
 
 /* One that has lost its connection, and so nothing to do any more. */

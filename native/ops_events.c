@@ -20,23 +20,17 @@
 /* Annotations and labels may be long; untouched pages cost nothing. */
 static char the_line[RECORD_LIMIT];
 
-/* One write with O_APPEND: lines of several processes do not mix. At `limit` the file becomes the old one. */
+/*
+ * One write with O_APPEND: lines of several processes do not mix. Whoever else appends keeps the file short; should
+ * nobody, what would make it longer than `limit` is dropped.
+ */
 static int append_line(const char *path, uint64_t limit, const char *line, size_t bytes)
 {
-	char old[4096];
 	struct stat st;
-	int fd = -1;
-	for (int tries = 0; tries < 2; tries++) {
-		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (fd < 0 || limit == 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size < limit)
-			break;
-		if (snprintf(old, sizeof old, "%s.1", path) >= (int)sizeof old || rename(path, old) < 0)
-			break;
-		close(fd);
-	}
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	int r = write_all(fd, line, bytes);
+	int r = fstat(fd, &st) < 0 ? -errno : (uint64_t)st.st_size + bytes > limit ? 0 : write_all(fd, line, bytes);
 	close(fd);
 	return r;
 }

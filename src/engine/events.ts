@@ -55,6 +55,8 @@ export interface ReadEventsOptions {
 }
 
 const rotateBytes = 4 * 1024 * 1024;
+/** How long shims alone may make it, which cannot turn it over: they know no locks. */
+const unattendedBytes = 16 * rotateBytes;
 const files = 2;
 
 export class EventLog implements Disposable {
@@ -93,7 +95,7 @@ export class EventLog implements Disposable {
       { kind, action, id },
       { attributes: lateText(attributes, late), time: '"@TIME@"' },
     );
-    return { path: this.#path, limitBytes: rotateBytes, line: `${event}\n` };
+    return { path: this.#path, limitBytes: unattendedBytes, line: `${event}\n` };
   }
 
   /** The descriptor of the file that has the name now: another process may have turned it over. */

@@ -1,6 +1,6 @@
 /** Events in docker's words, told when things happen, whoever looks or waits. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { needs } from "../lib/needs.ts";
@@ -92,6 +92,28 @@ test("exec_die is told of an exec that nobody waits for, and of one whose shim w
     assert.equal((await told(box, "exec_die"))[2]!.Actor.Attributes.execID, execId);
     assert.deepEqual(readdirSync(join(box.state, "containers", id, "execs")).length, 1);
     await box.must(["rm", "-f", "box"]);
+  }),
+);
+
+test("events that shims alone tell have an end, and whoever looks next begins the file anew", { skip }, () =>
+  withBusybox(async (box) => {
+    await box.must(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    const [go, log] = [join(box.state, "go"), join(box.state, "events.log")];
+    await box.must(["run", "-d", "--name", "held", "-v", `${box.state}:/state`, "busybox", "sleep", "1000"]);
+    const script = "until [ -e /state/go ]; do usleep 10000; done";
+    await box.must(["exec", "-d", "held", "sh", "-c", script]);
+    const id = await box.must(["inspect", "-f", "{{.Id}}", "held"]);
+    truncateSync(log, 64 << 20);
+    writeFileSync(go, "");
+    const execs = join(box.state, "containers", id, "execs");
+    await until("its end", () =>
+      readdirSync(execs).every((exec) => existsSync(join(execs, exec, "exit.json"))),
+    );
+    assert.equal(statSync(log).size, 64 << 20);
+    await box.must(["pause", "box"]);
+    assert.equal(statSync(`${log}.1`).size, 64 << 20);
+    assert.ok(statSync(log).size < 4096);
+    await box.must(["rm", "-f", "box", "held"]);
   }),
 );
 

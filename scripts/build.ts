@@ -74,6 +74,9 @@ const parts: Readonly<Record<string, Part>> = {
       const out = join(stage, "gantry-program");
       const bun = join(top, "node_modules/.bin/bun");
       const flags = ["--compile", "--minify", "--bytecode", "--splitting", "--format=esm", "--target=bun"];
+      // whoever calls it may stand in somebody else's folder: nothing that lies there is code or settings of its own
+      for (const kind of ["dotenv", "bunfig", "tsconfig", "package-json"])
+        flags.push(`--no-compile-autoload-${kind}`);
       // Bun writes its half-made executable into the current folder.
       await must([bun, "build", ...flags, join(top, "src/cli/main.ts"), "--outfile", out], stage);
       renameSync(out, join(dist, "gantry-program"));

@@ -16,6 +16,8 @@
 #define LOOK_MS 100
 /* A container that is killed in over and over fills no disk with lines. */
 #define PAUSE_MS 1000
+/* A container's name is short enough to be a file's. */
+#define NAME_LIMIT 256
 
 /* Annotations and labels may be long; untouched pages cost nothing. */
 static char the_line[RECORD_LIMIT];
@@ -35,9 +37,23 @@ static int append_line(const char *path, uint64_t limit, const char *line, size_
 	return r;
 }
 
+/* The name that the container has now. Nobody else writes below the state directory, and a name needs no escapes. */
+static const char *name_now(const char *renamed, const char *known, char *name, size_t size)
+{
+	int fd = open(renamed, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return known;
+	ssize_t n = read(fd, name, size - 1);
+	close(fd);
+	if (n <= 0)
+		return known;
+	name[n] = 0;
+	return name;
+}
+
 int op_append_line(struct executor *x, const struct step *s)
 {
-	char code[16], now[40];
+	char code[16], now[40], name[NAME_LIMIT];
 	uint32_t status[3];
 	/* what never became its program has no end to tell of */
 	if (!x->child_reaped || !x->supervised)
@@ -45,7 +61,8 @@ int op_append_line(struct executor *x, const struct step *s)
 	exit_payload(x, status);
 	snprintf(code, sizeof code, "%u", status[0]);
 	log_time(now);
-	const struct late values[] = {{"@CODE@", code}, {"@TIME@", now}};
+	const char *called = name_now(s->v[APPEND_LINE_RENAMED].text.at, s->v[APPEND_LINE_NAME].text.at, name, sizeof name);
+	const struct late values[] = {{"@CODE@", code}, {"@TIME@", now}, {"@NAME@", called}};
 	long bytes = fill_in(s->v[APPEND_LINE_LINE].text.at, values, countof(values), the_line, sizeof the_line);
 	if (bytes < 0)
 		return fail(x, E2BIG, "line");
@@ -75,6 +92,8 @@ int op_watch_oom(struct executor *x, const struct step *s)
 	w->path = s->v[WATCH_OOM_PATH].text.at;
 	w->limit = s->v[WATCH_OOM_LIMIT_BYTES].number;
 	w->line = s->v[WATCH_OOM_LINE].text.at;
+	w->name = s->v[WATCH_OOM_NAME].text.at;
+	w->renamed = s->v[WATCH_OOM_RENAMED].text.at;
 	return 0;
 }
 
@@ -89,10 +108,10 @@ static void stop_watching(struct oom_watch *w)
 
 static void tell_kill(const struct oom_watch *w)
 {
-	char now[40];
+	char now[40], name[NAME_LIMIT];
 	log_time(now);
-	const struct late time = {"@TIME@", now};
-	long bytes = fill_in(w->line, &time, 1, the_line, sizeof the_line);
+	const struct late values[] = {{"@TIME@", now}, {"@NAME@", name_now(w->renamed, w->name, name, sizeof name)}};
+	long bytes = fill_in(w->line, values, countof(values), the_line, sizeof the_line);
 	int r = bytes < 0 ? -E2BIG : append_line(w->path, w->limit, the_line, (size_t)bytes);
 	/* there is nobody to tell; at the container's end the counter is read once more */
 	if (r < 0)

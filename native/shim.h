@@ -87,7 +87,7 @@ struct oom_watch {
 	unsigned looks; /* at the counter that are still due */
 	int64_t told, told_at;
 	uint64_t limit;
-	const char *path, *line;
+	const char *path, *line, *name, *renamed;
 };
 extern struct oom_watch the_oom_watch;
 

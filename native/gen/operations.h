@@ -134,8 +134,8 @@
   X(124, run_program, "run-program", "TT", 5, 0) \
   X(256, run_program_asked, "run-program-asked", "tTT", 4, 0) \
   X(125, kill_child, "kill-child", "", 4, 0) \
-  X(280, append_line, "append-line", "t8t", 4, 0) \
-  X(281, watch_oom, "watch-oom", "ft8t", 1, 0) \
+  X(280, append_line, "append-line", "t8ttt", 4, 0) \
+  X(281, watch_oom, "watch-oom", "ft8ttt", 1, 0) \
   X(160, open_process, "open-process", "48+", 1, 0) \
   X(161, open_cgroup, "open-cgroup", "tt+", 5, 0) \
   X(162, close_others, "close-others", "4?", 2, 512) \
@@ -473,10 +473,14 @@
 #define APPEND_LINE_PATH 0
 #define APPEND_LINE_LIMIT_BYTES 1
 #define APPEND_LINE_LINE 2
+#define APPEND_LINE_NAME 3
+#define APPEND_LINE_RENAMED 4
 #define WATCH_OOM_DIR 0
 #define WATCH_OOM_PATH 1
 #define WATCH_OOM_LIMIT_BYTES 2
 #define WATCH_OOM_LINE 3
+#define WATCH_OOM_NAME 4
+#define WATCH_OOM_RENAMED 5
 #define OPEN_PROCESS_PID 0
 #define OPEN_PROCESS_START 1
 #define OPEN_PROCESS_FD 2

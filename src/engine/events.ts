@@ -46,6 +46,9 @@ export interface EngineEvent {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
+/** What an event tells of a container: `image`, `name`, and its labels. */
+export type ContainerAttributes = Readonly<Record<string, string>> & { readonly name: string };
+
 export interface ReadEventsOptions {
   /** Also what happened from this time on; otherwise only what happens from now on. */
   readonly since?: Date;
@@ -83,19 +86,23 @@ export class EventLog implements Disposable {
     }
   }
 
-  /** An event that an executor appends, which fills in its time, and what `late` says of the attributes. */
+  /**
+   * An event of a container that an executor appends, which fills in its time, the name that the container has then,
+   * and what `late` says of the attributes.
+   */
   line(
-    kind: EventKind,
     action: EventAction,
     id: string,
-    attributes: Readonly<Record<string, string>>,
+    attributes: ContainerAttributes,
+    renamed: string,
     late: Readonly<Record<string, string>> = {},
   ): AppendedLine {
+    const { name, ...known } = attributes;
     const event = lateText(
-      { kind, action, id },
-      { attributes: lateText(attributes, late), time: '"@TIME@"' },
+      { kind: "container" satisfies EventKind, action, id },
+      { attributes: lateText(known, { name: '"@NAME@"', ...late }), time: '"@TIME@"' },
     );
-    return { path: this.#path, limitBytes: unattendedBytes, line: `${event}\n` };
+    return { path: this.#path, limitBytes: unattendedBytes, line: `${event}\n`, name, renamed };
   }
 
   /** The descriptor of the file that has the name now: another process may have turned it over. */

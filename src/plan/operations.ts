@@ -208,8 +208,8 @@ export const operations = {
   "run-program": op(124, outside, [], { args: "texts", env: "texts" }, "starts a program of the host and does not wait for it"),
   "run-program-asked": op(256, cleanup, [], { marker: "text", args: "texts", env: "texts" }, "the same if there is a file at marker: somebody has asked for it since the start"),
   "kill-child": op(125, cleanup, [], {}, "kills the child if it lives and reaps it"),
-  "append-line": op(280, cleanup, [], { path: "text", limitBytes: "u64", line: "text" }, "appends a line to a file of the host that others append to as well, and turn over when it is long; it becomes no longer than limitBytes by this; @CODE@ is the exit status or 128 + signal, @TIME@ the time"),
-  "watch-oom": op(281, host, [], { dir: "fd", path: "text", limitBytes: "u64", line: "text" }, "has supervise append a line, as append-line does, when the kernel has killed something in this cgroup for want of memory: at most one a second; without a memory controller there is nothing to watch"),
+  "append-line": op(280, cleanup, [], { path: "text", limitBytes: "u64", line: "text", name: "text", renamed: "text" }, "appends a line to a file of the host that others append to as well, and turn over when it is long; it becomes no longer than limitBytes by this; @CODE@ is the exit status or 128 + signal, @TIME@ the time, @NAME@ what the file `renamed` says, or `name` if there is none"),
+  "watch-oom": op(281, host, [], { dir: "fd", path: "text", limitBytes: "u64", line: "text", name: "text", renamed: "text" }, "has supervise append a line, as append-line does, when the kernel has killed something in this cgroup for want of memory: at most one a second; without a memory controller there is nothing to watch"),
   // a further process in a container that runs
   "open-process": op(160, host, [], { pid: "u32", start: "u64", fd: "fd+" }, "opens a process, and proves by its start time in clock ticks that it is still the same"),
   "open-cgroup": op(161, outside, [], { mount: "text", path: "text", dir: "fd+" }, "opens a cgroup that is there, below a cgroup mount"),

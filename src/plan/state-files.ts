@@ -3,6 +3,8 @@ export const stateFiles = {
   start: "start.json",
   exit: "exit.json",
   socket: "shim.sock",
+  /** The name of a container that got another one since its start. */
+  renamed: "renamed",
   oci: "state.json",
   /** The bundle's config as it was when the container was made. */
   config: "config.json",

@@ -57,6 +57,42 @@ test("oom is told while the container runs, with its labels, and not again at it
   }),
 );
 
+test("what shims tell of carries the name that the container has then, also after a rotation", { skip }, () =>
+  withBusybox(async (box) => {
+    const script = "while read line; do tail /dev/zero; done; sleep 1000";
+    await box.must(["run", "-d", "-i", "--name", "first", "-m", "24m", "busybox", "sh", "-c", script]);
+    const id = await box.must(["inspect", "-f", "{{.Id}}", "first"]);
+    const oom = async (name: string, count: number) => {
+      await box.must(["exec", name, "sh", "-c", "echo >/proc/1/fd/0"]);
+      await until("the word of the kernel", async () => (await told(box, "oom")).length === count);
+    };
+    await box.must(["exec", "-d", "first", "sh", "-c", "while [ ! -e /end ]; do sleep 0.1; done"]);
+    await oom("first", 1);
+    await box.must(["rename", "first", "second"]);
+    await oom("second", 2);
+    // what told of the name is gone from the log
+    const log = join(box.state, "events.log");
+    await box.must(["rename", "second", "third"]);
+    writeFileSync(log, "");
+    await oom("third", 1);
+    await box.must(["exec", "third", "touch", "/end"]);
+    const nth = async (action: string) => (await told(box, action)).map(({ Actor }) => Actor.Attributes.name);
+    await until("the end of the first exec", async () => (await nth("exec_die")).length === 3);
+    assert.deepEqual(await nth("oom"), ["third"]);
+    assert.deepEqual(await nth("exec_die"), ["third", "third", "third"]);
+    await box.must(["stop", "-t", "0", "third"]);
+    await box.must(["rename", "third", "fourth"]);
+    await box.must(["start", "fourth"]);
+    await box.must(["exec", "fourth", "touch", "/end"]);
+    await box.must(["kill", "fourth"]);
+    await box.must(["wait", "fourth"]);
+    assert.deepEqual(await nth("die"), ["third", "fourth"]);
+    assert.deepEqual((await nth("exec_die")).at(-1), "fourth");
+    assert.equal(await box.must(["inspect", "-f", "{{.Id}}", "fourth"]), id);
+    await box.must(["rm", "fourth"]);
+  }),
+);
+
 test("a container that is killed for its memory has oom once, before die", { skip }, () =>
   withBusybox(async (box) => {
     const { code } = await box.gantry(["run", "--rm", "-m", "24m", "busybox", "tail", "/dev/zero"]);

@@ -11,7 +11,7 @@ import type { Internals } from "../internals.ts";
 import { sessionName } from "./archive.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { openContainerView } from "./container-view.ts";
-import { containerAttributes } from "./event-attributes.ts";
+import { attributesNow } from "./event-attributes.ts";
 import { holdContainer } from "./freeze.ts";
 import { openLayerRoots, placeholders } from "./upper-layer.ts";
 
@@ -65,7 +65,7 @@ export async function commitContainer(
     });
     faultPoint("commit-stored");
     events.append("container", "commit", id, {
-      ...containerAttributes(record),
+      ...attributesNow(internals, record),
       comment: message ?? "",
       imageID: image.id,
       imageRef: image.names[0] ?? "",

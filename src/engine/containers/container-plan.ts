@@ -140,7 +140,7 @@ export async function startRequest(
       onExit: programAtEnd(internals, record, input),
       donors: input.donors,
       runtime,
-      onOom: events.line("container", "oom", id, containerAttributes(record)),
+      onOom: events.line("oom", id, containerAttributes(record), containers.renamedPath(id)),
     },
     // profiles name the system calls of every architecture
     warn: (message, pointer) =>

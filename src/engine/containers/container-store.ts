@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import { GantryError } from "../../base/error.ts";
+import { stateFiles } from "../../plan/state-files.ts";
 import { RecordStore } from "../record-store.ts";
 import type { StoreLayout } from "../store-layout.ts";
 import { type ContainerRecord, containerRecordForm } from "./container-record.ts";
@@ -26,6 +27,11 @@ export class ContainerStore extends RecordStore<ContainerRecord> {
   /** Where its execs keep their state, one folder each. */
   execsDirectory(id: string): string {
     return join(this.stateDirectory(id), "execs");
+  }
+
+  /** Its name, if that is another one than at its start: for events that only a shim sees. */
+  renamedPath(id: string): string {
+    return join(this.stateDirectory(id), stateFiles.renamed);
   }
 
   logPath(id: string, format: ContainerRecord["log"]["format"]): string {

@@ -139,15 +139,12 @@ export async function execPlans(
     privileged: options.privileged ?? false,
   };
   const shim = { detached: detach, stdin, record: execRecord };
+  const renamed = internals.containers.renamedPath(record.id);
   // its shim tells of the end: nobody may wait for a process that is detached
   const onEnd = (execID: string) =>
-    internals.events.line(
-      "container",
-      "exec_die",
-      record.id,
-      { ...attributes, execID },
-      { exitCode: '"@CODE@"' },
-    );
+    internals.events.line("exec_die", record.id, { ...attributes, execID }, renamed, {
+      exitCode: '"@CODE@"',
+    });
   const joins = joinsOf(internals, start, initCgroups);
   const unfiltered = (execId: string) => ({
     id: record.id,

@@ -13,7 +13,7 @@ import { type Internals, lockContainer } from "../internals.ts";
 import { containerCgroups, isFrozen, standsStill } from "./container-cgroups.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { noSuchContainer } from "./container-store.ts";
-import { containerAttributes } from "./event-attributes.ts";
+import { attributesNow, containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
 
 interface Cancellable {
@@ -135,7 +135,7 @@ export async function holdContainer(
   const { start } = task;
   const paused = isFrozen(internals, start);
   const tell = (action: "pause" | "unpause") => {
-    if (!paused) internals.events.append("container", action, id, containerAttributes(record));
+    if (!paused) internals.events.append("container", action, id, attributesNow(internals, record));
   };
   await using scope = new Scope();
   const hold = scope.use(await openTask(dir).hold(options));

@@ -1,9 +1,12 @@
 /** Gives a container another name. */
+import { existsSync } from "node:fs";
+import { writeFileAtomic } from "../../base/atomic-file.ts";
 import { GantryError } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
 import { claimName } from "../claim-name.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { checkContainerName, nameClaim } from "./container-name.ts";
+import type { ContainerRecord } from "./container-record.ts";
 import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import { settleLocked } from "./observe.ts";
@@ -32,9 +35,11 @@ export async function renameContainer(
   faultPoint("rename-claimed");
   const renamed = { ...record, name };
   try {
+    tellShims(internals, renamed);
     internals.containers.write(renamed);
   } catch (error) {
     internals.containers.names.release(name, id);
+    tellShims(internals, record);
     throw error;
   }
   faultPoint("rename-recorded");
@@ -44,4 +49,9 @@ export async function renameContainer(
     oldName: `/${record.name}`,
   });
   return name;
+}
+
+/** What they tell of carries the name that the container has then. Who is killed behind this is asked for it again. */
+function tellShims({ containers }: Internals, { id, name }: ContainerRecord): void {
+  if (existsSync(containers.stateDirectory(id))) writeFileAtomic(containers.renamedPath(id), name);
 }

@@ -6,7 +6,7 @@ import { startTask } from "../../tasks/start-task.ts";
 import type { Internals } from "../internals.ts";
 import { removeTree } from "../record-store.ts";
 import { noSuchContainer } from "./container-store.ts";
-import { containerAttributes } from "./event-attributes.ts";
+import { attributesNow } from "./event-attributes.ts";
 import { Exec } from "./exec.ts";
 import { type ExecRequest, execPlans, newExecId } from "./exec-plan.ts";
 import { forgetEnded } from "./list-execs.ts";
@@ -84,11 +84,11 @@ export async function startExec(
   // it comes up while the plan is made
   const started = internals.executors.take();
   let dir: string | undefined;
-  let announced: Readonly<Record<string, string>> | undefined;
+  let announced: (() => Readonly<Record<string, string>>) | undefined;
   try {
     const { record, start: running } = runningOf(await observe(internals, id), id);
     const execId = newExecId();
-    const told = { ...containerAttributes(record), execID: execId };
+    const told = () => ({ ...attributesNow(internals, record), execID: execId });
     const execs = makeExecsDirectory(internals, id);
     dir = join(execs, execId);
     if (detach) forgetEnded(internals, id);
@@ -96,7 +96,7 @@ export async function startExec(
     const plan = (await execPlans(internals, record, running, request, execs))(execId);
     const command = request.command.join(" ").slice(0, toldLength);
     for (const action of ["exec_create", "exec_start"] as const)
-      internals.events.append("container", action, id, { ...told, command });
+      internals.events.append("container", action, id, { ...told(), command });
     announced = told;
     const start = () =>
       startTask(plan, place, {
@@ -109,14 +109,14 @@ export async function startExec(
     internals.executors.prepare();
     const { pid, attachment } = await starting;
     const onLost = (exitCode: number) =>
-      internals.events.append("container", "exec_die", id, { ...told, exitCode: String(exitCode) });
-    const onDetach = () => internals.events.append("container", "exec_detach", id, told);
+      internals.events.append("container", "exec_die", id, { ...told(), exitCode: String(exitCode) });
+    const onDetach = () => internals.events.append("container", "exec_detach", id, told());
     return new Exec({ id: execId, pid, dir, attachment, onLost, onDetach, signal });
   } catch (error) {
     started.close();
     if (dir !== undefined) removeTree(dir);
     if (announced)
-      internals.events.append("container", "exec_die", id, { ...announced, exitCode: failedStatus(error) });
+      internals.events.append("container", "exec_die", id, { ...announced(), exitCode: failedStatus(error) });
     throw startError(error);
   }
 }

@@ -3,7 +3,7 @@
 import { isGantryError } from "../../base/error.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
-import { containerAttributes } from "./event-attributes.ts";
+import { attributesNow } from "./event-attributes.ts";
 import { holdBack } from "./hold-back.ts";
 import { type SignalName, sendSignal, signalNumber } from "./kill.ts";
 import { observe } from "./observe.ts";
@@ -30,7 +30,7 @@ export async function stopContainer(
   if (observed?.state.kind !== "running") return;
   const cancellable = options.signal ? { signal: options.signal } : {};
   await endRun(internals, observed.record, options, () => waitForContainer(internals, id, cancellable));
-  internals.events.append("container", "stop", id, containerAttributes(observed.record));
+  internals.events.append("container", "stop", id, attributesNow(internals, observed.record));
 }
 
 /** Ends a container that runs, in its time or by force; `wait` resolves at its end. */

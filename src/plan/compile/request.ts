@@ -34,6 +34,9 @@ export interface AppendedLine {
   /** Size at which the file is turned over. */
   readonly limitBytes: number;
   readonly line: string;
+  /** What `@NAME@` in it becomes, unless there is a file `renamed`, which holds a newer one. */
+  readonly name: string;
+  readonly renamed: string;
 }
 
 /** Where every line of the log goes besides the file. */

@@ -6,7 +6,7 @@ import { TreeSession } from "../../snapshots/tree-session.ts";
 import { type ByteString, textOfByteString } from "../../wire/tar-format.ts";
 import type { Internals } from "../internals.ts";
 import { sessionName } from "./archive.ts";
-import { openContainerView } from "./container-view.ts";
+import { type ContainerView, openContainerView } from "./container-view.ts";
 import { type LayerRoots, openLayerRoots, placeholders } from "./upper-layer.ts";
 
 export type ChangeKind = "added" | "changed" | "deleted";
@@ -25,7 +25,7 @@ export async function containerChanges(
   using view = await openContainerView(internals, id, options);
   await using session = new TreeSession(internals.executor(), sessionName(view), options);
   const roots = await openLayerRoots(internals, id, session, view, options);
-  const comparison = new Comparison(session, roots, await placeholders(internals, id, session, roots));
+  const comparison = new Comparison(session, roots, view, await placeholders(internals, id, session, roots));
   await comparison.directory(rootPath, { upper: roots.upper, isBelow: true, isOpaque: false });
   return comparison.changes
     .sort((a, b) => (a.path < b.path ? -1 : 1))
@@ -45,13 +45,20 @@ class Comparison {
   readonly changes: { readonly path: ByteString; readonly kind: ChangeKind }[] = [];
   readonly #session: TreeSession;
   readonly #roots: LayerRoots;
+  readonly #view: Pick<ContainerView, "inside" | "stored">;
   readonly #placeholders: ReadonlySet<ByteString>;
   /** Directories whose time says nothing: the runtime has made something in them. */
   readonly #touched: ReadonlySet<ByteString>;
 
-  constructor(session: TreeSession, roots: LayerRoots, ignored: ReadonlySet<ByteString>) {
+  constructor(
+    session: TreeSession,
+    roots: LayerRoots,
+    view: Pick<ContainerView, "inside" | "stored">,
+    ignored: ReadonlySet<ByteString>,
+  ) {
     this.#session = session;
     this.#roots = roots;
+    this.#view = view;
     this.#placeholders = ignored;
     this.#touched = new Set([...ignored].map(parentOf));
   }
@@ -93,14 +100,21 @@ class Comparison {
     });
     if (below?.type !== "directory") return;
     const touched = !this.#touched.has(path) && !sameTime(entry, below);
-    if (changed || touched || !sameOwner(entry, below)) this.#tell(path, "changed");
+    if (changed || touched || !this.#sameOwner(path, entry, below, side)) this.#tell(path, "changed");
+  }
+
+  /** As the container sees them: one that runs shows the ids of the host, where the layers have its own. */
+  #sameOwner(path: ByteString, entry: TreeEntry, below: TreeEntry, { upper }: Side): boolean {
+    const { inside, stored } = this.#view;
+    const ids = upper === this.#roots.merged ? inside(path) : stored;
+    return (
+      entry.mode === below.mode &&
+      ids.uid(entry.uid) === stored.uid(below.uid) &&
+      ids.gid(entry.gid) === stored.gid(below.gid)
+    );
   }
 }
 
 function sameTime(a: TreeEntry, b: TreeEntry): boolean {
   return a.mtimeSeconds === b.mtimeSeconds && a.mtimeNanoseconds === b.mtimeNanoseconds;
-}
-
-function sameOwner(a: TreeEntry, b: TreeEntry): boolean {
-  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
 }

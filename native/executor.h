@@ -303,6 +303,14 @@ void let_go(struct held *held);
  */
 int set_joined_layers(int fs, struct list texts, const char *prefix, struct held *held);
 
+/* --- ops_mount.c --- */
+/* pivot_root(2) to a root that is attached; nothing is left of the old one. */
+int pivot_to(struct executor *x, int root);
+
+/* --- ops_namespace.c --- */
+#define NSFS_MAGIC 0x6e736673
+bool is_namespace(int fd, uint64_t kind); /* a CLONE_NEW* bit */
+
 /* --- ops_network.c --- */
 void undo_links(struct executor *x); /* of a start that failed: what was moved goes back */
 void forget_links(struct executor *x); /* of one that went well: nothing keeps the namespace alive */

@@ -91,16 +91,10 @@ int op_attach_root(struct executor *x, const struct step *s)
 	return 0;
 }
 
-int op_pivot(struct executor *x, const struct step *s)
+int pivot_to(struct executor *x, int root)
 {
-	int root = reg(x, &s->v[PIVOT_ROOT]);
 	if (fchdir(root) < 0)
 		return fail(x, errno, "enter root");
-	if (s->v[PIVOT_MODE].number) {
-		if (chroot(".") < 0 || chdir("/") < 0)
-			return fail(x, errno, "chroot");
-		return 0;
-	}
 	int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (old < 0 || sys_pivot_root(".", ".") < 0)
 		return fail(x, errno, "pivot_root");
@@ -110,6 +104,16 @@ int op_pivot(struct executor *x, const struct step *s)
 		return fail(x, errno, "leave old root");
 	close(old);
 	return 0;
+}
+
+int op_pivot(struct executor *x, const struct step *s)
+{
+	int root = reg(x, &s->v[PIVOT_ROOT]);
+	if (!s->v[PIVOT_MODE].number)
+		return pivot_to(x, root);
+	if (fchdir(root) < 0)
+		return fail(x, errno, "enter root");
+	return chroot(".") < 0 || chdir("/") < 0 ? fail(x, errno, "chroot") : 0;
 }
 
 /* --- masked and read-only paths --- */

@@ -18,7 +18,6 @@
 #include <unistd.h>
 #include "executor.h"
 
-#define NSFS_MAGIC 0x6e736673
 #define NS_GET_NSTYPE 0xb703
 
 static pid_t clone_process(uint64_t flags, int exit_signal, int cgroup, int *pidfd)
@@ -126,15 +125,19 @@ static bool is_own_mount_namespace(int fd)
 	       own.st_dev == other.st_dev;
 }
 
+bool is_namespace(int fd, uint64_t kind)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC && ioctl(fd, NS_GET_NSTYPE) == (int)kind;
+}
+
 int op_open_namespace(struct executor *x, const struct step *s)
 {
 	const char *path = s->v[OPEN_NAMESPACE_PATH].text.at;
-	struct statfs fs;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return fail(x, errno, "%s", path);
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC ||
-	    ioctl(fd, NS_GET_NSTYPE) != (int)s->v[OPEN_NAMESPACE_KIND].number) {
+	if (!is_namespace(fd, s->v[OPEN_NAMESPACE_KIND].number)) {
 		close(fd);
 		return fail(x, EINVAL, "%s is not a namespace of the kind that is asked for", path);
 	}

@@ -97,7 +97,7 @@ int op_take_tree(struct executor *x, const struct step *s)
 	const char *path = s->v[TAKE_TREE_PATH].text.at;
 	struct statfs fs;
 	int error = 0, tree = -1, own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (own < 0 || setns(reg(x, &s->v[TAKE_TREE_PROCESS]), CLONE_NEWNS) < 0) {
+	if (own < 0 || setns(reg(x, &s->v[TAKE_TREE_NAMESPACE]), CLONE_NEWNS) < 0) {
 		error = errno;
 		if (own >= 0)
 			close(own);

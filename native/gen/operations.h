@@ -156,6 +156,9 @@
   X(264, become_pause, "become-pause", "t", 2, 40) \
   X(265, open_process_namespace, "open-process-namespace", "f48+", 1, 0) \
   X(266, take_tree, "take-tree", "ft8+", 1, 0) \
+  X(290, hold_mount, "hold-mount", "-+", 1, 0) \
+  X(291, take_held, "take-held", "f44+", 1, 0) \
+  X(292, keep_held, "keep-held", "-4", 1, 0) \
   X(267, prepare_runtime, "prepare-runtime", "4", 1, 0) \
   X(268, run_runtime, "run-runtime", "tTTt???4", 5, 0) \
   X(293, guard_runtime, "guard-runtime", "", 1, 0) \
@@ -523,10 +526,18 @@
 #define OPEN_PROCESS_NAMESPACE_PID 1
 #define OPEN_PROCESS_NAMESPACE_KIND 2
 #define OPEN_PROCESS_NAMESPACE_FD 3
-#define TAKE_TREE_PROCESS 0
+#define TAKE_TREE_NAMESPACE 0
 #define TAKE_TREE_PATH 1
 #define TAKE_TREE_TYPE 2
 #define TAKE_TREE_FD 3
+#define HOLD_MOUNT_MOUNT 0
+#define HOLD_MOUNT_HELD 1
+#define TAKE_HELD_PROCESS 0
+#define TAKE_HELD_PID 1
+#define TAKE_HELD_NUMBER 2
+#define TAKE_HELD_HELD 3
+#define KEEP_HELD_HELD 0
+#define KEEP_HELD_NUMBER 1
 #define PREPARE_RUNTIME_MOUNTS 0
 #define RUN_RUNTIME_PATH 0
 #define RUN_RUNTIME_ARGS 1

@@ -1,7 +1,7 @@
 /** What a run would do: its runtime config and every privileged step, with nothing started and nothing kept. */
 import type { Plan } from "../plan/plan.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
-import { donorsFor, settleLog, startPlan } from "./containers/container-plan.ts";
+import { donorsFor, lentVolumes, settleLog, startPlan } from "./containers/container-plan.ts";
 import { type CreateRequest, makeContainer } from "./containers/create.ts";
 import { discardContainer } from "./containers/discard.ts";
 import { settleDevices } from "./containers/settle-devices.ts";
@@ -29,7 +29,9 @@ export async function explainRun(
       const input = { ...asked, runtimeConfig };
       const log = await settleLog(internals, record, input.runtimeConfig);
       const donors = await donorsFor(internals, record, input.runtimeConfig);
-      const plan = await startPlan(internals, record, { ...input, donors, log, unattended: false });
+      using shared = await lentVolumes(internals, record, options);
+      const lent = shared?.sources;
+      const plan = await startPlan(internals, record, { ...input, donors, lent, log, unattended: false });
       await discardContainer(internals, { id: record.id });
       return { runtimeConfig: input.runtimeConfig, plan };
     },

@@ -234,7 +234,10 @@ export const operations = {
   "stay": op(263, child, ["confined", "last"], {}, "stays in its namespaces until the host side ends it"),
   "become-pause": op(264, child, ["confined", "last"], { name: "text" }, "becomes a program of a few instructions that holds a pid namespace and reaps what is orphaned in it; name is its last argument"),
   "open-process-namespace": op(265, host, [], { process: "fd", pid: "u32", kind: "u64", fd: "fd+" }, "opens a namespace (a CLONE_NEW* bit) of the process that open-process has proved, which still has its number then"),
-  "take-tree": op(266, host, [], { process: "fd", path: "text", type: "u64", fd: "fd+" }, "a detached copy of the mount, of a file system of that type (statfs(2)), at a path of the mount namespace that a process is in; crosses no symlink"),
+  "take-tree": op(266, host, [], { namespace: "fd", path: "text", type: "u64", fd: "fd+" }, "a detached copy of the mount, of a file system of that type (statfs(2)), at a path of a mount namespace, which is open or that of a process; crosses no symlink"),
+  "hold-mount": op(290, host, [], { mount: "fd-", held: "fd+" }, "puts a detached mount into a mount namespace that has nothing else and ends with the last descriptor of it"),
+  "take-held": op(291, host, [], { process: "fd", pid: "u32", number: "u32", held: "fd+" }, "opens the mount namespace that a process has as its descriptor of this number; open-process has proved the process, which still has its own number then"),
+  "keep-held": op(292, host, [], { held: "fd-", number: "u32" }, "keeps a mount namespace as the descriptor of this number, for take-held of others, until this process ends"),
 
   // containers of other OCI runtimes
   "prepare-runtime": op(267, host, [], { mounts: "u32" }, "makes this process the parent of what the programs that it starts leave behind; mounts 1: and takes a mount namespace of its own, into which mounts of the host still come"),

@@ -137,6 +137,20 @@ export const cases: readonly GoldenCase[] = [
     plainHost,
   ),
   engineCase(
+    "engine-held-mounts",
+    {
+      userNamespace: { uidMappings: ids, gidMappings: ids },
+      mounts: [
+        {
+          ...{ kind: "volume", source: "mem", target: "/mem", path: "/srv/mem", readOnly: true },
+          mounted: { type: "tmpfs", device: "tmpfs", options: ["size=1m"] },
+        },
+      ],
+    },
+    plainHost,
+    { ...engine, sources: new Map([["/mem", { held: { number: 600 } }]]) },
+  ),
+  engineCase(
     "engine-limits",
     { memoryBytes: 100 << 20, cpus: 2, pidsLimit: 50, network: "host" },
     hybridHost,

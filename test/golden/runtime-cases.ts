@@ -26,6 +26,8 @@ const engine: EngineMode = {
   sources: new Map([
     ["/image", { lower: ["/layers/8", "/layers/7"] }],
     ["/part", { below: "a/b" }],
+    ["/mem", { held: { number: 600, from: { pid: 41, start: 6, number: 601 } } }],
+    ["/mem-part", { held: { number: 602 }, below: "a" }],
   ]),
   runtime,
 };
@@ -72,15 +74,20 @@ const bind = (destination: string, source: string, ...options: readonly string[]
   ...{ destination, source, type: "bind", options: ["bind", ...options] },
 });
 
+const tmpfs = (destination: string, ...options: readonly string[]) => ({
+  ...{ destination, source: "tmpfs", type: "tmpfs", options: ["size=1m", ...options] },
+});
+
 export const runtimeCases: readonly GoldenCase[] = [
   start("runtime-plain", { mounts: [bind("/data", "/srv/data")] }),
   start("runtime-terminal", { terminal: true }),
   start("runtime-lent-mounts", {
     mounts: [bind("/image", "/image", "ro"), bind("/data", "/srv/data"), bind("/part", "/srv/volume")],
   }),
+  start("runtime-held-mounts", { mounts: [tmpfs("/mem", "ro"), tmpfs("/mem-part")] }),
   start("runtime-user-namespace", {
     users: true,
-    mounts: [bind("/etc/hosts", "/srv/hosts"), bind("/data", "/srv/data", "idmap")],
+    mounts: [bind("/etc/hosts", "/srv/hosts"), bind("/data", "/srv/data", "idmap"), tmpfs("/mem")],
   }),
   exec("runtime-exec", {}),
   exec("runtime-exec-terminal-user-namespace", { terminal: true, users: true }),

@@ -10,6 +10,7 @@ import type { Plan } from "../../plan/plan.ts";
 import type { SnapshotMounts } from "../../snapshots/snapshotter.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { Internals } from "../internals.ts";
+import type { SharedTmpfs } from "../volumes/shared-tmpfs.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { containerAttributes } from "./event-attributes.ts";
 import type { LogTarget } from "./log-target.ts";
@@ -90,6 +91,17 @@ export async function donorsFor(
   if (![network, pid, ipc, uts, userNamespace].some(isShared)) return undefined;
   const { donorsOf } = await import("./shared-namespaces.ts");
   return await donorsOf(internals, record, config);
+}
+
+/** Loaded only for volumes that are no directory. They are held until what comes back is disposed of. */
+export async function lentVolumes(
+  internals: Internals,
+  record: ContainerRecord,
+  options: { readonly signal?: AbortSignal },
+): Promise<SharedTmpfs | undefined> {
+  if (!record.options.mounts?.some((mount) => mount.kind === "volume" && mount.mounted)) return undefined;
+  const { shareTmpfs } = await import("../volumes/shared-tmpfs.ts");
+  return await shareTmpfs(internals, record, options);
 }
 
 /** Compiles the start of a container. */

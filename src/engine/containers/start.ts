@@ -18,9 +18,15 @@ import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
 import { removeTree } from "../record-store.ts";
-import type { SharedTmpfs } from "../volumes/shared-tmpfs.ts";
 import { writeContainerFiles } from "./container-files.ts";
-import { donorsFor, type PlanInput, settleLog, startPlan, startRequest } from "./container-plan.ts";
+import {
+  donorsFor,
+  lentVolumes,
+  type PlanInput,
+  settleLog,
+  startPlan,
+  startRequest,
+} from "./container-plan.ts";
 import type { ContainerRecord } from "./container-record.ts";
 import { noSuchContainer } from "./container-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
@@ -154,17 +160,6 @@ export async function launchLocked(
   if (attachment) internals.events.append("container", "attach", id, attributes);
   internals.events.append("container", "start", id, attributes);
   return attachment;
-}
-
-/** Loaded only for volumes that are no directory. */
-async function lentVolumes(
-  internals: Internals,
-  record: ContainerRecord,
-  cancellable: { readonly signal?: AbortSignal },
-): Promise<SharedTmpfs | undefined> {
-  if (!record.options.mounts?.some((mount) => mount.kind === "volume" && mount.mounted)) return undefined;
-  const { shareTmpfs } = await import("../volumes/shared-tmpfs.ts");
-  return await shareTmpfs(internals, record, cancellable);
 }
 
 /** Of a run before, whose runtime could not be asked. */

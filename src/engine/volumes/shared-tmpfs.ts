@@ -1,7 +1,7 @@
 /**
  * A volume whose driver mounts a tmpfs is one file system for all who use it at a time, as with docker. It is mounted
- * nowhere on the host: the first container that runs makes it, the next ones take it from one that has it, and it goes
- * with the last. So there is nothing to be removed, whoever is killed.
+ * nowhere on the host: the first container that runs makes it, the next ones take it from the shim of one that has it,
+ * and it goes with the last. So there is nothing to be removed, whoever is killed.
  */
 import { isGantryError } from "../../base/error.ts";
 import type { VolumeMountOption } from "../../bundle/container-options.ts";
@@ -22,13 +22,23 @@ export interface SharedTmpfs extends Disposable {
   readonly isLost: (error: unknown) => boolean;
 }
 
-/** Another OCI runtime makes its mounts by itself. A part of a volume is looked up in what is there. */
-export function sharedMounts({ options, runtime }: ContainerRecord): readonly VolumeMountOption[] {
-  if (runtime) return [];
-  return (options.mounts ?? []).filter(
-    (mount): mount is VolumeMountOption =>
-      mount.kind === "volume" && mount.mounted?.type === "tmpfs" && mount.subpath === undefined,
-  );
+/** The first descriptor by which a shim holds a mount: beyond all that it opens otherwise. */
+const firstNumber = 600;
+
+/** Where each of them is shown, in the order in which the shim holds them. */
+function heldVolumes({ options }: ContainerRecord): ReadonlyMap<string, readonly VolumeMountOption[]> {
+  const volumes = new Map<string, VolumeMountOption[]>();
+  for (const mount of options.mounts ?? []) {
+    if (mount.kind !== "volume" || mount.mounted?.type !== "tmpfs") continue;
+    // one that begins with what a container has in its place is that container's
+    if (mount.mounted.options.includes("tmpcopyup")) continue;
+    volumes.set(mount.source!, [...(volumes.get(mount.source!) ?? []), mount]);
+  }
+  return volumes;
+}
+
+function numberOf(volumes: ReadonlyMap<string, unknown>, name: string): number {
+  return firstNumber + [...volumes.keys()].indexOf(name);
 }
 
 /** Holds the volumes until the start is over: of two containers that start at once one is the first. */
@@ -37,27 +47,26 @@ export async function shareTmpfs(
   record: ContainerRecord,
   options: { readonly signal?: AbortSignal },
 ): Promise<SharedTmpfs> {
-  const own = sharedMounts(record);
+  const own = heldVolumes(record);
   const locks: Disposable[] = [];
   const release = () => {
     for (const lock of locks.splice(0)) lock[Symbol.dispose]();
   };
   try {
     // in one order for all, so that nobody waits for one that waits for him
-    for (const name of [...new Set(own.map(({ source }) => source!))].sort())
-      locks.push(await lockVolume(internals, name, options));
+    for (const name of [...own.keys()].sort()) locks.push(await lockVolume(internals, name, options));
     const donors: ProcessIdentity[] = [];
     const sources = new Map<string, MountSource>();
-    const users = own.length > 0 ? volumeUsers(internals.containers) : new Map<string, readonly string[]>();
-    for (const { source = "", target } of own)
-      for (const id of users.get(source) ?? []) {
-        const found = id === record.id ? undefined : mountIn(internals, record, id, source);
-        if (!found) continue;
-        const { init, path } = found;
-        donors.push(init);
-        sources.set(cleanTarget(target), { from: { pid: init.pid, start: init.startTime, path } });
-        break;
-      }
+    const users = own.size > 0 ? volumeUsers(internals.containers) : new Map<string, readonly string[]>();
+    for (const [name, mounts] of own) {
+      const number = numberOf(own, name);
+      const others = (users.get(name) ?? []).filter((id) => id !== record.id);
+      const holder = holderAmong(internals, others, name);
+      if (holder) donors.push(holder.shim);
+      const from = holder && { pid: holder.shim.pid, start: holder.shim.startTime, number: holder.number };
+      for (const { target, subpath } of mounts)
+        sources.set(cleanTarget(target), { held: { number, from }, below: subpath });
+    }
     // one that is about to end has no namespaces any more
     const isLost = (error: unknown) =>
       donors.length > 0 &&
@@ -69,17 +78,18 @@ export async function shareTmpfs(
   }
 }
 
-/** Where a container that runs has the volume. With other users it would show them wrongly. */
-function mountIn(
+/** The shim of one of these containers that runs, and by which number it holds the volume. */
+function holderAmong(
   { containers }: Internals,
-  { options }: ContainerRecord,
-  id: string,
+  ids: readonly string[],
   volume: string,
-): { readonly init: ProcessIdentity; readonly path: string } | undefined {
-  const state = taskState(containers.stateDirectory(id));
-  const other = containers.read(id);
-  if (!other || state.kind !== "running" || !isAlive(state.start.init)) return undefined;
-  if (JSON.stringify(other.options.userNamespace) !== JSON.stringify(options.userNamespace)) return undefined;
-  const mount = sharedMounts(other).find(({ source }) => source === volume);
-  return mount && { init: state.start.init, path: cleanTarget(mount.target) };
+): { readonly shim: ProcessIdentity; readonly number: number } | undefined {
+  for (const id of ids) {
+    const state = taskState(containers.stateDirectory(id));
+    const record = state.kind === "running" ? containers.read(id) : undefined;
+    if (state.kind !== "running" || !record) continue;
+    const volumes = heldVolumes(record);
+    if (volumes.has(volume)) return { shim: state.start.shim, number: numberOf(volumes, volume) };
+  }
+  return undefined;
 }

@@ -33,6 +33,7 @@ import {
 import { makeDevices, openDevices } from "./devices.ts";
 import { closeDonors } from "./donors.ts";
 import { Draft, rootRegister } from "./draft.ts";
+import { keepHeld } from "./held-mounts.ts";
 import { hooksOf, runHooks } from "./hooks.ts";
 import { mapLayers } from "./idmapped-root.ts";
 import { joinResctrl } from "./intel-rdt.ts";
@@ -107,6 +108,7 @@ export function compileContainer(request: ContainerRequest): Plan {
   forgetStreams(draft);
   // a directory of the host's cgroup tree is a way out for who can trace the child (CVE-2024-21626)
   if (cgroup !== undefined) draft.child.push({ op: "close", where: "/linux/cgroupsPath", fd: cgroup });
+  keepHeld(draft);
 
   enterNamespaces(draft, namespaces, cloned, () => mapIds(draft, namespaces, mounts, true));
 

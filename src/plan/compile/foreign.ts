@@ -21,6 +21,7 @@ import type { Plan } from "../plan.ts";
 import { type ContainerCgroup, cgroupsOf } from "./cgroups.ts";
 import { closeDonors } from "./donors.ts";
 import { Draft } from "./draft.ts";
+import { keepHeld } from "./held-mounts.ts";
 import { lend } from "./lend.ts";
 import { openStdio, recordStart, stayAsShim, watchMemory } from "./life.ts";
 import { openShim } from "./log.ts";
@@ -49,6 +50,7 @@ export function compileForeign(request: ContainerRequest): ForeignStart {
   draft.host.push({ op: "prepare-runtime", where: "", mounts: 1 });
   const { root: path, mounts, namespaces } = lend(draft, state);
   closeDonors(draft);
+  keepHeld(draft);
   const stdio = openStdio(draft);
   const bundle = foreignPlaces.bundle(state);
   // in the order of undoing: what is left of it, its cgroups, what the runtime remembers

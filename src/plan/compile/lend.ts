@@ -6,6 +6,7 @@
 import { basename, join } from "node:path";
 import { bug } from "../../base/error.ts";
 import { idMapText } from "../../linux/id-map.ts";
+import { parseMountOptions } from "../../linux/mount-options.ts";
 import { cloneFlags, namespaces as namespaceFacts } from "../../linux/namespaces.ts";
 import type { RuntimeConfig } from "../../spec/runtime-config.ts";
 import type { RuntimeLinux } from "../../spec/runtime-linux.ts";
@@ -66,17 +67,20 @@ export function lend(draft: Draft, state: string): Lent {
 
 /** Whether a runtime could not bind it from the path that stands in the config. */
 function isLent(draft: Draft, { kind, mount, ids, destination }: PlannedMount, isMapped: boolean): boolean {
-  if (kind !== "bind") return false;
+  if (kind !== "bind") return kind === "held";
   const { mode } = draft.request;
   const isOther = mode.kind === "engine" && mode.sources?.has(destination);
   return isMapped || ids !== "host" || isOther || draft.donor(mount.source!) !== undefined;
 }
 
 /** Its ids are those that it shows already. */
-function bindOf({ mount }: PlannedMount, source: string): NonNullable<RuntimeConfig["mounts"]>[number] {
+function bindOf({ mount, kind }: PlannedMount, source: string): NonNullable<RuntimeConfig["mounts"]>[number] {
   const { uidMappings: _u, gidMappings: _g, ...rest } = mount;
   const options = (mount.options ?? []).filter((option) => option !== "idmap" && option !== "ridmap");
-  return { ...rest, source, options };
+  if (kind !== "held") return { ...rest, source, options };
+  // those of the file system are its own by now
+  const own = options.filter((option) => parseMountOptions([option]).data.length === 0);
+  return { ...rest, type: "bind", source, options: ["bind", "rprivate", ...own] };
 }
 
 function show(draft: Draft, where: string, fd: string, path: string, kind: number): void {

@@ -5,6 +5,7 @@ import { checkIdMap, type IdMapping } from "../../linux/id-map.ts";
 import { type MountOptions, parseMountOptions } from "../../linux/mount-options.ts";
 import type { RuntimeMount } from "../../spec/runtime-mount.ts";
 import type { Draft } from "./draft.ts";
+import type { HeldSource } from "./request.ts";
 import { mayMountOnHost } from "./rootless.ts";
 
 /** Registers are few (encode.ts, registerLimit): the binds beyond this number are opened in the child. */
@@ -17,7 +18,7 @@ export interface PlannedMount {
   readonly destination: string;
   readonly options: MountOptions;
   readonly phrase: string;
-  readonly kind: "bind" | "cgroup" | "new" | "remount";
+  readonly kind: "bind" | "cgroup" | "held" | "new" | "remount";
   /** Opened by the host side under this name, or by the child. */
   readonly register: string;
   readonly inherited: boolean;
@@ -42,12 +43,11 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
       draft.warn(`mount destination ${JSON.stringify(destination)} is not absolute`, `${where}/destination`);
       destination = `/${destination}`;
     }
-    const kind = kindOf(mount, options);
+    const kind = heldOf(draft, destination) ? "held" : kindOf(mount, options);
     if (kind === "bind" && !mount.source) refuse(`${where}/source`, "a bind mount needs a source");
     if (kind === "new" && !mount.type) refuse(`${where}/type`, "a mount that is no bind mount needs a type");
-    const ids = idsOf(draft, mount, options, where);
-    const byHost =
-      isLent(draft, destination, mount) || (kind === "bind" && privileged && inherited++ < inheritedLimit);
+    const ids = kind === "held" ? idsOfHeld(draft) : idsOf(draft, mount, options, where);
+    const byHost = kind === "held" || (kind === "bind" && privileged && inherited++ < inheritedLimit);
     if (ids !== "host" && !byHost)
       throw new GantryError(
         "permission-denied",
@@ -71,8 +71,15 @@ export function readMounts(draft: Draft): readonly PlannedMount[] {
   });
 }
 
-function isLent({ request: { mode } }: Draft, destination: string, { type }: RuntimeMount): boolean {
-  return mode.kind === "engine" && type === "tmpfs" && mode.sources?.get(destination)?.from !== undefined;
+/** What is held by shims, where that is what a mount shows. */
+export function heldOf({ request: { mode } }: Draft, destination: string): HeldSource | undefined {
+  const source = mode.kind === "engine" ? mode.sources?.get(destination) : undefined;
+  return source?.held && { ...source, held: source.held };
+}
+
+/** In what is shared they stand as the container sees them. */
+function idsOfHeld({ linux: { namespaces = [] } }: Draft): PlannedMount["ids"] {
+  return namespaces.some(({ type }) => type === "user") ? "container" : "host";
 }
 
 /** Which ids a bind mount shows: the host's, those of the container's user namespace, or by a map of its own. */

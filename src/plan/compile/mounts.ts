@@ -12,7 +12,8 @@ import { mountCgroups } from "./cgroup-mount.ts";
 import type { ContainerCgroup } from "./cgroups.ts";
 import { donorRegister, tmpfsType } from "./donors.ts";
 import { type Draft, rootRegister } from "./draft.ts";
-import type { PlannedMount } from "./mount-entries.ts";
+import { openHeld } from "./held-mounts.ts";
+import { heldOf, type PlannedMount } from "./mount-entries.ts";
 import type { NamespacePlan } from "./namespaces.ts";
 import { userNamespaceRegister } from "./user-namespace.ts";
 
@@ -41,18 +42,13 @@ function openSource(draft: Draft, list: Step[], planned: PlannedMount): void {
   if (!single) pushOptionAttributes(list, planned);
 }
 
-/** A tmpfs of another container. Of what is the mount's own it has what was asked for. */
-function openLent(draft: Draft, planned: PlannedMount): void {
-  const { phrase, register: fd, destination, options } = planned;
-  const where = `${planned.where}/source`;
-  const { mode } = draft.request;
-  const from = mode.kind === "engine" ? mode.sources?.get(destination)?.from : undefined;
-  if (!from) bug(`a mount at ${destination} that nobody lends`);
-  const process = donorRegister(draft, from, where);
-  draft.host.push({ op: "take-tree", where, phrase, process, path: from.path, type: tmpfsType, fd });
+/** A tmpfs that others have too. Of what is the mount's own it has what was asked for. */
+function openShared(draft: Draft, planned: PlannedMount): void {
+  const { destination, options } = planned;
+  const source = heldOf(draft, destination) ?? bug(`a mount at ${destination} that nobody holds`);
+  openHeld(draft, planned, source, fileSystemOptions(draft, planned));
   const set = options.attrSet | options.recAttrSet;
-  const clear = mountAttr.readonly & ~set;
-  pushAttributes(draft.host, planned, { set, clear, propagation: mountFlag.private });
+  pushAttributes(draft.host, planned, { set, propagation: mountFlag.private });
 }
 
 /** The mount itself: of a path of the host, of an image's layers, or of a place in one of these. */
@@ -64,7 +60,8 @@ function cloneSource(draft: Draft, list: Step[], planned: PlannedMount, recursiv
   // what a container lends is what it has at the same place
   if (donor) {
     const process = donorRegister(draft, donor, where);
-    list.push({ op: "take-tree", where, phrase, process, path: destination, type: tmpfsType, fd });
+    const [namespace, path, type] = [process, destination, tmpfsType];
+    list.push({ op: "take-tree", where, phrase, namespace, path, type, fd });
     return;
   }
   const { lower, below } = (mode.kind === "engine" && mode.sources?.get(destination)) || {};
@@ -126,7 +123,7 @@ function pushOptionAttributes(list: Step[], planned: PlannedMount): void {
 export function openSources(draft: Draft, mounts: readonly PlannedMount[]): void {
   for (const planned of mounts) {
     if (!planned.inherited) continue;
-    if (planned.kind === "new") openLent(draft, planned);
+    if (planned.kind === "held") openShared(draft, planned);
     else openSource(draft, draft.host, planned);
     if (planned.ids === "own") mapOwnIds(draft, planned);
   }
@@ -316,11 +313,10 @@ export function placeMounts(
       mountCgroups(draft, planned, namespaces, cgroups);
       continue;
     }
-    if (planned.kind === "bind") {
-      if (!planned.inherited) openSource(draft, draft.child, planned);
-    } else if (planned.inherited) {
-      // it was lent, and is there
-    } else if (bindsSys(draft, planned, namespaces)) {
+    if (planned.inherited) {
+      // it is there
+    } else if (planned.kind === "bind") openSource(draft, draft.child, planned);
+    else if (bindsSys(draft, planned, namespaces)) {
       const { where, phrase, register: fd } = planned;
       draft.child.push({ op: "clone-tree", where, phrase, path: "/sys", recursive: 1, fd });
       pushAttributes(draft.child, planned, { propagation: mountFlag.slave, recursive: 1 });

@@ -79,15 +79,20 @@ export interface ForeignRuntime {
   readonly env: readonly string[];
 }
 
+/** A shim, and the number that it holds a mount by. */
+export type HeldBy = Donor & { readonly number: number };
+
 /** What a mount shows that is neither just a path of the host nor a new file system. */
 export interface MountSource {
   /** Layers of an image, topmost first, in place of the source; at least two. */
   readonly lower?: readonly string[] | undefined;
   /** A path in what is mounted, which others fill: nothing leads out of it. */
   readonly below?: string | undefined;
-  /** In place of a new tmpfs, that which a container has at a path. */
-  readonly from?: (Donor & { readonly path: string }) | undefined;
+  /** In place of a new tmpfs one that every shim which has it holds, as the descriptor `number` of its own. */
+  readonly held?: { readonly number: number; readonly from?: HeldBy | undefined } | undefined;
 }
+
+export type HeldSource = MountSource & { readonly held: NonNullable<MountSource["held"]> };
 
 /** The executor stays as the container's shim. */
 export interface EngineMode {

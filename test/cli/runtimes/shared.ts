@@ -53,15 +53,51 @@ export const sharing: readonly Case[] = [
     },
   },
   {
+    title: "a tmpfs volume, with containers of any runtime, all of it and parts",
+    async run({ box, options }) {
+      const device = ["-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=2m,mode=711,nosuid"];
+      await box.must(["volume", "create", ...device, "mem"]);
+      const run = (name: string, ...more: readonly string[]) =>
+        box.must(["run", "-d", "--name", name, ...more, "busybox", "sleep", "1000"]);
+      const shell = (name: string, script: string) => box.must(["exec", name, "sh", "-c", script]);
+      await run("first", ...options, "-v", "mem:/m");
+      assert.equal(
+        await shell(
+          "first",
+          "df -k /m | tail -n 1 | awk '{print $2}'; stat -c %a /m; mkdir /m/in; echo x > /m/in/f",
+        ),
+        "2048\n711",
+      );
+      assert.match(await shell("first", "grep ' /m ' /proc/mounts"), / rw,.*nosuid/);
+      await run("own", "-v", "mem:/other:ro");
+      assert.equal(await shell("own", "cat /other/in/f"), "x");
+      await box.must(["restart", "-t", "0", "first"]);
+      assert.equal(await shell("first", "cat /m/in/f; echo y > /m/in/f; cat /m/in/f"), "x\ny");
+      await run("part", ...options, "--mount", "type=volume,src=mem,dst=/part,volume-subpath=in,readonly");
+      assert.equal(await shell("part", "cat /part/f; touch /part/g 2>/dev/null || echo no"), "y\nno");
+      await box.must(["rm", "-f", "first", "own"]);
+      await run("last", "-v", "mem:/m");
+      assert.equal(await shell("last", "cat /m/in/f"), "y");
+      await box.must(["rm", "-f", "last", "part"]);
+      assert.equal(await box.must(["run", "--rm", ...options, "-v", "mem:/m", "busybox", "ls", "/m"]), "");
+      await box.must(["volume", "rm", "mem"]);
+    },
+  },
+  {
     title: "a user namespace: ids, volumes, execs, terminals; and one that joins it",
     needs: ["linux 6.15"],
     async run({ box, runtime, options }) {
       await using engine = await Engine.open({ root: box.root, state: box.state, executor: findExecutor() });
       const ids = [{ containerID: 0, hostID: 200_000, size: 65_536 }];
       const userNamespace = { uidMappings: ids, gidMappings: ids };
-      const mounts = [{ kind: "volume", source: "data", target: "/data" }] as const;
+      const device = { type: "tmpfs", device: "tmpfs" };
+      await engine.createVolume({ name: "mem", options: device });
+      const mounts = [
+        { kind: "volume", source: "data", target: "/data" },
+        { kind: "volume", source: "mem", target: "/mem" },
+      ] as const;
       const script =
-        "id -u; cat /proc/self/uid_map; touch /data/mine /mine; chown 5:6 /data/mine; exec sleep 1000";
+        "id -u; cat /proc/self/uid_map; touch /data/mine /mem/mine /mine; chown 5:6 /data/mine /mem/mine; exec sleep 1000";
       const container = await engine.run({
         ...{ image: "busybox", name: "mapped", runtime, userNamespace, mounts },
         command: ["sh", "-c", script],
@@ -74,6 +110,16 @@ export const sharing: readonly Case[] = [
         () => statSync(join(mountpoint, "mine"), { throwIfNoEntry: false })?.uid === 5,
       );
       assert.equal(statSync(join(mountpoint, "mine")).gid, 6, "not the host's ids of the namespace");
+      await until("it to write there too", async () =>
+        (await box.must(["exec", "mapped", "ls", "-n", "/mem"])).includes(" 5 "),
+      );
+      const owners = ["stat", "-c", "%u:%g", "/mem", "/mem/mine"];
+      assert.equal(
+        await box.must(["run", "--rm", "-v", "mem:/mem", "busybox", ...owners]),
+        "0:0\n5:6",
+        "as without a user namespace",
+      );
+      assert.equal(await box.must(["exec", "mapped", ...owners]), "0:0\n5:6");
       const pid = Number(await box.must(["inspect", "-f", "{{.State.Pid}}", "mapped"]));
       assert.equal(statSync(`/proc/${pid}`).uid, 200_000);
       const asked = await box.gantry([
@@ -127,6 +173,7 @@ export const sharing: readonly Case[] = [
       assert.match(other, /^ +0 +200000 +65536\n[\s\S]* 5 +6 .* mine\nmapped-pod$/);
       await box.must(["pod", "rm", "mapped-pod"]);
       await engine.removeVolume("data");
+      await engine.removeVolume("mem");
       await container[Symbol.asyncDispose]();
     },
   },

@@ -143,10 +143,13 @@ export const killings: readonly Case[] = [
           (existsSync(execs) ? readdirSync(execs) : [])
             .map((exec) => join(execs, exec, "runtime.pid"))
             .find((file) => existsSync(file) && readFileSync(file, "utf8") !== "");
-        await until("the process to run", () => written() !== undefined);
-        const file = written()!;
+        const file = await until("the process to be written down by the runtime", written);
         const pid = Number(readFileSync(file, "utf8"));
-        assert.equal(readFileSync(`/proc/${pid}/cmdline`, "utf8"), "sleep\x00605\0");
+        // gantry-oci writes it down a moment before it becomes the program
+        await until(
+          "the process to run",
+          () => readFileSync(`/proc/${pid}/cmdline`, "utf8") === "sleep\x00605\0",
+        );
         assert.equal(existsSync(join(file, "../start.json")), false);
         for (const child of childrenOf(client.pid!)) process.kill(child, "SIGKILL");
         client.kill("SIGKILL");

@@ -17,11 +17,11 @@ for (const [dumper, restorer] of [
   }, async () => {
     const told = await script(`
       detached ${dumper} run
-      until_true '[ -s vol/n ]'; counts
+      until_true '[ -s vol/n ]'; counts; counts; n=$b
       ${dumper} checkpoint --image-path img --work-path work c || exit 97
-      n=$(cat vol/n); gone; cat img/descriptors.json | tr -d '0-9'; echo
+      gone; cat img/descriptors.json | tr -d '0-9'; echo
       detached ${restorer} restore --image-path img --work-path work
-      counts; [ $(cat vol/n) -gt $n ] && echo on
+      counts; [ $a -ge $n ] && echo on
       p=$(cat pid); cat /proc/$p/cgroup out
       cat /sys/fs/cgroup/pods/one/memory.max /sys/fs/cgroup/pods/one/pids.max /proc/$p/oom_score_adj
       grep -E 'CapEff|CapBnd|Seccomp:' /proc/$p/status | cut -f 2

@@ -159,7 +159,7 @@
   X(290, hold_mount, "hold-mount", "-+", 1, 0) \
   X(291, take_held, "take-held", "f44+", 1, 0) \
   X(292, keep_held, "keep-held", "-4", 1, 0) \
-  X(267, prepare_runtime, "prepare-runtime", "4", 1, 0) \
+  X(267, prepare_runtime, "prepare-runtime", "", 1, 0) \
   X(268, run_runtime, "run-runtime", "tTTt???4", 5, 0) \
   X(293, guard_runtime, "guard-runtime", "", 1, 0) \
   X(294, dismiss_guard, "dismiss-guard", "", 1, 128) \
@@ -538,7 +538,6 @@
 #define TAKE_HELD_HELD 3
 #define KEEP_HELD_HELD 0
 #define KEEP_HELD_NUMBER 1
-#define PREPARE_RUNTIME_MOUNTS 0
 #define RUN_RUNTIME_PATH 0
 #define RUN_RUNTIME_ARGS 1
 #define RUN_RUNTIME_ENV 2

@@ -240,7 +240,7 @@ export const operations = {
   "keep-held": op(292, host, [], { held: "fd-", number: "u32" }, "keeps a mount namespace as the descriptor of this number, for take-held of others, until this process ends"),
 
   // containers of other OCI runtimes
-  "prepare-runtime": op(267, host, [], { mounts: "u32" }, "makes this process the parent of what the programs that it starts leave behind; mounts 1: and takes a mount namespace of its own, into which mounts of the host still come"),
+  "prepare-runtime": op(267, host, [], {}, "makes this process the parent of what the programs that it starts leave behind, in a mount namespace of its own, into which mounts of the host still come: what a runtime that is killed has mounted goes with it"),
   "run-runtime": op(268, outside, [], { path: "text", args: "texts", env: "texts", directory: "text", stdin: "fd?", stdout: "fd?", stderr: "fd?", timeoutMs: "u32" }, "runs an OCI runtime with these descriptors on 0, 1 and 2, in a directory if one is named, and waits for its end, which must be good"),
   "guard-runtime": op(293, host, [], {}, "puts a process between this one and the runtime that is run next, to which that leaves what it leaves behind, and which kills that when this one ends before dismiss-guard, however it ends"),
   "dismiss-guard": op(294, host, ["with-child"], {}, "ends that process, and what the runtime has left behind is left to this one; the child must be"),

@@ -26,9 +26,8 @@ export function compileForeignExec(request: ExecRequest, runtime: ForeignRuntime
     (options) => ["exec", "--detach", "--process", foreignPlaces.process(state), ...options, id],
     { directory: state, stdio, terminal: config.process.terminal ?? false },
   );
-  const isMapped = draft.linux.namespaces?.some(({ type }) => type === "user");
-  draft.host.push({ op: "prepare-runtime", where: "", mounts: isMapped ? 1 : 0 });
-  if (isMapped) standInForRoot(draft);
+  draft.host.push({ op: "prepare-runtime", where: "" });
+  if (draft.linux.namespaces?.some(({ type }) => type === "user")) standInForRoot(draft);
   draft.host.push(...before, { op: "guard-runtime", where: "" }, launch);
   closeEnds(draft.host, stdio);
   draft.host.push(

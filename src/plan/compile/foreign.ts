@@ -47,7 +47,7 @@ export function compileForeign(request: ContainerRequest): ForeignStart {
   const { state } = mode;
   const cgroups = cgroupsOf(draft);
 
-  draft.host.push({ op: "prepare-runtime", where: "", mounts: 1 });
+  draft.host.push({ op: "prepare-runtime", where: "" });
   const { root: path, mounts, namespaces } = lend(draft, state);
   closeDonors(draft);
   keepHeld(draft);

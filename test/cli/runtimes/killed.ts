@@ -118,10 +118,13 @@ export const killings: readonly Case[] = [
     title: "a client and an executor killed before an exec is written down leave no process of it",
     async run({ box, runtime }) {
       if (runtime === "gantry") return;
-      const [program, slow] = [join(box.dir, "runtime-of-test"), join(box.dir, "slow")];
+      const [program, slow, mounted] = ["runtime-of-test", "slow", "mounted"].map((name) =>
+        join(box.dir, name),
+      ) as [string, string, string];
       const path = runtime.includes("/") ? runtime : programPath(runtime)!;
       // what it was asked for is done; who asked does not get to know
-      const wait = `[ "$code" = 0 ] && [ -e ${slow} ] && while [ -e ${slow} ]; do sleep 0.05; done`;
+      const mount = `mount --bind ${box.dir} ${box.dir} && touch ${mounted}`;
+      const wait = `[ "$code" = 0 ] && [ -e ${slow} ] && ${mount} && while [ -e ${slow} ]; do sleep 0.05; done`;
       writeFileSync(program, `#!/bin/sh\n${path} "$@"; code=$?\n${wait}\nexit $code\n`, { mode: 0o755 });
       const id = await box.must([
         "run",
@@ -151,11 +154,14 @@ export const killings: readonly Case[] = [
           () => readFileSync(`/proc/${pid}/cmdline`, "utf8") === "sleep\x00605\0",
         );
         assert.equal(existsSync(join(file, "../start.json")), false);
+        await until("the runtime to have mounted something", () => existsSync(mounted));
+        assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(` ${box.dir} `), "on the host");
         for (const child of childrenOf(client.pid!)) process.kill(child, "SIGKILL");
         client.kill("SIGKILL");
         await over;
         await until("its process to end", () => isOver(pid));
         rmSync(join(file, ".."), { recursive: true });
+        rmSync(mounted);
       }
       rmSync(slow);
       assert.equal((await box.gantry(["exec", "one", "sh", "-c", "exit 3"])).code, 3);

@@ -6,7 +6,7 @@ import { startTask } from "../../tasks/start-task.ts";
 import type { Internals } from "../internals.ts";
 import { removeTree } from "../record-store.ts";
 import { noSuchContainer } from "./container-store.ts";
-import { attributesNow } from "./event-attributes.ts";
+import { attributesNow, containerAttributes } from "./event-attributes.ts";
 import { Exec } from "./exec.ts";
 import { type ExecRequest, execPlans, newExecId } from "./exec-plan.ts";
 import { forgetEnded } from "./list-execs.ts";
@@ -89,6 +89,8 @@ export async function startExec(
     const { record, start: running } = runningOf(await observe(internals, id), id);
     const execId = newExecId();
     const told = () => ({ ...attributesNow(internals, record), execID: execId });
+    // the record was read just now
+    const atStart = { ...containerAttributes(record), execID: execId };
     const execs = makeExecsDirectory(internals, id);
     dir = join(execs, execId);
     if (detach) forgetEnded(internals, id);
@@ -96,7 +98,7 @@ export async function startExec(
     const plan = (await execPlans(internals, record, running, request, execs))(execId);
     const command = request.command.join(" ").slice(0, toldLength);
     for (const action of ["exec_create", "exec_start"] as const)
-      internals.events.append("container", action, id, { ...told(), command });
+      internals.events.append("container", action, id, { ...atStart, command });
     announced = told;
     const start = () =>
       startTask(plan, place, {

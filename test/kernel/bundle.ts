@@ -130,12 +130,12 @@ export function containerId(): string {
   return `gantrytest-${process.pid}-${++counter}`;
 }
 
-/** Global flags that say who makes the cgroups: on a machine whose first process is systemd both ways are tried. */
 /** A whole container that ends, with its cgroup and what that has counted, may be gone before anybody can look. */
 export const cgroupVanishes = () =>
   process.env.GANTRY_TEST_CGROUPS === "systemd" &&
   skipped("systemd takes a cgroup away as soon as it is empty, and its count with it");
 
+/** Global flags that say who makes the cgroups: on a machine whose first process is systemd both ways are tried. */
 const driver = process.env.GANTRY_TEST_CGROUPS === "systemd" ? ["--systemd-cgroup"] : [];
 
 /** A value of linux.cgroupsPath in the form that these flags want. */

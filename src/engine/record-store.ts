@@ -3,12 +3,13 @@
  * the last of a removal, and beside it one on the run-time side. The record is a file of the former, replaced
  * atomically; without it the thing is being made or removed, or who did so died. Names are links to the ids.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync, unlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-file.ts";
 import { pattern } from "../base/decode.ts";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
 import { type RecordForm, readRecordFile } from "../base/record-file.ts";
+import { removeTree } from "../base/remove-tree.ts";
 import { RecordNames } from "./record-names.ts";
 import { makePrivateDirectory } from "./store-layout.ts";
 
@@ -175,17 +176,5 @@ function idsIn(dir: string): readonly string[] {
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return [];
     throw wrapErrno(error, "list", dir);
-  }
-}
-
-/** An exec that was on its way when its container ended may put something there while it is being removed. */
-export function removeTree(dir: string): void {
-  for (let tries = 1; ; tries++) {
-    try {
-      rmSync(dir, { recursive: true, force: true });
-      return;
-    } catch (error) {
-      if (errnoOf(error) !== "ENOTEMPTY" || tries === 100) throw wrapErrno(error, "remove directory", dir);
-    }
   }
 }

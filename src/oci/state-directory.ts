@@ -9,7 +9,7 @@
  * The directory is the claim to the id: it is made exclusively. What a container does now is asked of
  * the kernel: the pid and its start time tell whether it is still the same process.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   array,
@@ -24,6 +24,7 @@ import {
   string,
 } from "../base/decode.ts";
 import { errnoOf, GantryError, wrapErrno } from "../base/error.ts";
+import { removeTree } from "../base/remove-tree.ts";
 import { hasEnded, parseProcStat } from "../linux/proc-stat.ts";
 import { freezerOf, isFrozenState } from "../plan/compile/living-cgroups.ts";
 import { stateFiles } from "../plan/state-files.ts";
@@ -110,7 +111,7 @@ export function makeStateDirectory(root: string, id: string): string {
   try {
     // sticky: nobody who tidies up XDG_RUNTIME_DIR takes it (XDG base directory specification)
     if (mkdirSync(root, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(root, 0o1700);
-    if (isAbandoned(directory)) removeStateDirectory(directory);
+    if (isAbandoned(directory)) removeTree(directory);
     mkdirSync(directory, { mode: 0o711 });
   } catch (error) {
     if (errnoOf(error) === "EEXIST")
@@ -118,10 +119,6 @@ export function makeStateDirectory(root: string, id: string): string {
     throw wrapErrno(error, "make state directory", directory);
   }
   return directory;
-}
-
-export function removeStateDirectory(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
 }
 
 /** True if the process is the one that the file speaks of, and lives. */

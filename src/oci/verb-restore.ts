@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { array, decodeJson, string } from "../base/decode.ts";
 import { wrapErrno } from "../base/error.ts";
+import { removeTree } from "../base/remove-tree.ts";
 import { readHostFacts } from "../host/facts.ts";
 import type { ForeignCgroups } from "../plan/compile/request.ts";
 import { compileRestore, restoreLog } from "../plan/compile/restore.ts";
@@ -13,7 +14,7 @@ import { criuFlagTable, criuSetting, explainCriu, isDirectory, readCriuFlags } f
 import { executePlanHere } from "./execute-plan.ts";
 import type { Flags } from "./flags.ts";
 import { type Bundle, readBundle } from "./launch-container.ts";
-import { makeStateDirectory, removeStateDirectory } from "./state-directory.ts";
+import { makeStateDirectory } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
 import { failureText, verbIntro } from "./tell-failure.ts";
 import { descriptorsFile } from "./verb-checkpoint.ts";
@@ -97,7 +98,7 @@ async function run(context: OciContext, flags: Flags): Promise<number> {
     if (foreground) await unit?.stop();
     return status;
   } finally {
-    if (!handedOver) removeStateDirectory(state);
+    if (!handedOver) removeTree(state);
   }
 }
 

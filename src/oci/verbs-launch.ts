@@ -1,6 +1,7 @@
 /** create and run. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { removeTree } from "../base/remove-tree.ts";
 import type { SyncPoint } from "../plan/plan.ts";
 import { stateFiles } from "../plan/state-files.ts";
 import type { RuntimeConfig } from "../spec/runtime-config.ts";
@@ -9,7 +10,7 @@ import type { OciContext, Verb } from "./context.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import { compileLaunch, type LaunchRequest, launchFlags, readBundle } from "./launch-container.ts";
-import { isAlive, makeStateDirectory, removeStateDirectory, type StateFile } from "./state-directory.ts";
+import { isAlive, makeStateDirectory, type StateFile } from "./state-directory.ts";
 import { storeConfig } from "./stored-config.ts";
 import { storeFilter } from "./stored-filter.ts";
 import type { ContainerUnit } from "./systemd-unit.ts";
@@ -50,7 +51,7 @@ async function launch(context: OciContext, flags: Flags, kind: LaunchRequest["ki
     if (kind === "foreground" && !flags.has("keep")) await unit?.stop();
     return status;
   } finally {
-    if (!handedOver) removeStateDirectory(state);
+    if (!handedOver) removeTree(state);
   }
 }
 

@@ -2,6 +2,7 @@
 import { rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../base/error.ts";
+import { removeTree } from "../base/remove-tree.ts";
 import { parseSignal } from "../linux/signals.ts";
 import { stopRecordedUnit } from "./cgroup-manager.ts";
 import type { OciContext, Verb } from "./context.ts";
@@ -15,7 +16,6 @@ import {
   type OciContainer,
   phrases,
   readContainer,
-  removeStateDirectory,
   type StateCgroup,
   stateDocument,
 } from "./state-directory.ts";
@@ -143,7 +143,7 @@ export async function destroy(context: OciContext, container: OciContainer): Pro
   await stopRecordedUnit(context, container.directory);
   await removeCgroups(container.cgroups);
   removeResctrlGroups(container);
-  removeStateDirectory(container.directory);
+  removeTree(container.directory);
   const { id, bundle, annotations } = container;
   await runStateHooks(
     context,
@@ -157,7 +157,7 @@ export async function destroy(context: OciContext, container: OciContainer): Pro
 async function removeUnborn(context: OciContext, id: string): Promise<void> {
   const directory = join(context.root, checkId(id));
   await stopRecordedUnit(context, directory);
-  removeStateDirectory(directory);
+  removeTree(directory);
 }
 
 export const remove: Verb = {

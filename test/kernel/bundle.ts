@@ -11,12 +11,12 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeTree } from "../../src/base/remove-tree.ts";
 import { type CommandOptions, command, type Outcome } from "../lib/command.ts";
 import { needs, programPath, skipped } from "../lib/needs.ts";
 import { gantryOciProgram } from "../lib/sandbox.ts";
@@ -191,7 +191,7 @@ export async function withBundle<T>(
       for (const id of containersBelow(runtime.root)) await runtime.call(["delete", "--force", id]);
     }
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    removeTree(dir);
   }
 }
 

@@ -3,9 +3,10 @@
  * the test's own shows.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { removeTree } from "../../src/base/remove-tree.ts";
 import { type CommandOptions, command, must, type Outcome } from "../lib/command.ts";
 import { makeBusyboxTree } from "../lib/fixtures.ts";
 import { needs, programPath } from "../lib/needs.ts";
@@ -102,7 +103,7 @@ export async function withBundle(
       if (existsSync(join(user.home, "run", name, id))) await verb(["delete", "--force", id]);
     }
   } finally {
-    rmSync(path, { recursive: true, force: true });
+    removeTree(path);
   }
 }
 

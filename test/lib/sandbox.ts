@@ -9,9 +9,10 @@
  *       }));
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeTree } from "../../src/base/remove-tree.ts";
 import { type CommandOptions, command, must, type Outcome } from "./command.ts";
 import { type Leftover, leftovers, snapshot, sweep } from "./leftovers.ts";
 
@@ -89,5 +90,5 @@ function sandboxAt(dir: string, look: Sandbox["leftovers"]): Sandbox {
 
 async function clear(dir: string, left: readonly Leftover[]): Promise<void> {
   await sweep(left);
-  rmSync(dir, { recursive: true, force: true });
+  removeTree(dir);
 }

@@ -3,11 +3,12 @@
  * that the engine has by itself and then with gantry-oci. A case that fails with both is a bad case.
  */
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import test, { after } from "node:test";
 import { type Engine, removeGroups } from "../../bench/peers/peer.ts";
+import { removeTree } from "../../src/base/remove-tree.ts";
 import { Scope } from "../../src/base/scope.ts";
 import { parseProcCgroup } from "../../src/linux/cgroup-mounts.ts";
 import { type CommandOptions, command, must, type Outcome } from "../lib/command.ts";
@@ -264,7 +265,7 @@ class Stage {
     const left = (await leftovers(before, 5000)).filter(({ kind }) => kind !== "cgroup");
     await sweep(left);
     removeGroups(this.#group);
-    rmSync(dir, { recursive: true, force: true });
+    removeTree(dir);
     assert.deepEqual({ left, groups }, { left: [], groups: [] });
   }
 }

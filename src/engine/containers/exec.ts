@@ -1,6 +1,6 @@
 /** A further process of a container in the hands of a program. */
-import { rmSync } from "node:fs";
 import { isGantryError } from "../../base/error.ts";
+import { removeTree } from "../../base/remove-tree.ts";
 import type { TerminalSize } from "../../bundle/exec-process.ts";
 import { endProcess } from "../../tasks/end-process.ts";
 import { openTask } from "../../tasks/open-task.ts";
@@ -106,7 +106,7 @@ export class Exec implements AsyncDisposable {
       // the process ends with its shim, that of another runtime by us; what the shim would have removed is left
       const state = taskState(this.#dir);
       if (state.kind === "lost") await endProcess(state.start.init, `end exec "${this.id}"`, options.signal);
-      rmSync(this.#dir, { recursive: true, force: true });
+      removeTree(this.#dir);
       const lost = lostExit();
       this.#onLost(lost.code);
       return lost;

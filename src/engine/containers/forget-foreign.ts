@@ -2,9 +2,10 @@
  * What another runtime remembers of containers that do not run. It forgets them when it is told to; one that is gone
  * from the machine, or broken, cannot, and its state directory is of this store alone.
  */
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, isGantryError, wrapErrno } from "../../base/error.ts";
+import { removeTree } from "../../base/remove-tree.ts";
 import type { Internals } from "../internals.ts";
 import type { ContainerRecord } from "./container-record.ts";
 
@@ -37,11 +38,7 @@ export function forgetForeign(internals: Internals, id: string): void {
   for (const { runtime } of rememberedContainers(internals).filter((one) => one.id === id)) {
     const path = join(runtimes, runtime, id);
     internals.logger.warn("a runtime has not forgotten a container; its state is removed", { id, runtime });
-    try {
-      rmSync(path, { recursive: true, force: true });
-    } catch (error) {
-      throw wrapErrno(error, "remove state of runtime", path);
-    }
+    removeTree(path);
   }
 }
 

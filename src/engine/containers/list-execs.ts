@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { array, boolean, decodeJson, object, string } from "../../base/decode.ts";
 import { bug, errnoOf, wrapErrno } from "../../base/error.ts";
+import { removeTree } from "../../base/remove-tree.ts";
 import { type StartRecord, startRecordName } from "../../tasks/records.ts";
 import { lostExit } from "../../tasks/recover.ts";
 import { type TaskState, taskState } from "../../tasks/task-state.ts";
 import type { Internals } from "../internals.ts";
-import { removeTree } from "../record-store.ts";
 import { containerAttributes } from "./event-attributes.ts";
 
 export interface ExecSummary {

@@ -2,9 +2,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
+import { removeTree } from "../../base/remove-tree.ts";
 import { startTask } from "../../tasks/start-task.ts";
 import type { Internals } from "../internals.ts";
-import { removeTree } from "../record-store.ts";
 import { noSuchContainer } from "./container-store.ts";
 import { attributesNow, containerAttributes } from "./event-attributes.ts";
 import { Exec } from "./exec.ts";

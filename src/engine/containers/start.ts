@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { GantryError, isGantryError, wrapErrno } from "../../base/error.ts";
 import { faultPoint } from "../../base/fault.ts";
+import { removeTree } from "../../base/remove-tree.ts";
 import type { TerminalSize } from "../../bundle/exec-process.ts";
 import { machineName } from "../../host/hostname.ts";
 import { openImageContent } from "../../images/image.ts";
@@ -17,7 +18,6 @@ import { taskState } from "../../tasks/task-state.ts";
 import { bootId } from "../boot.ts";
 import { ensureUnpacked } from "../images/ensure-unpacked.ts";
 import { type Internals, lockContainer } from "../internals.ts";
-import { removeTree } from "../record-store.ts";
 import { writeContainerFiles } from "./container-files.ts";
 import {
   donorsFor,

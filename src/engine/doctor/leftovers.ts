@@ -2,10 +2,11 @@
  * What a crash has left of this store, found without touching anything; each knows how it is taken away. Other stores of
  * the machine have cgroups beside ours, so one counts only if this store is known to have had its container.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import { errnoOf, isGantryError, wrapErrno } from "../../base/error.ts";
 import { ownerState } from "../../base/owner.ts";
+import { removeTree } from "../../base/remove-tree.ts";
 import { runPlan } from "../../launch/launch.ts";
 import { parseMountinfo } from "../../linux/mountinfo.ts";
 import { endProcess } from "../../tasks/end-process.ts";
@@ -116,7 +117,7 @@ function execs(internals: Internals): readonly Leftover[] {
       const name = `exec ${short(exec)} of container ${short(id)}`;
       const end = async () => {
         await endProcess(task.start.init, `end ${name}`);
-        remove(dir);
+        removeTree(dir);
       };
       return [{ name, detail: "its shim was killed", remove: end }];
     }),
@@ -145,15 +146,7 @@ async function endTask(internals: Internals, dir: string): Promise<void> {
     for (const process of [start.shim, start.init]) await endProcess(process, `end what is left in "${dir}"`);
     await recover(dir, { executor: internals.executor() });
   }
-  remove(dir);
-}
-
-function remove(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch (error) {
-    throw wrapErrno(error, "remove", path);
-  }
+  removeTree(dir);
 }
 
 function pods(internals: Internals): readonly Leftover[] {
@@ -359,7 +352,7 @@ function temporaryFiles(internals: Internals): readonly Leftover[] {
       .map((name) => ({
         name: `file ${join(basename(dir), name)}`,
         detail: "its writer is dead",
-        remove: async () => remove(join(dir, name)),
+        remove: async () => removeTree(join(dir, name)),
       })),
   );
 }

@@ -75,7 +75,9 @@ export const terminals: readonly Case[] = [
     async run({ box, options }) {
       await box.must(["run", "-d", "--name", "box", ...options, "busybox", "sleep", "1000"]);
       const exec = ["exec", "-it", "-e", "A=1", "-u", "1000", "-w", "/tmp", "box", "sh", "-c"];
-      const script = `${ready} tty; stty size; echo $TERM$A; id -u; pwd; ${rest}`;
+      // crun begins the program before anybody can say how large its terminal is
+      const sized = "until test \"$(stty size)\" = '40 120'; do sleep 0.01; done;";
+      const script = `${sized} ${ready} tty; stty size; echo $TERM$A; id -u; pwd; ${rest}`;
       await driving(box, [...exec, script], async (peer) => {
         await peer.prints(/ready\r\n\/dev\/pts\/0\r\n40 120\r\nxterm1\r\n1000\r\n\/tmp\r\n/);
         peer.resize(21, 61);

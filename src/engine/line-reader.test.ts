@@ -142,6 +142,36 @@ test("following sees every line, across rotations, until the end", async () => {
   );
 });
 
+/** Moves every file on by one, and writes a line into a new one. */
+function turnOver(path: string, files: number, line: number): void {
+  for (let index = files - 1; index > 0; index--) {
+    const from = index === 1 ? path : `${path}.${index - 1}`;
+    if (existsSync(from)) renameSync(from, `${path}.${index}`);
+  }
+  writeFileSync(path, `${line}\n`);
+}
+
+test("no file is passed by, though several rotations come while the reader looks where to go on", async () => {
+  const turns = 12;
+  for (let round = 0; round < 25; round++) {
+    using place = folder();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    writeFileSync(place.path, "0\n");
+    let written = 0;
+    // between any two looks of the reader
+    const work = () => {
+      for (let turn = 0; turn < 3; turn++) turnOver(place.path, turns + 1, ++written);
+      if (written === turns) resolve();
+      else setImmediate(work);
+    };
+    setImmediate(work);
+    assert.deepEqual(
+      await collect(place.path, { files: turns + 1, ended: promise }),
+      Array.from({ length: turns + 1 }, (_, index) => String(index)),
+    );
+  }
+});
+
 test("a file that is begun anew is followed from its beginning", async () => {
   using place = folder();
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -200,11 +230,7 @@ test("a follower that slept through several rotations goes on where it was", asy
     if (lines.length > 1) continue;
     for (let turn = 1; turn <= 4; turn++) {
       appendFileSync(place.path, `late ${turn}\n`);
-      for (let index = 4; index > 0; index--) {
-        const from = index === 1 ? place.path : `${place.path}.${index - 1}`;
-        if (existsSync(from)) renameSync(from, `${place.path}.${index}`);
-      }
-      writeFileSync(place.path, `${turn}\n`);
+      turnOver(place.path, 5, turn);
     }
     resolve();
   }

@@ -106,19 +106,34 @@ interface Found {
   readonly packed: boolean;
 }
 
+/** How often a search is repeated while files are turned over faster than it can look. */
+const searches = 100;
+
 /**
  * The files that are there, from new to old. A rotation under way only moves files towards higher numbers, the way
- * the search goes: it may see one twice but passes none by, so two neighbours here did follow one another.
+ * the search goes: it may see one twice but passes none by, so two neighbours here did follow one another. Behind
+ * two rotations it could see what is newer after what is older, and looks again.
  */
 async function search(path: string, files: number): Promise<Found[]> {
-  const found: Found[] = [];
-  for (let index = 0; index < files; index++) {
-    const name = nameAt(path, index);
-    // the compressed one is there before the other goes
-    const one = (await lookAt(name)) ?? (index > 0 ? await lookAtPacked(`${name}.gz`) : undefined);
-    if (one && !found.some(({ identity }) => identity === one.identity)) found.push(one);
+  for (let tries = 1; ; tries++) {
+    const found: Found[] = [];
+    let newest = 0;
+    for (let index = 0; index < files; index++) {
+      const one = await lookAtIndex(path, index);
+      if (!one || found.some(({ identity }) => identity === one.identity)) continue;
+      if (found.length === 0) newest = index;
+      found.push(one);
+    }
+    if (found.length < 2 || tries === searches) return found;
+    for (const index of [newest, newest + 1])
+      if ((await lookAtIndex(path, index))?.identity === found[0]!.identity) return found;
   }
-  return found;
+}
+
+async function lookAtIndex(path: string, index: number): Promise<Found | undefined> {
+  const name = nameAt(path, index);
+  // the compressed one is there before the other goes
+  return (await lookAt(name)) ?? (index > 0 ? await lookAtPacked(`${name}.gz`) : undefined);
 }
 
 async function lookAt(name: string): Promise<Found | undefined> {

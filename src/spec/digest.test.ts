@@ -9,6 +9,7 @@ import {
   digestOf,
   isDigest,
   parseDigest,
+  smallDigestOf,
   verifyStream,
 } from "./digest.ts";
 
@@ -87,4 +88,10 @@ test("verifyStream tells wrong bytes at the end and too many at once", async () 
       passed += chunk.length;
   }, /longer than the expected 5 bytes/);
   assert.equal(passed, 5);
+});
+
+test("a small document has the same digest, however it is hashed", async () => {
+  for (const algorithm of ["sha256", "sha512"] as const)
+    for (const bytes of ["", "löyer", Buffer.alloc(100_000, 7)])
+      assert.equal(await smallDigestOf(bytes, algorithm), digestOf(bytes, algorithm));
 });

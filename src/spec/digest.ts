@@ -61,14 +61,23 @@ export function wrongDigest(what: string, digest: Digest, found: Digest): Gantry
 
 const webNames = { sha256: "SHA-256", sha512: "SHA-512" } as const;
 
+/** Bun's own, which needs no module (bun.com/docs/api/hashing). */
+interface BunHasher {
+  update(bytes: Uint8Array | string): BunHasher;
+  digest(encoding: "hex"): string;
+}
+
+const bun = (globalThis as { readonly Bun?: { CryptoHasher: new (algorithm: string) => BunHasher } }).Bun;
+
 /**
- * The digest of a small document on the way to a container start: by Web Crypto, since loading node:crypto would
- * take longer than the whole start.
+ * The digest of a small document on the way to a container start: not by node:crypto, since loading that would take longer
+ * than the whole start. Web Crypto, where Bun is not, hashes in a thread of its own.
  */
 export async function smallDigestOf(
   bytes: Uint8Array | string,
   algorithm: DigestAlgorithm = "sha256",
 ): Promise<Digest> {
+  if (bun) return `${algorithm}:${new bun.CryptoHasher(algorithm).update(bytes).digest("hex")}` as Digest;
   const data = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
   const hash = await crypto.subtle.digest(webNames[algorithm], data as Uint8Array<ArrayBuffer>);
   return `${algorithm}:${Buffer.from(hash).toString("hex")}` as Digest;

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { childrenOf } from "../lib/children.ts";
 import { command, must } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import { gantryProgram, type Sandbox } from "../lib/sandbox.ts";
@@ -288,11 +289,3 @@ test("nothing is left of a copy whose client was killed", { skip }, () =>
     await box.must(["rm", "web"]);
   }),
 );
-
-function childrenOf(pid: number): readonly string[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
-  } catch {
-    return [];
-  }
-}

@@ -55,7 +55,7 @@ tells(
     : > ready
     ${runtime} checkpoint --image-path img --work-path work --lazy-pages --page-server 127.0.0.1:1235 \\
       --status-fd 5 c 5> ready & source=$!
-    until_true '[ $(wc -c < ready) = 1 ]'; [ $(kb img) -lt 8192 ] && echo later
+    until_true '[ $(wc -c < ready) = 1 ]'; until_true '[ $(kb img) -lt 8192 ] 2> /dev/null' && echo later
     mkdir there; begin there/lazy.log 'Waiting for incoming connections' \\
       lazy-pages --page-server --address 127.0.0.1 --port 1235 --images-dir img --work-dir there --log-file lazy.log
     sed -i s,/pods/one,/pods/two, config.json

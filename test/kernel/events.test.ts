@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
+import { childrenOf } from "../lib/children.ts";
 import { until } from "../lib/until.ts";
 import { cgroupVanishes, unready } from "./bundle.ts";
 import { both, type Living, withLiving } from "./living.ts";
@@ -26,15 +27,6 @@ function follow({ runtime, id }: Living, ...flags: readonly string[]) {
   createInterface({ input: child.stdout! }).on("line", (line) => seen.push(JSON.parse(line) as Event));
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
   return { seen, ended, kill: () => child.kill("SIGKILL"), watcher: () => watcherBelow(child.pid!) };
-}
-
-function childrenOf(pid: number): readonly number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
-    return text.trim().split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
 }
 
 /** The process below this one that holds the file by which the kernel tells of kills, once there is one. */

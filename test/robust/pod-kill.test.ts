@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { withBusybox } from "../cli/busybox.ts";
+import { childrenOf } from "../lib/children.ts";
 import { needs } from "../lib/needs.ts";
 import { type Sandbox, withSandbox } from "../lib/sandbox.ts";
 import { until } from "../lib/until.ts";
@@ -135,12 +136,6 @@ test("SIGKILL of an executor at random moments of a start leaves nothing", { ski
   withSandbox(async (box) => {
     const { Engine } = await import("../../src/index.ts");
     await using engine = await Engine.open({ root: box.root, state: box.state });
-    const childrenOf = () =>
-      readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8")
-        .trim()
-        .split(" ")
-        .filter(Boolean)
-        .map(Number);
     const pod = await engine.createPod({ name: "web", namespaces: { pid: "pod" } });
     const begun = performance.now();
     await pod.start();
@@ -148,11 +143,11 @@ test("SIGKILL of an executor at random moments of a start leaves nothing", { ski
     await pod.stop();
     const ends = { ready: 0, nothing: 0 };
     for (let round = 0; round < 40; round++) {
-      const before = new Set(childrenOf());
+      const before = new Set(childrenOf(process.pid));
       const starting = pod.start().catch(() => undefined);
       const end = performance.now() + ((round % 20) / 20) * wholeMs * 1.3;
       while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
-      for (const child of childrenOf()) if (!before.has(child)) process.kill(child, "SIGKILL");
+      for (const child of childrenOf(process.pid)) if (!before.has(child)) process.kill(child, "SIGKILL");
       await starting;
       const { state } = await pod.inspect();
       if (state.kind === "ready") {

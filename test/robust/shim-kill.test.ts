@@ -10,6 +10,7 @@ import test from "node:test";
 import { findExecutor } from "../../src/launch/executor.ts";
 import { recover } from "../../src/tasks/recover.ts";
 import { taskState } from "../../src/tasks/task-state.ts";
+import { childrenOf } from "../lib/children.ts";
 import { needs } from "../lib/needs.ts";
 import { until } from "../lib/until.ts";
 import { start, withDir } from "../shim/container.ts";
@@ -31,15 +32,6 @@ function marked(mark: string): readonly number[] {
         return false;
       }
     });
-}
-
-/** Children of a process that are executors on their way to be shims. */
-function executorsOf(parent: number): readonly number[] {
-  return readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8")
-    .trim()
-    .split(" ")
-    .filter(Boolean)
-    .map(Number);
 }
 
 /** All is told and all is gone: state, processes, cgroup. Brings a lost container to its end first. */
@@ -93,14 +85,14 @@ for (const point of syncs) {
   test(`SIGKILL of the executor at ${point} is undone by its controller`, root, () =>
     withDir(async (dir) => {
       const { mark, cgroup, cgroups, args } = marking(`executor${syncs.indexOf(point)}`);
-      const before = new Set(executorsOf(process.pid));
+      const before = new Set(childrenOf(process.pid));
       await assert.rejects(
         start(dir, args, {
           syncs,
           cgroups,
           onSync: (reached) => {
             if (reached !== point) return;
-            for (const pid of executorsOf(process.pid)) if (!before.has(pid)) process.kill(pid, "SIGKILL");
+            for (const pid of childrenOf(process.pid)) if (!before.has(pid)) process.kill(pid, "SIGKILL");
           },
         }),
         /the executor ended without a report|ECONNRESET|connection reset|EPIPE/,
@@ -154,11 +146,11 @@ test(
         const dir = join(top, String(round));
         mkdirSync(dir);
         const { mark, cgroup, cgroups, args } = marking(`random${round}`);
-        const before = new Set(executorsOf(process.pid));
+        const before = new Set(childrenOf(process.pid));
         const starting = start(dir, args, { cgroups }).catch(() => undefined);
         const end = performance.now() + ((round % 20) / 20) * wholeMs * 1.5;
         while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
-        for (const pid of executorsOf(process.pid)) if (!before.has(pid)) process.kill(pid, "SIGKILL");
+        for (const pid of childrenOf(process.pid)) if (!before.has(pid)) process.kill(pid, "SIGKILL");
         await starting;
         ends[await settle(dir, mark, cgroup)]++;
         assert.equal(existsSync(`${pids}${cgroup}`), false);

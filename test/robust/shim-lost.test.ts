@@ -1,10 +1,11 @@
 /** The shim killed under the command line: who waits is told, nothing stays, whenever it happens. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { readStartRecord } from "../../src/tasks/records.ts";
 import { withBusybox } from "../cli/busybox.ts";
+import { childrenOf } from "../lib/children.ts";
 import { ended } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
@@ -23,15 +24,6 @@ async function onlyShim(box: Sandbox): Promise<number> {
       return undefined;
     }
   });
-}
-
-/** The executors that a running command has started. */
-function childrenOf(pid: number): readonly number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
 }
 
 test("a foreground run whose shim is killed ends with 137 and leaves nothing", options, () =>

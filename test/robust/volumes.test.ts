@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import test from "node:test";
 import { withVolumeImages } from "../cli/volume-images.ts";
+import { childrenOf } from "../lib/children.ts";
 import { command, ended } from "../lib/command.ts";
 import { needs } from "../lib/needs.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
@@ -78,7 +79,7 @@ test("a copy whose maker is killed is made again or not there, never half", limi
       });
       while (!over && !existsSync(join(folder, "copying"))) await new Promise((later) => setImmediate(later));
       if (!over) {
-        for (const pid of executorsOf(client.pid!)) process.kill(pid, "SIGKILL");
+        for (const pid of childrenOf(client.pid!)) process.kill(pid, "SIGKILL");
         client.kill("SIGKILL");
       }
       await end;
@@ -94,21 +95,6 @@ test("a copy whose maker is killed is made again or not there, never half", limi
     assert.ok(caught > 0, "no copy was caught half-way");
   }),
 );
-
-/** The executors that a process has started, found without starting anything. */
-function executorsOf(pid: number): readonly number[] {
-  const tasks = `/proc/${pid}/task`;
-  return readdirSync(tasks).flatMap((task) => {
-    try {
-      return readFileSync(join(tasks, task, "children"), "utf8")
-        .split(" ")
-        .filter(Boolean)
-        .map(Number);
-    } catch {
-      return [];
-    }
-  });
-}
 
 test("a copy that was whole but not moved in yet is moved in", limits, () =>
   withVolumeImages(async (box) => {

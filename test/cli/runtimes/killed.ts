@@ -2,21 +2,12 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { childrenOf } from "../../lib/children.ts";
 import { programPath } from "../../lib/needs.ts";
 import type { Sandbox } from "../../lib/sandbox.ts";
 import { until } from "../../lib/until.ts";
 import { isOver } from "../../shim/reading.ts";
 import { type Case, remembered } from "./trial.ts";
-
-/** None of a process that has ended. */
-function childrenOf(pid: number): readonly number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    return text.split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const begun = performance.now();

@@ -13,8 +13,8 @@ export interface Compiled {
   build(): Promise<string>;
 }
 
-/** `source` is a path within the checkout. */
-export function compiled(source: string): Compiled {
+/** `source` is a path within the checkout; `flags` say what is made of it. */
+export function compiled(source: string, flags: readonly string[] = ["-static"]): Compiled {
   const file = join(top, source);
   const stamp = createHash("sha256").update(readFileSync(file)).digest("hex").slice(0, 12);
   const program = join(fixtures, `${basename(source, ".c")}-${stamp}`);
@@ -22,7 +22,7 @@ export function compiled(source: string): Compiled {
     needs: existsSync(program) ? [] : ["cc"],
     build: () =>
       once(program, async (temporary) => {
-        await must(["cc", "-O1", "-static", "-Wall", "-Wextra", "-Werror", "-o", temporary, file]);
+        await must(["cc", "-O1", ...flags, "-Wall", "-Wextra", "-Werror", "-o", temporary, file]);
       }),
   };
 }

@@ -18,6 +18,9 @@ function runArgs(caller: Caller, flags: readonly string[], id: string, program: 
   return ["run", ...runtime, ...flags, caller.image, id, ...program];
 }
 
+/** ctr deletes what is over whether it has read all of its output or not: this rests at its end. */
+const resting = (script: string) => `(${script}); code=$?; sleep 0.5; exit $code`;
+
 function once(caller: Caller, flags: readonly string[], script: string) {
   return caller.call(runArgs(caller, ["--rm", ...flags], caller.name(), ["sh", "-c", script]));
 }
@@ -72,7 +75,6 @@ async function attended(caller: Caller): Promise<{ id: string; ended: Promise<Ou
   return { id, ended };
 }
 
-/** It rests at its end: ctr deletes an exec that is over, whether it has read all of its output or not. */
 function exec(caller: Caller, id: string, ...rest: string[]) {
   return caller.call([
     "tasks",
@@ -83,7 +85,7 @@ function exec(caller: Caller, id: string, ...rest: string[]) {
     id,
     "sh",
     "-c",
-    `(${rest.at(-1)}); code=$?; sleep 0.5; exit $code`,
+    resting(rest.at(-1)!),
   ]);
 }
 
@@ -124,7 +126,7 @@ const cases: readonly Case[] = [
   {
     name: "run passes output and exit status through",
     async body(caller) {
-      const done = await once(caller, [], "echo out; echo err >&2; exit 7");
+      const done = await once(caller, [], resting("echo out; echo err >&2; exit 7"));
       assert.deepEqual([done.code, done.stdout], [7, "out\n"]);
       assert.match(done.stderr, /^err\n/);
     },
@@ -315,7 +317,9 @@ const cases: readonly Case[] = [
   {
     name: "ten at a time all run and tell their own status",
     async body(caller) {
-      const runs = Array.from({ length: 10 }, (_, index) => once(caller, [], `echo ${index}; exit ${index}`));
+      const runs = Array.from({ length: 10 }, (_, index) =>
+        once(caller, [], resting(`echo ${index}; exit ${index}`)),
+      );
       for (const [index, { code, stdout, stderr }] of (await Promise.all(runs)).entries())
         assert.deepEqual([code, stdout], [index, `${index}\n`], stderr);
     },

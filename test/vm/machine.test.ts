@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
+import { until } from "../lib/until.ts";
 import { bootMachine, type Machine, machineMissing } from "./machine.ts";
 
 const skip = machineMissing();
@@ -37,4 +38,13 @@ test("the root can be pivoted away from, and overlay works", { skip }, async () 
       cd /tmp/o/m && mkdir old && pivot_root . old && umount -l /old && ls /'`;
   const { code, stdout, stderr } = await vm.run(script);
   assert.deepEqual([code, stdout.trim().split("\n"), stderr], [0, ["bin", "old"], ""]);
+});
+
+test("a processor that is said to be stuck is freed of stale code, and the machine goes on", {
+  skip,
+}, async () => {
+  const before = vm.staleCode();
+  await vm.run("echo '<0>watchdog: BUG: soft lockup - CPU#0 stuck for 0s! [nobody]' > /dev/kmsg");
+  await until("the translations to be dropped", () => vm.staleCode() > before);
+  assert.equal((await vm.run("echo on")).stdout, "on\n");
 });

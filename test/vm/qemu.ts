@@ -3,13 +3,17 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
 import type { Outcome } from "../lib/command.ts";
+import { StaleCode, staleCodeArguments, stuckArgument } from "./stale-code.ts";
 
 export interface Machine extends AsyncDisposable {
   /** Runs a shell script in the machine as root. PATH holds gantry, gantry-oci and the machine's commands. */
   run(script: string, options?: { timeoutMs?: number }): Promise<Outcome>;
   /** What the kernel has printed so far. */
   console(): string;
+  /** How often its processors were stuck in code that was no longer there. */
+  staleCode(): number;
 }
 
 export interface QemuOptions {
@@ -24,7 +28,7 @@ export interface QemuOptions {
 }
 
 /** no_timer_check: on a loaded host the kernel would think that its timer does not work. */
-const kernelArguments = ["console=ttyS0", "panic=-1", "no_timer_check", "quiet"];
+const kernelArguments = ["console=ttyS0", "panic=-1", "no_timer_check", "quiet", stuckArgument];
 
 /** How long a machine may take until its agent says that it is ready: others may be using the same processors. */
 const bootMs = 180_000;
@@ -35,6 +39,7 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
   const argv = [
     ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
     ...["-m", String(options.memoryMb), "-nodefaults", "-display", "none", "-no-reboot"],
+    ...(await staleCodeArguments()),
     ...["-serial", `file:${consoleLog}`, "-serial", "stdio"],
     ...options.disks.flatMap((disk) => [
       "-drive",
@@ -44,7 +49,7 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
     ...["-append", [...kernelArguments, options.kernelArguments].join(" ").trim()],
   ];
   const qemu = spawn("qemu-system-x86_64", argv, {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
     // where the throw-away copies of written blocks go
     env: { ...process.env, TMPDIR: dir },
   });
@@ -80,7 +85,9 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
       clearTimeout(timer);
     }
   };
+  const staleCode = new StaleCode(consoleLog, qemu.stdio[3] as Duplex);
   const stop = async () => {
+    staleCode[Symbol.dispose]();
     // Everything in it is thrown away: there is nothing to shut down.
     qemu.kill("SIGKILL");
     await exited;
@@ -105,6 +112,7 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
       return { code: Number(code), stdout: text(out), stderr: text(err), ms: performance.now() - started };
     },
     console: printed,
+    staleCode: () => staleCode.drops,
     [Symbol.asyncDispose]: stop,
   };
 }

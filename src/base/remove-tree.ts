@@ -3,21 +3,22 @@
  * its work, and says nothing (Node 24, Bun 1.4: with `force`, ENOENT from anywhere below counts as "not there").
  */
 import { existsSync, rmSync } from "node:fs";
-import { errnoOf, wrapErrno } from "./error.ts";
+import { errnoOf, GantryError, wrapErrno } from "./error.ts";
 
 const passes = 100;
 
 /** Removes a file or directory with all that is in it; nothing, if it is not there. */
 export function removeTree(path: string): void {
-  for (let pass = 1; ; pass++) {
+  for (let pass = 0; pass < passes; pass++) {
     try {
       rmSync(path, { recursive: true, force: true });
-      if (!existsSync(path)) return;
-      if (pass === passes)
-        throw Object.assign(new Error("it is filled again and again"), { code: "ENOTEMPTY" });
     } catch (error) {
       // somebody has put something there
-      if (errnoOf(error) !== "ENOTEMPTY" || pass === passes) throw wrapErrno(error, "remove", path);
+      if (errnoOf(error) !== "ENOTEMPTY") throw wrapErrno(error, "remove", path);
     }
+    if (!existsSync(path)) return;
   }
+  throw new GantryError("failed-precondition", `remove "${path}": it is filled again and again`, {
+    detail: { path },
+  });
 }

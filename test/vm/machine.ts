@@ -14,7 +14,7 @@ import { top } from "../lib/sandbox.ts";
 import { guest, librariesOf, makeFileSystem, makeInitrd, putGuest } from "./disk.ts";
 import { fetchKernel, type Kernel } from "./kernel.ts";
 import { type Machine, startQemu } from "./qemu.ts";
-import { plugin } from "./stale-code.ts";
+import { remedy } from "./stale-code.ts";
 
 export type { Machine } from "./qemu.ts";
 
@@ -33,7 +33,7 @@ const programs = ["gantry", "gantry-program", "gantry-executor"].map((name) => j
 /** Why no machine can be booted here, or false. */
 export function machineMissing(): string | false {
   if (process.arch !== "x64") return skipped("the virtual machine needs an x86-64 host");
-  return needs("qemu-system-x86_64", "cpio", "mke2fs", "apt-get", "/bin/busybox", ...plugin.needs);
+  return needs("qemu-system-x86_64", "cpio", "mke2fs", "apt-get", "/bin/busybox", ...remedy.needs);
 }
 
 /** Boots; fails where no kernel can be had, or when the machine does not come up. */

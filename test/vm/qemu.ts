@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import type { Outcome } from "../lib/command.ts";
-import { StaleCode, staleCodeArguments, stuckArgument } from "./stale-code.ts";
+import { remedy, StaleCode, stuckArgument } from "./stale-code.ts";
 
 export interface Machine extends AsyncDisposable {
   /** Runs a shell script in the machine as root. PATH holds gantry, gantry-oci and the machine's commands. */
@@ -39,7 +39,6 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
   const argv = [
     ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
     ...["-m", String(options.memoryMb), "-nodefaults", "-display", "none", "-no-reboot"],
-    ...(await staleCodeArguments()),
     ...["-serial", `file:${consoleLog}`, "-serial", "stdio"],
     ...options.disks.flatMap((disk) => [
       "-drive",
@@ -51,7 +50,7 @@ export async function startQemu(options: QemuOptions): Promise<Machine> {
   const qemu = spawn("qemu-system-x86_64", argv, {
     stdio: ["pipe", "pipe", "pipe", "pipe"],
     // where the throw-away copies of written blocks go
-    env: { ...process.env, TMPDIR: dir },
+    env: { ...process.env, TMPDIR: dir, LD_PRELOAD: await remedy.build() },
   });
   let complaint = "";
   qemu.stderr.on("data", (chunk: Buffer) => {

@@ -1,44 +1,37 @@
 /*
- * A plugin of qemu (docs/devel/tcg-plugins.rst): drops all that qemu has translated whenever a byte comes to a
- * descriptor, and answers with one.
- *
- *   -plugin stale-code.so,fd=3
- *
- * qemu exports what its modules need, tb_flush among it; the plugin interface itself offers no such thing to a thread
- * that is no processor's.
+ * Comes into qemu by LD_PRELOAD: drops all that qemu has translated whenever a byte comes to descriptor 3, and answers
+ * with "+", or with "-" where qemu has no such function under that name. qemu exports what its modules need, tb_flush
+ * among it; its plugin interface offers nothing of the kind, and another one in each version.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include <signal.h>
 #include <unistd.h>
 
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
-
-static int line;
+enum { LINE = 3 };
 
 static void *serve(void *none)
 {
 	void *(*processor)(int) = (void *(*)(int))dlsym(RTLD_DEFAULT, "qemu_get_cpu");
 	void (*flush)(void *) = (void (*)(void *))dlsym(RTLD_DEFAULT, "tb_flush");
 	char word, able = processor && flush;
-	while (read(line, &word, 1) == 1) {
+	while (read(LINE, &word, 1) == 1) {
 		if (able)
 			flush(processor(0));
-		if (write(line, able ? "+" : "-", 1) != 1)
+		if (write(LINE, able ? "+" : "-", 1) != 1)
 			break;
 	}
 	return none;
 }
 
-__attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
+/* Signals are for the threads of qemu. */
+__attribute__((constructor)) static void begin(void)
 {
+	sigset_t all, before;
 	pthread_t thread;
-	(void)id, (void)info;
-	if (argc != 1 || strncmp(argv[0], "fd=", 3) != 0)
-		return -1;
-	line = atoi(argv[0] + 3);
-	return pthread_create(&thread, NULL, serve, NULL) ? -1 : 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_create(&thread, NULL, serve, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

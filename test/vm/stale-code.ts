@@ -7,18 +7,13 @@ import { existsSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { compiled } from "../lib/compiled.ts";
 
-export const plugin = compiled("test/vm/stale-code.c", ["-shared", "-fPIC"]);
+export const remedy = compiled("test/vm/stale-code.c", ["-shared", "-fPIC"]);
 
 /** What the kernel prints of a processor that does not get on; it is told to do so after twice `watchdog_thresh` seconds. */
 const stuck = /soft lockup - CPU/g;
 export const stuckArgument = "watchdog_thresh=4";
 
 const lookMs = 2000;
-
-/** Arguments of qemu; descriptor 3 is the line to the plugin. */
-export async function staleCodeArguments(): Promise<readonly string[]> {
-  return ["-plugin", `${await plugin.build()},fd=3`];
-}
 
 /** Has the translations dropped whenever the kernel says on its console that a processor is stuck. */
 export class StaleCode implements Disposable {
@@ -28,6 +23,7 @@ export class StaleCode implements Disposable {
   #seen = 0;
   #drops = 0;
 
+  /** `line` is descriptor 3 of a qemu that has the remedy preloaded. */
   constructor(consoleLog: string, line: Duplex) {
     this.#console = consoleLog;
     this.#line = line;
